@@ -1,0 +1,94 @@
+// ByteWriter and ByteReader: the canonical bytes of everything that is hashed, logged or sent.
+//
+// Little-endian, fixed width, no padding; a string is its length (u32) and its bytes. The reader
+// never reads beyond its end and never takes memory for a count that its bytes cannot hold: after
+// a failure every further read gives zero and ok() is false, so one check at the end is enough.
+//
+//   ByteWriter out;            ByteReader in(bytes);
+//   out.u32(7).string("a");    uint32_t n = in.u32(); std::string s = in.string();
+//                              if (!in.at_end()) return corrupt(...);
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+namespace evergrove {
+
+class ByteWriter {
+ public:
+  ByteWriter& u8(uint8_t v) { return put(v, 1); }
+  ByteWriter& u32(uint32_t v) { return put(v, 4); }
+  ByteWriter& u64(uint64_t v) { return put(v, 8); }
+  ByteWriter& i32(int32_t v) { return put(static_cast<uint32_t>(v), 4); }
+  ByteWriter& i64(int64_t v) { return put(static_cast<uint64_t>(v), 8); }
+  ByteWriter& f64(double v) { return put(std::bit_cast<uint64_t>(v), 8); }
+  ByteWriter& string(std::string_view v) {
+    u32(static_cast<uint32_t>(v.size()));
+    bytes_.append(v);
+    return *this;
+  }
+  const std::string& bytes() const { return bytes_; }
+  std::string take() { return std::move(bytes_); }
+
+ private:
+  ByteWriter& put(uint64_t v, int width) {
+    for (int i = 0; i < width; ++i) bytes_ += static_cast<char>(v >> (8 * i));
+    return *this;
+  }
+
+  std::string bytes_;
+};
+
+class ByteReader {
+ public:
+  explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}
+
+  uint8_t u8() { return static_cast<uint8_t>(get(1)); }
+  uint32_t u32() { return static_cast<uint32_t>(get(4)); }
+  uint64_t u64() { return get(8); }
+  int32_t i32() { return static_cast<int32_t>(u32()); }
+  int64_t i64() { return static_cast<int64_t>(u64()); }
+  double f64() { return std::bit_cast<double>(u64()); }
+  std::string string() {
+    const uint32_t size = u32();
+    if (!need(size)) return {};
+    std::string value(bytes_.substr(position_, size));
+    position_ += size;
+    return value;
+  }
+  // Reads a count of items that take at least item_bytes each; fails, and gives 0, if the rest of
+  // the bytes cannot hold so many.
+  uint32_t count(size_t item_bytes) {
+    const uint32_t n = u32();
+    if (n > 0 && (bytes_.size() - position_) / item_bytes < n) ok_ = false;
+    return ok_ ? n : 0;
+  }
+  bool ok() const { return ok_; }
+  bool at_end() const { return ok_ && position_ == bytes_.size(); }
+  void fail() { ok_ = false; }
+
+ private:
+  bool need(size_t width) {
+    if (bytes_.size() - position_ < width) ok_ = false;
+    return ok_;
+  }
+  uint64_t get(int width) {
+    if (!need(width)) return 0;
+    uint64_t v = 0;
+    for (int i = 0; i < width; ++i) {
+      v |= uint64_t{static_cast<uint8_t>(bytes_[position_ + i])} << (8 * i);
+    }
+    position_ += width;
+    return v;
+  }
+
+  std::string_view bytes_;
+  size_t position_ = 0;
+  bool ok_ = true;
+};
+
+}  // namespace evergrove

@@ -1,0 +1,63 @@
+// BinMatrix: the bin of every row and feature, as one byte (or two), in both orders.
+//
+// Row-major for histograms (a row's bins share a cache line), column-major for partitioning and
+// scoring (one feature of many rows). Rows are padded to a multiple of kRowPadding bins so that a
+// kernel may read past the last feature. Filled once by bin_column() from many threads on
+// disjoint rows, then immutable.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "evergrove/model/model.h"
+
+namespace evergrove::bins {
+
+class BinMatrix {
+ public:
+  BinMatrix() = default;
+  // All bins start as 0. Two bytes a bin if any feature has more than 256 bins.
+  BinMatrix(size_t row_count, std::span<const model::Feature> features);
+
+  size_t row_count() const { return row_count_; }
+  size_t feature_count() const { return bin_counts_.size(); }
+  int bin_bytes() const { return bin_bytes_; }
+  // Bins of a feature, bin 0 included.
+  uint32_t bin_count(size_t feature) const { return bin_counts_[feature]; }
+  // Where a feature's bins start in a histogram over all features; the last entry is the total.
+  std::span<const uint32_t> histogram_offsets() const { return offsets_; }
+
+  // Requires: Bin is uint8_t or uint16_t, as bin_bytes() says.
+  template <typename Bin>
+  Bin* column(size_t feature) {
+    return reinterpret_cast<Bin*>(columns_.data()) + feature * row_count_;
+  }
+  template <typename Bin>
+  const Bin* column(size_t feature) const {
+    return reinterpret_cast<const Bin*>(columns_.data()) + feature * row_count_;
+  }
+  template <typename Bin>
+  const Bin* rows() const { return reinterpret_cast<const Bin*>(rows_.data()); }
+  size_t row_stride() const { return row_stride_; }  // in bins
+
+  uint32_t bin(size_t row, size_t feature) const {
+    return bin_bytes_ == 1 ? column<uint8_t>(feature)[row] : column<uint16_t>(feature)[row];
+  }
+
+  // Makes the row-major copy of all rows, in parallel; call once the columns are full.
+  void build_rows();
+
+ private:
+  size_t row_count_ = 0;
+  size_t row_stride_ = 0;
+  int bin_bytes_ = 1;
+  std::vector<uint32_t> bin_counts_;
+  std::vector<uint32_t> offsets_;
+  std::vector<uint8_t> columns_;
+  std::vector<uint8_t> rows_;
+};
+
+}  // namespace evergrove::bins

@@ -1,0 +1,25 @@
+// The model file: Arrow IPC, one row a node, everything else as JSON in the schema's metadata.
+// docs/formats/model.md has the columns and keys; pandas, polars and DuckDB can open it.
+//
+// Written beside its place and renamed: a crash leaves the old file or the new one. Reading checks
+// lengths, versions, the digest and the checksum over the metadata, and answers corrupt or
+// unsupported with what to do.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "evergrove/base/status.h"
+#include "evergrove/model/model.h"
+
+namespace evergrove::runtime {
+
+Status write_model(const model::Model& model, const std::string& path);
+Result<model::Model> read_model(const std::string& path);
+
+// The same as bytes, for pickling and for fuzzing.
+Result<std::string> model_to_bytes(const model::Model& model);
+Result<model::Model> model_from_bytes(std::string_view bytes);
+
+}  // namespace evergrove::runtime

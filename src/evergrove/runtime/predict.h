@@ -1,0 +1,49 @@
+// Scoring and evaluating whole data sets with a model, block by block, in parallel.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "evergrove/base/status.h"
+#include "evergrove/model/model.h"
+#include "evergrove/table/row_source.h"
+
+namespace evergrove::runtime {
+
+enum class PredictionKind : uint8_t { probability, margin, predicted_class, leaf };
+
+// Scores of all rows, row by row: probability and margin have 1 value a row (binary, regression)
+// or one a class; predicted_class one (the class's index; regression: the value); leaf one a tree.
+struct Predictions {
+  size_t row_count = 0;
+  size_t width = 1;
+  std::vector<double> values;
+};
+
+// Refuses a source that lacks a feature or has it as another kind, naming the column.
+Result<Predictions> predict(const model::Model& model, const table::RowSource& source,
+                            PredictionKind kind, int threads = 0);
+
+// Streams scores to a Parquet file, written beside its place and renamed: the kept columns first,
+// as they are in the data, the scores last (`score`, or one column a class or tree).
+struct PredictRequest {
+  std::vector<std::string> data_paths;
+  std::string out_path;
+  PredictionKind kind = PredictionKind::probability;
+  std::vector<std::string> keep;
+  int threads = 0;
+};
+Result<uint64_t> predict_to_parquet(const model::Model& model, const PredictRequest& request);
+
+// Metrics on labelled data; the label (and weight, if the model had one and the data has it) is
+// the model's. Empty names: the objective's own metrics.
+struct Evaluation {
+  uint64_t row_count = 0;
+  std::vector<model::MetricValue> metrics;
+};
+Result<Evaluation> evaluate(const model::Model& model, const table::RowSource& source,
+                            const std::vector<std::string>& metric_names, int threads = 0);
+
+}  // namespace evergrove::runtime

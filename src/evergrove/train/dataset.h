@@ -1,0 +1,66 @@
+// Dataset: binned rows with their labels and weights; TrainingData: one to learn from and those to
+// evaluate on. prepare() makes them from row sources, in two passes: the hash sample and the
+// categories first (unless the features are known from a log), then the bins, block by block in
+// parallel, so that memory holds bins and never the table.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "evergrove/base/status.h"
+#include "evergrove/bins/bin_matrix.h"
+#include "evergrove/table/row_source.h"
+#include "evergrove/train/parameters.h"
+#include "evergrove/train/run_record.h"
+
+namespace evergrove::train {
+
+struct Dataset {
+  std::string name;               // "train", "valid", ...
+  bins::BinMatrix bins;
+  std::vector<uint16_t> classes;  // classification: the class of each row
+  std::vector<double> targets;    // regression: the label of each row
+  std::vector<float> weights;     // empty: all 1; scale_pos_weight is not in it
+  size_t row_count() const { return bins.row_count(); }
+};
+
+struct TrainingData {
+  Dataset train;
+  std::vector<Dataset> valid;
+};
+
+// What to read. Columns that are neither label, weight nor excluded are features, in schema order.
+struct DataSpec {
+  std::shared_ptr<const table::RowSource> data;
+  struct ValidSource {
+    std::string name;
+    std::shared_ptr<const table::RowSource> source;
+  };
+  std::vector<ValidSource> valid;
+  double valid_fraction = 0;  // 0: none; of the rows, by hash of the row id, under the name "valid"
+  std::string label;
+  std::string weight;                    // empty: none
+  std::vector<std::string> exclude;
+  std::vector<std::string> categorical;  // numeric columns to take as categories
+  bool objective_is_chosen = false;      // false: prepare() may choose it by the label
+};
+
+struct PreparedData {
+  RunHeader header;
+  TrainingData data;
+  double read_seconds = 0;  // reading and sampling; filled in by the caller's clock, if it has one
+};
+
+// Progress of preparing, for people: what is being done and which share is done.
+using PrepareProgress = std::function<bool(std::string_view phase, double share)>;
+
+// Reads and bins. With `known`, its features, classes and base margins are taken as they are
+// (resuming). Every kind of bad data listed in docs/guide/bad_input.md is refused here with the
+// column and, where there is one, the row. Progress returning false gives interrupted.
+Result<PreparedData> prepare(const DataSpec& spec, const Parameters& parameters,
+                             const RunHeader* known, const PrepareProgress& progress);
+
+}  // namespace evergrove::train
