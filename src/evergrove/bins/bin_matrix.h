@@ -1,9 +1,9 @@
 // BinMatrix: the bin of every row and feature, as one byte (or two), in both orders.
 //
 // Row-major for histograms (a row's bins share a cache line), column-major for partitioning and
-// scoring (one feature of many rows). Rows are padded to a multiple of kRowPadding bins so that a
-// kernel may read past the last feature. Filled once by bin_column() from many threads on
-// disjoint rows, then immutable.
+// binning (one feature of many rows). Rows are padded with bin 0 to a multiple of 8 bins, so that
+// a kernel may read past the last feature. Columns are filled from many threads on disjoint rows,
+// then build_rows() makes the other copy, then the matrix is immutable.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -43,12 +43,16 @@ class BinMatrix {
   const Bin* rows() const { return reinterpret_cast<const Bin*>(rows_.data()); }
   size_t row_stride() const { return row_stride_; }  // in bins
 
+  // Requires: build_rows() was called.
   uint32_t bin(size_t row, size_t feature) const {
-    return bin_bytes_ == 1 ? column<uint8_t>(feature)[row] : column<uint16_t>(feature)[row];
+    const size_t place = row * row_stride_ + feature;
+    return bin_bytes_ == 1 ? rows<uint8_t>()[place] : rows<uint16_t>()[place];
   }
 
   // Makes the row-major copy of all rows, in parallel; call once the columns are full.
   void build_rows();
+  // Frees the columns, for data that is only walked through by row (validation sets).
+  void drop_columns();
 
  private:
   size_t row_count_ = 0;

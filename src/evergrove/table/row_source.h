@@ -88,6 +88,9 @@ class RowSource {
   virtual const Manifest& manifest() const = 0;
   // Extents in row order, without gaps, from row 0 to manifest().row_count.
   virtual std::span<const BlockExtent> blocks() const = 0;
+  // True when reading one column costs about that column's share (Parquet, memory); false when a
+  // block must be read whole whatever is asked for (CSV).
+  virtual bool reads_single_columns() const { return true; }
   // Reads columns of one block. Requires: block_index < blocks().size(), valid column indices.
   virtual Result<RowBlock> read(size_t block_index, std::span<const size_t> columns) const = 0;
 };

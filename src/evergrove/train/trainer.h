@@ -43,6 +43,8 @@ class Trainer {
   virtual uint64_t best_iteration() const = 0;
   // The model of the iterations so far, up to the best one when early stopping is on.
   virtual model::Model model() const = 0;
+  // The metrics on the training rows, of the model as model() gives it.
+  virtual std::vector<model::MetricValue> training_metrics() const = 0;
 };
 
 }  // namespace evergrove::train

@@ -1,0 +1,282 @@
+// The boosting round: gradients at the margins so far, a tree an output, margins moved by its
+// leaves, metrics. All outputs of an iteration see the same margins, so their gradients are made
+// before the first of their trees.
+// SPDX-License-Identifier: Apache-2.0
+#include <tbb/blocked_range.h>
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+
+#include "evergrove/base/check.h"
+#include "evergrove/base/hash.h"
+#include "evergrove/train/early_stopping.h"
+#include "evergrove/train/gradient_maker.h"
+#include "evergrove/train/metrics.h"
+#include "evergrove/train/trainer.h"
+#include "evergrove/trees/binned_tree.h"
+#include "evergrove/trees/grower.h"
+
+namespace evergrove::train {
+namespace {
+
+// After so many iterations in a row without a single split, nothing more is to be learnt.
+constexpr size_t kFruitlessMax = 2;
+
+trees::GrowthOptions growth_options(const RunHeader& header) {
+  const Parameters& p = header.parameters;
+  trees::GrowthOptions options;
+  options.order = p.growth == Growth::leaf    ? trees::GrowthOrder::best_first
+                  : p.growth == Growth::depth ? trees::GrowthOrder::by_level
+                                              : trees::GrowthOrder::symmetric;
+  options.leaves_max = static_cast<uint32_t>(p.max_leaves);
+  options.depth_max = static_cast<uint32_t>(p.max_depth);
+  options.leaf_rows_min = static_cast<uint64_t>(p.min_rows);
+  options.leaf_hessian_min = p.min_hessian;
+  options.gain_min = p.min_gain;
+  options.lambda_l1 = p.lambda_l1;
+  options.lambda_l2 = p.lambda_l2;
+  options.onehot_max = static_cast<uint32_t>(p.max_onehot);
+  options.category_smooth = p.category_smooth;
+  options.category_l2 = p.category_l2;
+  options.category_rows_min = static_cast<uint64_t>(p.min_category_rows);
+  options.columns_by_tree = p.colsample_bytree;
+  options.columns_by_level = p.colsample_bylevel;
+  options.columns_by_node = p.colsample_bynode;
+  options.learning_rate = p.learning_rate;
+  options.value_exponent = header.value_exponent;
+  options.seed = p.seed;
+  return options;
+}
+
+// A data set with the margins of its rows, row by row and in each output by output.
+struct Scored {
+  const Dataset* data;
+  std::vector<int64_t> margins;
+
+  void start(const Dataset& dataset, std::span<const int64_t> base_margins) {
+    data = &dataset;
+    margins.resize(dataset.row_count() * base_margins.size());
+    for (size_t i = 0; i < margins.size(); ++i) margins[i] = base_margins[i % base_margins.size()];
+  }
+};
+
+class Boosting final : public Trainer {
+ public:
+  Boosting(RunHeader header, TrainingData data)
+      : header_(std::move(header)),
+        data_(std::move(data)),
+        metric_names_(header_.parameters.metrics.empty()
+                          ? default_metrics(header_.parameters.objective)
+                          : header_.parameters.metrics),
+        gradient_maker_(header_.parameters, data_.train, header_.value_exponent),
+        grower_(data_.train.bins, header_.features, growth_options(header_)),
+        gradients_(header_.base_margins.size()) {
+    train_.start(data_.train, header_.base_margins);
+    valid_.resize(data_.valid.size());
+    for (size_t i = 0; i < valid_.size(); ++i) {
+      valid_[i].start(data_.valid[i], header_.base_margins);
+    }
+  }
+
+  bool finished() const override {
+    if (iterations_.size() >= static_cast<size_t>(header_.parameters.n_estimators)) return true;
+    if (fruitless_count_ >= kFruitlessMax) return true;
+    return header_.parameters.early_stopping_rounds > 0 && stopping().stop;
+  }
+
+  Iteration next() override;
+  Status replay(const Iteration& iteration) override;
+
+  uint64_t iteration_count() const override { return iterations_.size(); }
+  const RunHeader& header() const override { return header_; }
+  uint64_t best_iteration() const override {
+    if (header_.parameters.early_stopping_rounds == 0 || iterations_.empty()) {
+      return iterations_.size();
+    }
+    return stopping().best_iteration;
+  }
+  model::Model model() const override;
+  std::vector<model::MetricValue> training_metrics() const override;
+
+ private:
+  size_t output_count() const { return header_.base_margins.size(); }
+  EarlyStopping stopping() const;
+  std::vector<uint32_t> sample_rows(uint64_t iteration);
+  void add_metrics(const Scored& scored, std::vector<model::MetricValue>& to) const;
+  // Adds a tree to the margins of all rows of a data set, or of those not excluded.
+  void apply(const trees::BinnedTree& tree, size_t output, std::span<const uint8_t> excluded,
+             Scored& to) const {
+    tree.add(to.data->bins, excluded, output_count(), output, to.margins);
+  }
+  void keep(Iteration iteration);
+
+  RunHeader header_;
+  TrainingData data_;
+  std::vector<std::string> metric_names_;
+  GradientMaker gradient_maker_;
+  trees::Grower grower_;
+  std::vector<trees::Gradients> gradients_;
+  Scored train_;
+  std::vector<Scored> valid_;
+  std::vector<uint8_t> in_sample_;
+  std::vector<Iteration> iterations_;
+  size_t fruitless_count_ = 0;
+};
+
+// The rows of an iteration's sample, ascending, and in_sample_ to match; empty: all rows.
+std::vector<uint32_t> Boosting::sample_rows(uint64_t iteration) {
+  std::vector<uint32_t> rows;
+  if (header_.parameters.subsample >= 1) return rows;
+  const RandomKey key(header_.parameters.seed, "row sampling", iteration);
+  const uint64_t threshold = hash_threshold(header_.parameters.subsample);
+  const size_t row_count = data_.train.row_count();
+  in_sample_.assign(row_count, 0);
+  for (size_t row = 0; row < row_count; ++row) {
+    if (key.at(row) >= threshold) continue;
+    rows.push_back(static_cast<uint32_t>(row));
+    in_sample_[row] = 1;
+  }
+  return rows;
+}
+
+void Boosting::add_metrics(const Scored& scored, std::vector<model::MetricValue>& to) const {
+  const MetricInput input{header_.parameters.objective, header_.value_exponent, output_count(),
+                          scored.margins,               scored.data->classes,   scored.data->targets,
+                          scored.data->weights};
+  const Result<std::vector<double>> values = evaluate_metrics(metric_names_, input);
+  CHECK(values.ok());
+  for (size_t i = 0; i < metric_names_.size(); ++i) {
+    to.push_back({scored.data->name, metric_names_[i], (*values)[i]});
+  }
+}
+
+void Boosting::keep(Iteration iteration) {
+  const bool fruitless =
+      std::all_of(iteration.trees.begin(), iteration.trees.end(),
+                  [](const model::Tree& tree) { return tree.nodes.size() == 1; });
+  fruitless_count_ = fruitless ? fruitless_count_ + 1 : 0;
+  iterations_.push_back(std::move(iteration));
+}
+
+Iteration Boosting::next() {
+  CHECK(!finished());
+  Iteration iteration;
+  iteration.index = iterations_.size();
+  const std::vector<uint32_t> rows = sample_rows(iteration.index);
+  const size_t outputs = output_count();
+  for (uint32_t output = 0; output < outputs; ++output) {
+    gradient_maker_.make(iteration.index, output, train_.margins, gradients_[output]);
+  }
+  for (uint32_t output = 0; output < outputs; ++output) {
+    trees::GrownTree grown =
+        grower_.grow(gradients_[output], iteration.index * outputs + output, rows);
+    grown.tree.output = output;
+    grower_.for_each_leaf(grown, [&](int64_t value, std::span<const uint32_t> leaf_rows) {
+      for (uint32_t row : leaf_rows) train_.margins[row * outputs + output] += value;
+    });
+    if (!rows.empty() || !valid_.empty()) {
+      const auto tree = trees::BinnedTree::make(grown.tree, header_.features);
+      CHECK(tree.ok());
+      if (!rows.empty()) apply(*tree, output, in_sample_, train_);
+      for (Scored& valid : valid_) apply(*tree, output, {}, valid);
+    }
+    iteration.trees.push_back(std::move(grown.tree));
+  }
+  for (const Scored& valid : valid_) add_metrics(valid, iteration.metrics);
+  keep(iteration);
+  return iteration;
+}
+
+Status Boosting::replay(const Iteration& iteration) {
+  if (iteration.index != iterations_.size() || iteration.trees.size() != output_count()) {
+    return corrupt("A logged iteration does not follow the one before it",
+                   {{"iteration", std::to_string(iteration.index)},
+                    {"expected", std::to_string(iterations_.size())}});
+  }
+  std::vector<trees::BinnedTree> binned;
+  for (uint32_t output = 0; output < iteration.trees.size(); ++output) {
+    if (iteration.trees[output].output != output) {
+      return corrupt("A logged tree belongs to another output",
+                     {{"iteration", std::to_string(iteration.index)}});
+    }
+    EVERGROVE_ASSIGN_OR_RETURN(
+        auto tree, trees::BinnedTree::make(iteration.trees[output], header_.features));
+    binned.push_back(std::move(tree));
+  }
+  for (size_t output = 0; output < binned.size(); ++output) {
+    apply(binned[output], output, {}, train_);
+    for (Scored& valid : valid_) apply(binned[output], output, {}, valid);
+  }
+  keep(iteration);
+  return {};
+}
+
+EarlyStopping Boosting::stopping() const {
+  std::vector<double> history;
+  for (const Iteration& iteration : iterations_) {
+    if (!iteration.metrics.empty()) history.push_back(iteration.metrics.front().value);
+  }
+  return early_stopping(history, larger_is_better(metric_names_.front()),
+                        static_cast<uint64_t>(header_.parameters.early_stopping_rounds));
+}
+
+model::Model Boosting::model() const {
+  model::Model model;
+  model.objective = header_.parameters.objective;
+  model.features = header_.features;
+  model.value_exponent = header_.value_exponent;
+  model.base_margins = header_.base_margins;
+  const uint64_t kept = best_iteration();
+  for (uint64_t i = 0; i < kept; ++i) {
+    model.trees.insert(model.trees.end(), iterations_[i].trees.begin(), iterations_[i].trees.end());
+  }
+  model::Metadata& metadata = model.metadata;
+  metadata.parameters_json = to_json(header_.parameters);
+  metadata.label = header_.label;
+  metadata.weight = header_.weight;
+  metadata.classes = header_.classes;
+  metadata.manifest = header_.manifest;
+  for (const Iteration& iteration : iterations_) metadata.metrics.push_back(iteration.metrics);
+  metadata.iteration_count = kept;
+  metadata.best_iteration = kept;
+  metadata.created_by = "evergrove 0.1.0";
+  return model;
+}
+
+std::vector<model::MetricValue> Boosting::training_metrics() const {
+  std::vector<model::MetricValue> metrics;
+  const uint64_t kept = best_iteration();
+  if (kept == iterations_.size()) {
+    add_metrics(train_, metrics);
+    return metrics;
+  }
+  Scored at_best;
+  at_best.start(data_.train, header_.base_margins);
+  for (uint64_t i = 0; i < kept; ++i) {
+    for (const model::Tree& tree : iterations_[i].trees) {
+      const auto binned = trees::BinnedTree::make(tree, header_.features);
+      CHECK(binned.ok());
+      apply(*binned, tree.output, {}, at_best);
+    }
+  }
+  add_metrics(at_best, metrics);
+  return metrics;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Trainer>> Trainer::create(RunHeader header, TrainingData data) {
+  EVERGROVE_RETURN_IF_ERROR(validate(header.parameters));
+  for (const std::string& name : header.parameters.metrics) {
+    EVERGROVE_RETURN_IF_ERROR(check_metric(name, header.parameters.objective));
+  }
+  if (header.parameters.early_stopping_rounds > 0 && data.valid.empty()) {
+    return invalid_input(
+        "Early stopping needs something to watch; give validation data or a validation fraction",
+        {{"early_stopping_rounds", std::to_string(header.parameters.early_stopping_rounds)}});
+  }
+  return std::unique_ptr<Trainer>(
+      std::make_unique<Boosting>(std::move(header), std::move(data)));
+}
+
+}  // namespace evergrove::train

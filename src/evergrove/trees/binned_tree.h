@@ -1,0 +1,45 @@
+// BinnedTree: a model's tree over the bins of a matrix, to walk rows that were not in a leaf's run
+// (left out by sampling, of validation sets, of a run that is resumed).
+//
+// Promise: a row ends in the leaf that scoring its raw values would end in.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "evergrove/base/status.h"
+#include "evergrove/bins/bin_matrix.h"
+#include "evergrove/model/model.h"
+
+namespace evergrove::trees {
+
+class BinnedTree {
+ public:
+  // Refuses a tree whose thresholds are not cuts of the features, as corrupt.
+  static Result<BinnedTree> make(const model::Tree& tree,
+                                 std::span<const model::Feature> features);
+
+  // Adds the value of each row's leaf to margins[row * stride + offset], for all rows of the
+  // matrix, or for those with excluded[row] == 0 when it is not empty. In parallel.
+  void add(const bins::BinMatrix& bins, std::span<const uint8_t> excluded, size_t stride,
+           size_t offset, std::span<int64_t> margins) const;
+
+ private:
+  struct Node {
+    int32_t feature;      // -1: leaf
+    uint32_t bin_last;    // numeric
+    int32_t table;        // categorical: where its table starts; -1: numeric
+    bool missing_left;
+    int32_t left, right;
+    int64_t value;
+  };
+  template <typename Bin>
+  int64_t value(const Bin* row) const;
+
+  std::vector<Node> nodes_;
+  std::vector<uint8_t> tables_;
+};
+
+}  // namespace evergrove::trees

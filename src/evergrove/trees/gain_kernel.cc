@@ -1,0 +1,101 @@
+// Multiplications, additions and divisions in one fixed order a candidate, never fused, so that
+// lanes and targets agree; the maximum is the only thing that crosses lanes.
+// SPDX-License-Identifier: Apache-2.0
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "evergrove/trees/gain_kernel.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "evergrove/trees/gain_kernel.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace evergrove::trees {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V side_score(D d, V g_sum, V h_real, const CandidateLimits& limits) {
+  const V g_real = hn::Mul(g_sum, hn::Set(d, limits.g_unit));
+  const V g_soft = hn::Max(hn::Sub(hn::Abs(g_real), hn::Set(d, limits.lambda_l1)), hn::Zero(d));
+  return hn::Div(hn::Mul(g_soft, g_soft), hn::Add(h_real, hn::Set(d, limits.lambda_l2)));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V score(D d, const CandidateSums& c, size_t i, const CandidateLimits& limits) {
+  const V g_left = hn::LoadU(d, c.g + i);
+  const V h_left = hn::LoadU(d, c.h + i);
+  const V n_left = hn::LoadU(d, c.count + i);
+  const V g_right = hn::Sub(hn::Set(d, limits.g), g_left);
+  const V h_right = hn::Sub(hn::Set(d, limits.h), h_left);
+  const V n_right = hn::Sub(hn::Set(d, limits.count), n_left);
+  const V h_unit = hn::Set(d, limits.h_unit);
+  const V h_left_real = hn::Mul(h_left, h_unit);
+  const V h_right_real = hn::Mul(h_right, h_unit);
+  const V h_low = hn::Min(h_left_real, h_right_real);
+  const V sum = hn::Add(side_score(d, g_left, h_left_real, limits),
+                        side_score(d, g_right, h_right_real, limits));
+  const auto may = hn::And(
+      hn::And(hn::Ge(hn::Min(n_left, n_right), hn::Set(d, limits.rows_min)),
+              hn::Ge(h_low, hn::Set(d, limits.hessian_min))),
+      hn::Gt(hn::Add(h_low, hn::Set(d, limits.lambda_l2)), hn::Zero(d)));
+  return hn::IfThenElse(may, sum, hn::Set(d, -1.0));
+}
+
+void scores_of(const CandidateSums& candidates, const CandidateLimits& limits, double* scores) {
+  const hn::ScalableTag<double> d;
+  const hn::CappedTag<double, 1> one;
+  size_t i = 0;
+  for (; i + hn::Lanes(d) <= candidates.size; i += hn::Lanes(d)) {
+    hn::StoreU(score(d, candidates, i, limits), d, scores + i);
+  }
+  for (; i < candidates.size; ++i) hn::StoreU(score(one, candidates, i, limits), one, scores + i);
+}
+
+BestCandidate best_of(const CandidateSums& candidates, const CandidateLimits& limits) {
+  constexpr size_t kBlock = 256;
+  double scores[kBlock];
+  BestCandidate best;
+  for (size_t first = 0; first < candidates.size; first += kBlock) {
+    const size_t size = HWY_MIN(kBlock, candidates.size - first);
+    const CandidateSums block = {candidates.g + first, candidates.h + first,
+                                 candidates.count + first, size};
+    const hn::ScalableTag<double> d;
+    const size_t lanes = hn::Lanes(d);
+    scores_of(block, limits, scores);
+    // First whether the block holds a better one at all, then where.
+    double top = -1;
+    size_t i = 0;
+    if (size >= lanes) {
+      auto most = hn::LoadU(d, scores);
+      for (i = lanes; i + lanes <= size; i += lanes) most = hn::Max(most, hn::LoadU(d, scores + i));
+      top = hn::GetLane(hn::MaxOfLanes(d, most));
+    }
+    for (; i < size; ++i) top = HWY_MAX(top, scores[i]);
+    if (!(top > best.score)) continue;
+    size_t place = 0;
+    while (scores[place] != top) ++place;
+    best = {top, static_cast<int64_t>(first + place)};
+  }
+  return best;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace evergrove::trees
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace evergrove::trees {
+
+HWY_EXPORT(scores_of);
+HWY_EXPORT(best_of);
+
+BestCandidate best_candidate(const CandidateSums& candidates, const CandidateLimits& limits) {
+  return HWY_DYNAMIC_DISPATCH(best_of)(candidates, limits);
+}
+void candidate_scores(const CandidateSums& candidates, const CandidateLimits& limits,
+                      double* scores) {
+  HWY_DYNAMIC_DISPATCH(scores_of)(candidates, limits, scores);
+}
+
+}  // namespace evergrove::trees
+#endif

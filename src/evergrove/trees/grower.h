@@ -1,0 +1,75 @@
+// Grower: grows one tree after another over the same binned rows.
+//
+// Best-first growth is done in exact speculative batches: each round expands the most promising
+// leaves at once, more of them than the sequential order is yet sure to need, and then the
+// sequential best-first tree is read off what was expanded. The tree is the one that expanding leaf
+// by leaf would give, whatever the size of the batches; only the number of rounds changes.
+//
+// Threads are those of the TBB arena that grow() is called in. Memory is kept from tree to tree.
+//
+//   Grower grower(bins, features, options);
+//   GrownTree grown = grower.grow(gradients, tree_index, {});
+//   grower.for_each_leaf(grown, [&](int64_t value, std::span<const uint32_t> rows) { ... });
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "evergrove/model/model.h"
+#include "evergrove/trees/gradients.h"
+#include "evergrove/trees/growth_options.h"
+#include "evergrove/trees/histogram.h"
+#include "evergrove/trees/row_partition.h"
+#include "evergrove/trees/split.h"
+
+namespace evergrove::trees {
+
+struct GrownTree {
+  model::Tree tree;  // `output` is left to the caller
+  struct LeafRows {
+    int64_t value;
+    size_t begin, end;  // its run in the grower's row partition
+  };
+  std::vector<LeafRows> leaves;
+  uint64_t expanded_count = 0;  // nodes split, those not used included
+  uint64_t round_count = 0;
+};
+
+class Grower {
+ public:
+  // Requires: bins and features outlive the grower; features are those of bins.
+  Grower(const bins::BinMatrix& bins, std::span<const model::Feature> features,
+         const GrowthOptions& options);
+  ~Grower();
+
+  // Grows a tree on the given rows (ascending; empty: all rows). tree_index names the tree for
+  // column sampling.
+  GrownTree grow(const Gradients& gradients, uint64_t tree_index,
+                 std::span<const uint32_t> sampled_rows);
+
+  // Calls back for each leaf, from several threads at once; valid until the next grow().
+  void for_each_leaf(const GrownTree& grown,
+                     const std::function<void(int64_t, std::span<const uint32_t>)>& visit) const;
+
+ private:
+  struct Item;
+  struct Growth;
+  void expand(Growth& growth, Item& item, Item& left, Item& right);
+  void expand_batch(Growth& growth, std::vector<uint32_t>& batch);
+  void find_split(Growth& growth, Item& item);
+  bool may_split(const Item& item) const;
+  void grow_ordered(Growth& growth);
+  void grow_symmetric(Growth& growth);
+  GrownTree read_off(Growth& growth);
+
+  const bins::BinMatrix& bins_;
+  std::span<const model::Feature> features_;
+  GrowthOptions options_;
+  HistogramPool pool_;
+  RowPartition partition_;
+};
+
+}  // namespace evergrove::trees

@@ -1,0 +1,90 @@
+// Histogram: for every bin of every feature, the exact sums of g and h and the count of rows.
+//
+// Two forms, told apart by the number of rows. Packed: one 64-bit word a bin, 26 bits of g, 25 of
+// h and 13 of count, for narrow gradients and at most kPackedRows rows; words are added and
+// subtracted as plain integers, because no field can overflow into the next. Wide: g and h as
+// 64-bit sums and a 32-bit count. Both hold the same numbers, so the form never alters a result.
+// A histogram belongs to one node; add and subtract are called by one thread at a time.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "evergrove/bins/bin_matrix.h"
+#include "evergrove/trees/gradients.h"
+
+namespace evergrove::trees {
+
+inline constexpr size_t kPackedRows = 8191;
+
+// Sums over rows, in gradient units.
+struct Sums {
+  int64_t g = 0;
+  int64_t h = 0;
+  int64_t count = 0;
+  Sums operator+(const Sums& o) const { return {g + o.g, h + o.h, count + o.count}; }
+  Sums operator-(const Sums& o) const { return {g - o.g, h - o.h, count - o.count}; }
+  bool operator==(const Sums&) const = default;
+};
+
+constexpr uint64_t pack(NarrowGradient gradient) {
+  return (static_cast<uint64_t>(int64_t{gradient.g}) << 38) + (uint64_t{gradient.h} << 13) + 1;
+}
+constexpr Sums unpack(uint64_t word) {
+  return {static_cast<int64_t>(word) >> 38, static_cast<int64_t>((word >> 13) & 0x1ffffff),
+          static_cast<int64_t>(word & 0x1fff)};
+}
+
+struct Histogram {
+  bool packed = false;
+  std::vector<uint64_t> words;   // packed
+  std::vector<int64_t> g;        // wide
+  std::vector<int64_t> h;
+  std::vector<uint32_t> count;
+
+  Sums at(size_t bin) const {
+    return packed ? unpack(words[bin]) : Sums{g[bin], h[bin], int64_t{count[bin]}};
+  }
+};
+
+// Keeps histograms for reuse, so that a tree takes no memory after the first one.
+// Safe to use from many threads.
+class HistogramPool {
+ public:
+  explicit HistogramPool(size_t bin_count) : bin_count_(bin_count) {}
+
+  // Returns a histogram of that form with all sums 0.
+  std::unique_ptr<Histogram> take(bool packed);
+  void give_back(std::unique_ptr<Histogram> histogram);
+
+ private:
+  size_t bin_count_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Histogram>> packed_;
+  std::vector<std::unique_ptr<Histogram>> wide_;
+};
+
+// What a histogram is built from, besides the rows.
+struct HistogramInput {
+  const bins::BinMatrix* bins;
+  const Gradients* gradients;
+  std::span<const uint32_t> features;  // to build, ascending; the bins of others stay 0
+};
+
+// Returns the histogram of the given rows; packed when the gradients are narrow and the rows few
+// enough. Large ones are built in parallel. An empty `rows` with all_rows means rows 0 to
+// bins->row_count() - 1.
+std::unique_ptr<Histogram> build_histogram(const HistogramInput& input,
+                                           std::span<const uint32_t> rows, bool all_rows,
+                                           HistogramPool& pool);
+
+// Returns parent - part, the histogram of the parent's other rows, in the form that row_count
+// asks for; takes the parent's memory where it can.
+std::unique_ptr<Histogram> subtract(std::unique_ptr<Histogram> parent, const Histogram& part,
+                                    size_t row_count, bool narrow, HistogramPool& pool);
+
+}  // namespace evergrove::trees

@@ -1,0 +1,103 @@
+// A run is split without branches: each row is written to the next place of both sides, and only
+// the side it belongs to moves on. Lefts stay in place, rights go by way of a buffer. A large run
+// is cut into parts that are split by themselves and then brought together.
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/trees/row_partition.h"
+
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+namespace evergrove::trees {
+namespace {
+
+constexpr size_t kPartRows = 1 << 16;
+
+// Splits rows in place; returns the count of lefts. buffer has room for rows.size() rows.
+template <typename Bin>
+size_t split_part(std::span<uint32_t> rows, uint32_t* buffer, const Bin* column,
+                  const uint8_t* goes_left) {
+  size_t left_count = 0;
+  size_t right_count = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const uint32_t row = rows[i];
+    const size_t left = goes_left[column[row]];
+    rows[left_count] = row;
+    buffer[right_count] = row;
+    left_count += left;
+    right_count += 1 - left;
+  }
+  std::memcpy(rows.data() + left_count, buffer, right_count * sizeof(uint32_t));
+  return left_count;
+}
+
+}  // namespace
+
+void RowPartition::start_all(size_t row_count) {
+  rows_.resize(row_count);
+  buffer_.resize(row_count);
+  std::iota(rows_.begin(), rows_.end(), 0);
+}
+
+void RowPartition::start(std::span<const uint32_t> rows) {
+  rows_.assign(rows.begin(), rows.end());
+  buffer_.resize(rows.size());
+}
+
+template <typename Bin>
+size_t RowPartition::split_by(size_t begin, size_t end, const Bin* column,
+                              std::span<const uint8_t> goes_left) {
+  const size_t count = end - begin;
+  if (count <= 2 * kPartRows) {
+    return split_part<Bin>({rows_.data() + begin, count}, buffer_.data() + begin, column,
+                           goes_left.data());
+  }
+  const size_t part_count = (count + kPartRows - 1) / kPartRows;
+  std::vector<size_t> lefts(part_count + 1, 0);
+  const auto part_begin = [&](size_t part) { return begin + std::min(part * kPartRows, count); };
+  tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
+    const size_t first = part_begin(part);
+    lefts[part + 1] = split_part<Bin>({rows_.data() + first, part_begin(part + 1) - first},
+                                      buffer_.data() + first, column, goes_left.data());
+  });
+  for (size_t part = 0; part < part_count; ++part) lefts[part + 1] += lefts[part];
+  const size_t left_count = lefts[part_count];
+  tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
+    const size_t first = part_begin(part);
+    const size_t left = lefts[part + 1] - lefts[part];
+    const size_t rights_before = first - begin - lefts[part];
+    const uint32_t* from = rows_.data() + first;
+    const uint32_t* end_of_part = rows_.data() + part_begin(part + 1);
+    std::copy_n(from, left, buffer_.data() + begin + lefts[part]);
+    std::copy(from + left, end_of_part,
+              buffer_.data() + begin + left_count + rights_before);
+  });
+  tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
+    std::copy(buffer_.data() + part_begin(part), buffer_.data() + part_begin(part + 1),
+              rows_.data() + part_begin(part));
+  });
+  return left_count;
+}
+
+size_t RowPartition::split(size_t begin, size_t end, const Split& split,
+                           const bins::BinMatrix& bins, bool numeric) {
+  thread_local std::vector<uint8_t> table;
+  std::vector<uint8_t> goes_left = std::move(table);
+  goes_left.assign(bins.bin_count(split.feature), 0);
+  if (numeric) {
+    std::fill(goes_left.begin() + 1, goes_left.begin() + 1 + split.bin_last, 1);
+  } else {
+    for (uint32_t bin : split.bins_left) goes_left[bin] = 1;
+  }
+  goes_left[0] = split.missing_left;
+  const size_t left_count =
+      bins.bin_bytes() == 1
+          ? split_by(begin, end, bins.column<uint8_t>(split.feature), goes_left)
+          : split_by(begin, end, bins.column<uint16_t>(split.feature), goes_left);
+  table = std::move(goes_left);
+  return left_count;
+}
+
+}  // namespace evergrove::trees
