@@ -40,10 +40,10 @@ struct Parameters {
   double lambda_l1 = 0;
   double lambda_l2 = 1;
   // Categories.
-  int64_t max_onehot = 4;       // up to so many categories: one against the rest
-  double category_smooth = 10;  // added to the hessian when categories are sorted
-  double category_l2 = 10;      // added to lambda_l2 for splits of sorted categories
-  int64_t min_category_rows = 20;   // fewer rows in a node: the category is not sorted in
+  int64_t max_onehot = 4;          // up to so many categories: one against the rest
+  double category_smooth = 10;     // added to the hessian when categories are sorted
+  double category_l2 = 10;         // added to lambda_l2 for splits of sorted categories
+  int64_t min_category_rows = 20;  // fewer rows in a node: the category is not sorted in
   // Sampling.
   double subsample = 1;
   double colsample_bytree = 1;
