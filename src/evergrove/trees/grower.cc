@@ -159,7 +159,10 @@ void Grower::grow_ordered(Growth& growth) {
       const size_t leaves_left = options_.leaves_max - leaf_count;
       const size_t wanted = std::min(std::max(leaves_left / 10, threads), leaves_left);
       const size_t size = std::min(std::max<size_t>(wanted, 1), open.size());
-      std::partial_sort(open.begin(), open.begin() + size, open.end(),
+      // The one that is needed comes first; children of leaves that were expanded early, and that
+      // the walk has not reached, may promise more than it does.
+      std::iter_swap(open.begin(), std::find(open.begin(), open.end(), best));
+      std::partial_sort(open.begin() + 1, open.begin() + static_cast<long>(size), open.end(),
                         [&](uint32_t a, uint32_t b) { return after(b, a); });
       std::vector<uint32_t> batch(open.begin(), open.begin() + size);
       open.erase(open.begin(), open.begin() + size);
