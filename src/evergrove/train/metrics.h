@@ -1,8 +1,8 @@
 // Metrics: how good margins are, for each objective, the same bits however the rows are cut up.
 //
-// Every sum over rows is an exact integer sum: weights are taken in units of 2^-20 (relative to
-// the largest weight, rounded to nearest), losses in a fixed-point unit that the data's largest
-// loss decides; so threads, block sizes and SIMD width alter nothing.
+// Every sum over rows is an exact integer sum: losses in a fixed-point unit that the data's largest
+// possible loss decides, weights in units of 2^-30 of the largest weight where rows are ranked; so
+// threads, block sizes and SIMD width alter nothing.
 //
 // Names: auc, average_precision (scikit-learn's definitions, ties included), log_loss, error,
 // accuracy, rmse, mse, mae, r2, precision_at_K and recall_at_K (K > 0: the K rows with the highest
@@ -10,7 +10,8 @@
 // so that the order of rows is all the same; rows are counted, weights are not used).
 // NaN where a metric has no meaning: auc of one class, average_precision and recall without a
 // positive row, r2 of a constant target, anything on rows whose weights are all 0.
-// Probabilities are bounded by [2^-52, 1 - 2^-52] in log_loss.
+// A row's log_loss is at most 52 ln 2, as if no probability were below 2^-52.
+// rmse, mse and mae of `binary` are those of the probability; at 1/2 the first class is predicted.
 //
 //   EVERGROVE_ASSIGN_OR_RETURN(auto values, evaluate_metrics(names, {.margins = margins, ...}));
 // SPDX-License-Identifier: Apache-2.0
