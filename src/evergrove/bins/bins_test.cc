@@ -1,0 +1,147 @@
+// Cuts and bins against linear search, and the laws that they must keep for any order of rows.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "evergrove/bins/bin_matrix.h"
+#include "evergrove/bins/binner.h"
+#include "evergrove/bins/cuts.h"
+
+namespace evergrove::bins {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+std::vector<double> some_numbers(uint64_t seed, size_t count) {
+  const RandomKey key(seed, "numbers");
+  std::vector<double> values;
+  for (size_t i = 0; i < count; ++i) {
+    const uint64_t bits = key.at(i);
+    if (bits % 50 == 0) {
+      values.push_back(std::nan(""));
+    } else if (bits % 7 == 0) {
+      values.push_back(3.25);  // one value is much more frequent than the rest
+    } else {
+      values.push_back(std::exp(double(bits >> 11) * 0x1p-53 * 20 - 10));
+    }
+  }
+  return values;
+}
+
+uint32_t bin_by_linear_search(const std::vector<double>& cuts, double x) {
+  if (std::isnan(x)) return 0;
+  uint32_t bin = 1;
+  for (double cut : cuts) bin += cut < x;
+  return bin;
+}
+
+TEST(Cuts, FewValuesGetABinEach) {
+  const std::vector<double> cuts = make_cuts({5, 1, 1, 3, std::nan(""), 5}, 255);
+  EXPECT_EQ(cuts, (std::vector<double>{2, 4}));
+}
+
+TEST(Cuts, NoValuesOrOneGiveNoCut) {
+  EXPECT_TRUE(make_cuts({}, 255).empty());
+  EXPECT_TRUE(make_cuts({std::nan("")}, 255).empty());
+  EXPECT_TRUE(make_cuts({7, 7, 7}, 255).empty());
+}
+
+TEST(Cuts, SeparateNeighboursInfinitiesAndSignedZeros) {
+  const double next = std::nextafter(1.0, 2.0);
+  EXPECT_EQ(make_cuts({1, next}, 255), (std::vector<double>{1}));
+  const std::vector<double> cuts = make_cuts({-kInfinity, 0, kInfinity}, 255);
+  ASSERT_EQ(cuts.size(), 2u);
+  EXPECT_TRUE(std::isfinite(cuts[0]) && cuts[0] < 0);
+  EXPECT_EQ(cuts[1], 0);
+  for (double cut : make_cuts({-1, -0.0, 0.0, 1}, 255)) EXPECT_FALSE(std::signbit(cut) && cut == 0);
+}
+
+TEST(Cuts, BinsAreAboutEquallyFull) {
+  std::vector<double> values;
+  for (int i = 0; i < 100'000; ++i) values.push_back(i);
+  const std::vector<double> cuts = make_cuts(values, 100);
+  ASSERT_GE(cuts.size(), 95u);
+  std::vector<int> counts(cuts.size() + 2, 0);
+  for (double x : values) ++counts[bin_by_linear_search(cuts, x)];
+  for (size_t bin = 1; bin < counts.size(); ++bin) EXPECT_LE(counts[bin], 1500);
+}
+
+RC_GTEST_PROP(Cuts, DependOnTheMultisetAlone, (uint64_t seed)) {
+  std::vector<double> values = some_numbers(seed, 3000);
+  const uint32_t bins_max = 2 + static_cast<uint32_t>(seed % 254);
+  const std::vector<double> cuts = make_cuts(values, bins_max);
+  RC_ASSERT(cuts.size() + 1 <= bins_max);
+  RC_ASSERT(std::adjacent_find(cuts.begin(), cuts.end(), std::greater_equal<>()) == cuts.end());
+  std::reverse(values.begin(), values.end());
+  std::rotate(values.begin(), values.begin() + 1234, values.end());
+  RC_ASSERT(make_cuts(values, bins_max) == cuts);
+}
+
+TEST(RowSample, TakesAllOfFewRowsAndAboutTheWishedNumberOfMany) {
+  const RowSample few(1, 1000);
+  for (uint64_t row = 0; row < 1000; ++row) EXPECT_TRUE(few.has(row));
+  const RowSample many(1, 4 * RowSample::kSampleRows);
+  uint64_t count = 0;
+  for (uint64_t row = 0; row < 4 * RowSample::kSampleRows; ++row) count += many.has(row);
+  EXPECT_NEAR(double(count), double(RowSample::kSampleRows), 3000);
+}
+
+RC_GTEST_PROP(Binner, FindsTheBinThatLinearSearchFinds, (uint64_t seed)) {
+  std::vector<double> values = some_numbers(seed, 1003);
+  values.insert(values.end(), {kInfinity, -kInfinity, 0.0, -0.0});
+  model::Feature feature;
+  feature.cuts = make_cuts(some_numbers(seed + 1, 500), 2 + static_cast<uint32_t>(seed % 300));
+  values.insert(values.end(), feature.cuts.begin(), feature.cuts.end());
+  const Binner binner(feature);
+  const auto column = table::ColumnValues::of(values);
+  std::vector<uint16_t> out(values.size());
+  binner.bin<uint16_t>(column, out);
+  std::vector<float> floats(values.begin(), values.end());
+  table::ColumnValues narrow;
+  narrow.f32 = floats;
+  std::vector<uint16_t> narrow_out(values.size());
+  binner.bin<uint16_t>(narrow, narrow_out);
+  for (size_t i = 0; i < values.size(); ++i) {
+    RC_ASSERT(out[i] == bin_by_linear_search(feature.cuts, values[i]));
+    RC_ASSERT(narrow_out[i] == bin_by_linear_search(feature.cuts, floats[i]));
+  }
+}
+
+TEST(Binner, TakesCategoriesByNameWhateverTheBlockCallsThem) {
+  model::Feature feature{"c", table::ColumnKind::categorical, {}, {"red", "green"}};
+  const Binner binner(feature);
+  std::vector<uint8_t> out(5);
+  binner.bin<uint8_t>(table::ColumnValues::of({0, 1, 2, -1, 1}, {"blue", "green", "red"}), out);
+  EXPECT_EQ(out, (std::vector<uint8_t>{0, 2, 1, 0, 2}));
+}
+
+TEST(BinMatrix, KeepsBothOrders) {
+  std::vector<model::Feature> features(11);
+  for (model::Feature& feature : features) feature.cuts = {1, 2, 3};
+  for (const size_t wide_cuts : {size_t{3}, size_t{400}}) {
+    features[4].cuts.assign(wide_cuts, 0);
+    BinMatrix matrix(1000, features);
+    EXPECT_EQ(matrix.bin_bytes(), wide_cuts > 255 ? 2 : 1);
+    for (size_t f = 0; f < features.size(); ++f) {
+      for (size_t row = 0; row < 1000; ++row) {
+        const auto bin = static_cast<uint8_t>((row * 7 + f) % 5);
+        if (matrix.bin_bytes() == 1) {
+          matrix.column<uint8_t>(f)[row] = bin;
+        } else {
+          matrix.column<uint16_t>(f)[row] = bin;
+        }
+      }
+    }
+    matrix.build_rows();
+    for (size_t row = 0; row < 1000; ++row) {
+      for (size_t f = 0; f < features.size(); ++f) EXPECT_EQ(matrix.bin(row, f), (row * 7 + f) % 5);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace evergrove::bins
