@@ -12,6 +12,8 @@ constexpr std::string_view kMagic = "evergrove model";
 constexpr uint32_t kCanonicalVersion = 1;
 constexpr int64_t kLargestMargin = int64_t{1} << 53;  // exact in a double
 
+bool in_range(int64_t margin) { return margin >= -kLargestMargin && margin <= kLargestMargin; }
+
 Status bad(std::string_view what, Details details = {}) { return corrupt(what, details); }
 
 Status check_feature(const Feature& feature) {
@@ -87,7 +89,7 @@ Status validate(const Model& model) {
     return bad("The model's value exponent is out of range");
   }
   for (int64_t margin : model.base_margins) {
-    if (std::abs(margin) > kLargestMargin) return bad("A base margin is out of range");
+    if (!in_range(margin)) return bad("A base margin is out of range");
   }
   for (const Feature& feature : model.features) EVERGROVE_RETURN_IF_ERROR(check_feature(feature));
   for (const Tree& tree : model.trees) {
@@ -99,7 +101,7 @@ Status validate(const Model& model) {
       const Node& node = tree.nodes[i];
       if (!std::isfinite(node.gain)) return bad("A node's gain is not a number");
       if (node.feature < 0) {
-        if (std::abs(node.value) > kLargestMargin) return bad("A leaf value is out of range");
+        if (!in_range(node.value)) return bad("A leaf value is out of range");
         continue;
       }
       EVERGROVE_RETURN_IF_ERROR(check_split(model, tree, i));
