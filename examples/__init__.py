@@ -1,0 +1,1 @@
+"""Worked examples; each folder runs on its own from the repository root."""

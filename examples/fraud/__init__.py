@@ -1,0 +1,1 @@
+"""Card fraud from raw transactions to scored cards: generator, features, split, demo."""
