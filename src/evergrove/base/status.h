@@ -90,17 +90,20 @@ class [[nodiscard]] Result {
 #define EVERGROVE_CONCAT_INNER(a, b) a##b
 #define EVERGROVE_CONCAT(a, b) EVERGROVE_CONCAT_INNER(a, b)
 
-#define EVERGROVE_RETURN_IF_ERROR(expression)                       \
-  do {                                                              \
-    ::evergrove::Status evergrove_status = (expression);            \
-    if (!evergrove_status.ok()) return evergrove_status;            \
+// __COUNTER__ and not __LINE__: all lines of a macro's argument count as one, lambdas too.
+#define EVERGROVE_RETURN_IF_ERROR_INNER(status, expression)  \
+  do {                                                       \
+    ::evergrove::Status status = (expression);               \
+    if (!status.ok()) return status;                         \
   } while (false)
+#define EVERGROVE_RETURN_IF_ERROR(expression) \
+  EVERGROVE_RETURN_IF_ERROR_INNER(EVERGROVE_CONCAT(evergrove_status_, __COUNTER__), expression)
 
 #define EVERGROVE_ASSIGN_OR_RETURN_INNER(result, declaration, expression) \
   auto result = (expression);                                             \
   if (!result.ok()) return result.status();                               \
   declaration = std::move(result).value()
 
-#define EVERGROVE_ASSIGN_OR_RETURN(declaration, expression)                                  \
-  EVERGROVE_ASSIGN_OR_RETURN_INNER(EVERGROVE_CONCAT(evergrove_result_, __LINE__), declaration, \
-                                   expression)
+#define EVERGROVE_ASSIGN_OR_RETURN(declaration, expression)                               \
+  EVERGROVE_ASSIGN_OR_RETURN_INNER(EVERGROVE_CONCAT(evergrove_result_, __COUNTER__),      \
+                                   declaration, expression)
