@@ -60,6 +60,13 @@ Status check_split(const Model& model, const Tree& tree, size_t index) {
   return {};
 }
 
+// Reads a number that write_*() wrote. It writes -0.0 as 0.0, so -0.0 is nobody's canonical byte.
+double read_canonical(ByteReader& in) {
+  const double number = in.f64();
+  if (number == 0 && std::signbit(number)) in.fail();
+  return number;
+}
+
 }  // namespace
 
 std::string_view objective_name(ObjectiveKind kind) {
@@ -132,7 +139,7 @@ Feature read_feature(ByteReader& in) {
   feature.kind = static_cast<table::ColumnKind>(kind & 1);
   const uint32_t cut_count = in.count(8);
   feature.cuts.reserve(cut_count);
-  for (uint32_t i = 0; i < cut_count; ++i) feature.cuts.push_back(in.f64());
+  for (uint32_t i = 0; i < cut_count; ++i) feature.cuts.push_back(read_canonical(in));
   const uint32_t category_count = in.count(4);
   for (uint32_t i = 0; i < category_count && in.ok(); ++i) feature.categories.push_back(in.string());
   return feature;
@@ -162,7 +169,7 @@ Tree read_tree(ByteReader& in) {
     node.feature = in.i32();
     if (node.feature < -1) in.fail();
     if (node.feature >= 0) {
-      node.threshold = in.f64();
+      node.threshold = read_canonical(in);
       const uint32_t category_count = in.count(4);
       for (uint32_t c = 0; c < category_count; ++c) node.categories_left.push_back(in.u32());
       const uint8_t missing_left = in.u8();
@@ -170,7 +177,7 @@ Tree read_tree(ByteReader& in) {
       node.missing_left = missing_left == 1;
       node.left = in.i32();
       node.right = in.i32();
-      node.gain = in.f64();
+      node.gain = read_canonical(in);
     } else {
       node.value = in.i64();
     }
