@@ -1,0 +1,1 @@
+"""Benchmarks: micro/ for kernels, compare/ for other libraries beside ours."""

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One library trained on one job in a fresh process, and what came of it: ours by the command,
+the peers by worker.py.
+
+    outcome = run_peer("lightgbm", job, folder)
+    if outcome.error: print(f"{outcome.title}: {outcome.error}")
+"""
+
+import importlib.util
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from bench.compare import settings
+from bench.compare.process import Measured, run_measured
+from bench.compare.worker import Job
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_EVERGROVE = ROOT / ".venv/bin/evergrove"
+
+
+@dataclass
+class Outcome:
+    """`seconds` has read, construct (bins), fit, and whole: these three together, from Parquet to
+    a trained model; `process` is the process from its start to its end, and `import` a part of it
+    that only Python has."""
+
+    title: str
+    version: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_rss_bytes: int = 0
+    curve: list[float] = field(default_factory=list)
+    scores: npt.NDArray[np.float64] | None = None
+    answer: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+def run_peer(
+    name: str, job: Job, folder: Path, *, show_progress: bool = False, timeout: float = 3_600
+) -> Outcome:
+    module, _, title = settings.PEERS[name]
+    if importlib.util.find_spec(module) is None:
+        return Outcome(title, error="not installed (pip install -r requirements/bench.txt)")
+    path = folder / "job.json"
+    job.write(path)
+    measured = run_measured(
+        [sys.executable, "-m", "bench.compare.worker", name, str(path)],
+        show_errors=show_progress,
+        timeout_seconds=timeout,
+        threads=job.threads,
+        folder=ROOT,
+    )
+    if measured.returncode != 0:
+        return Outcome(title, error=f"failed: {measured.explain()}")
+    answer = json.loads(measured.output.splitlines()[-1])
+    outcome = Outcome(
+        title,
+        version=answer["version"],
+        seconds=answer["seconds"] | {"process": measured.seconds},
+        peak_rss_bytes=answer["peak_rss_bytes"],
+        curve=answer["curve"],
+        scores=np.load(job.scores),
+        answer=answer,
+    )
+    add_whole(outcome)
+    return outcome
+
+
+def run_ours(
+    evergrove: Path, job: Job, folder: Path, *, show_progress: bool = False, timeout: float = 3_600
+) -> Outcome:
+    """Trains and scores with the command."""
+    model = folder / "model.evergrove"
+    if not evergrove.exists():
+        return Outcome("Evergrove", error=f"no command at {evergrove}; script/demo builds it")
+    measured = run_measured(
+        train_command(evergrove, job, model, quiet=not show_progress),
+        show_errors=show_progress,
+        timeout_seconds=timeout,
+    )
+    outcome = read_answer(measured)
+    if outcome.error:
+        return outcome
+    outcome.version = version(evergrove)
+    scored = predict(evergrove, model, job)
+    if scored.returncode != 0:
+        return Outcome("Evergrove", error=f"failed to score: {scored.explain()}")
+    outcome.seconds["predict"] = scored.seconds
+    outcome.scores = read_scores(Path(job.scores).with_suffix(".parquet"))
+    if job.watch_metric:
+        outcome.curve = read_curve(evergrove, model)
+    return outcome
+
+
+def train_command(
+    evergrove: Path,
+    job: Job,
+    model: Path,
+    *,
+    log: Path | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+) -> list[str]:
+    parameters = settings.evergrove(job.settings, job.task)
+    if job.watch_metric:
+        parameters["metrics"] = "auc"
+    command = [str(evergrove), "train", "--data", job.train, "--label", job.label]
+    command += ["--objective", job.task]
+    command += ["--valid", job.test] if job.watch_metric else []
+    command += ["--exclude", ",".join(job.exclude)] if job.exclude else []
+    for name, value in parameters.items():
+        command += ["--set", f"{name}={value}"]
+    command += ["--seed", str(job.seed), "--threads", str(job.threads)]
+    command += ["--log", str(log)] if log else []
+    command += ["--resume"] if resume else []
+    command += ["--quiet"] if quiet else []
+    return [*command, "--model", str(model), "--json"]
+
+
+def predict(evergrove: Path, model: Path, job: Job) -> Measured:
+    scores = Path(job.scores).with_suffix(".parquet")
+    command = [str(evergrove), "predict", "--model", str(model), "--data", job.test]
+    return run_measured([*command, "--out", str(scores)])
+
+
+def read_answer(measured: Measured) -> Outcome:
+    """Returns what `train --json` said, with the times under the names of Outcome."""
+    if measured.returncode != 0:
+        return Outcome("Evergrove", error=f"failed: {measured.explain()}")
+    answer = json.loads(measured.output)
+    seconds = {
+        "import": 0.0,
+        "read": answer["seconds"]["read"],
+        "construct": answer["seconds"]["bins"],
+        "fit": answer["seconds"]["train"],
+        "process": measured.seconds,
+    }
+    # Each sees milliseconds that the other does not.
+    peak = max(measured.peak_rss_bytes, answer["peak_rss_bytes"])
+    outcome = Outcome("Evergrove", seconds=seconds, peak_rss_bytes=peak, answer=answer)
+    add_whole(outcome)
+    return outcome
+
+
+def add_whole(outcome: Outcome) -> None:
+    parts = ("read", "construct", "fit")
+    outcome.seconds["whole"] = sum(outcome.seconds.get(part, 0) for part in parts)
+
+
+def read_scores(path: Path) -> npt.NDArray[np.float64]:
+    table = pq.read_table(path)
+    columns = [table[name].to_numpy().astype(np.float64) for name in table.column_names]
+    return columns[0] if len(columns) == 1 else np.column_stack(columns)
+
+
+def read_curve(evergrove: Path, file: Path) -> list[float]:
+    """Returns the first metric of the first evaluation set by iteration, from a model or a log."""
+    return rounds(inspect(evergrove, file))
+
+
+def inspect(evergrove: Path, file: Path) -> dict[str, Any]:
+    measured = run_measured([str(evergrove), "inspect", str(file), "--json"])
+    if measured.returncode != 0:
+        raise RuntimeError(f"evergrove inspect {file}: {measured.explain()}")
+    answer: dict[str, Any] = json.loads(measured.output)
+    return answer
+
+
+def rounds(inspected: dict[str, Any]) -> list[float]:
+    """Returns the first metric series in `inspect --json`, whichever way it is nested."""
+    found = inspected.get("metrics_by_round", inspected.get("history", []))
+    values = []
+    for entry in found:
+        while isinstance(entry, dict | list):
+            entry = first_number(entry)
+        if entry is not None:
+            values.append(float(entry))
+    return values
+
+
+def first_number(entry: Any) -> Any:
+    values = list(entry.values()) if isinstance(entry, dict) else list(entry)
+    values = [v for v in values if isinstance(v, float | dict | list)]
+    return values[0] if values else None
+
+
+def version(evergrove: Path) -> str:
+    words = run_measured([str(evergrove), "--version"]).output.split()
+    return words[-1] if words else ""

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs one command in a fresh process and measures it from outside: time and peak memory.
+
+Peak memory is VmHWM of /proc/PID/status, read all the while. What wait4 says (ru_maxrss) would not
+do: it begins with what the parent had, because a child starts as a copy of it.
+"""
+
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Measured:
+    returncode: int
+    seconds: float
+    peak_rss_bytes: int
+    output: str
+    errors: str  # empty when they were shown
+
+    def explain(self) -> str:
+        """Returns the last line that says why it failed."""
+        lines = [line for line in self.errors.strip().splitlines() if line.strip()]
+        return lines[-1].strip() if lines else f"exit status {self.returncode}"
+
+
+def run_measured(
+    command: list[str],
+    *,
+    timeout_seconds: float = 3_600,
+    show_errors: bool = False,
+    threads: int = 0,
+    folder: Path | None = None,
+    watch: Callable[[subprocess.Popen[str]], None] | None = None,
+) -> Measured:
+    """Runs the command to its end. `show_errors` lets its standard error through, for progress.
+    `watch` is called every 20 ms or so and may end the process. `threads`, if given, is said in the
+    environment as well, for thread pools that no parameter of a library reaches."""
+    environment = dict(os.environ)
+    if threads:
+        environment |= dict.fromkeys(THREAD_VARIABLES, str(threads))
+    with tempfile.TemporaryFile("w+") as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=None if show_errors else errors,
+            text=True,
+            env=environment,
+            cwd=folder,
+        )
+        output: list[str] = []
+        stdout = process.stdout
+        assert stdout is not None
+        reader = threading.Thread(target=lambda: output.append(stdout.read()))
+        reader.start()
+        peak = 0
+        try:
+            while process.poll() is None:
+                peak = max(peak, peak_rss_bytes(process.pid))
+                if watch:
+                    watch(process)
+                if time.perf_counter() - start > timeout_seconds:
+                    process.kill()
+                time.sleep(0.02)
+            seconds = time.perf_counter() - start
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            reader.join()
+        errors.seek(0)
+        return Measured(process.returncode, seconds, peak, "".join(output), errors.read())
+
+
+def peak_rss_bytes(pid: int | str = "self") -> int:
+    """Returns the most memory that the process has had resident, 0 when it has gone."""
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
