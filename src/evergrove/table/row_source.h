@@ -30,6 +30,8 @@ struct ColumnSpec {
   std::string name;
   ColumnKind kind = ColumnKind::numeric;
   std::string source_type;  // as the source calls it, such as "timestamp[us]"; for messages only
+  // False for what can be kept but not learnt from (a list, a struct): reading it is refused.
+  bool usable = true;
 };
 
 struct Schema {
@@ -88,6 +90,10 @@ class RowSource {
   virtual const Manifest& manifest() const = 0;
   // Extents in row order, without gaps, from row 0 to manifest().row_count.
   virtual std::span<const BlockExtent> blocks() const = 0;
+  // The rows of all blocks. Cheap, where manifest() may have to hash every file first.
+  uint64_t row_count() const {
+    return blocks().empty() ? 0 : blocks().back().first_row + blocks().back().row_count;
+  }
   // True when reading one column costs about that column's share (Parquet, memory); false when a
   // block must be read whole whatever is asked for (CSV).
   virtual bool reads_single_columns() const { return true; }

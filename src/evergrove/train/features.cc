@@ -90,6 +90,10 @@ Result<std::vector<size_t>> feature_columns(const DataSpec& spec) {
         std::find(spec.exclude.begin(), spec.exclude.end(), name) != spec.exclude.end()) {
       continue;
     }
+    if (!schema.columns[i].usable) {
+      return invalid_input("A column has a type that cannot be learnt from; exclude it",
+                           {{"column", name}, {"type", schema.columns[i].source_type}});
+    }
     columns.push_back(i);
   }
   if (columns.empty()) {

@@ -2,12 +2,12 @@
 #include "evergrove/train/label.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
 #include <set>
 
 #include "evergrove/base/check.h"
+#include "evergrove/base/number_text.h"
 #include "evergrove/exact/exp_log.h"
 #include "evergrove/train/block_loop.h"
 
@@ -71,12 +71,6 @@ std::vector<double> distinct_numbers(std::span<const double> numbers, size_t lim
 }
 
 }  // namespace
-
-std::string number_text(double number) {
-  char text[40];
-  const auto end = std::to_chars(text, text + sizeof(text), number == 0 ? 0.0 : number);
-  return {text, end.ptr};
-}
 
 Result<RawLabels> read_labels(const table::RowSource& source, const std::string& column) {
   EVERGROVE_ASSIGN_OR_RETURN(const size_t index, find_column(source, column, "label"));

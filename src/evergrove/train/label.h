@@ -32,8 +32,8 @@ Result<std::vector<float>> read_weights(const table::RowSource& source, const st
 // The objective that the label suggests: text or two distinct values are classes, else a number.
 model::ObjectiveKind suggested_objective(const RawLabels& labels);
 
-// The classes of the rows listed in `rows` (all when empty), as names in order: numbers ascending,
-// text in byte order. Refuses a constant label, and more than two classes for binary.
+// The classes of the rows, as names in order: numbers ascending (named by number_text()), text in
+// byte order. Refuses a constant label, and more than two classes for binary.
 Result<std::vector<std::string>> find_classes(const RawLabels& labels,
                                               model::ObjectiveKind objective);
 // Each row's place in classes; refuses a value that is not among them.
@@ -41,9 +41,6 @@ Result<std::vector<uint16_t>> to_classes(const RawLabels& labels,
                                          std::span<const std::string> classes);
 // The numbers of a regression label; refuses text, and a constant one if must_vary.
 Result<std::vector<double>> to_targets(const RawLabels& labels, bool must_vary);
-
-// Shortest decimal text of a number, without ".0".
-std::string number_text(double number);
 
 // Where margins start and what their unit is. Sums are exact integers, so the order of the rows is
 // all the same.
