@@ -7,6 +7,8 @@
 //
 //   score::Scorer scorer(model);
 //   scorer.margins(block, margins);   // block has model.features as columns, in their order
+//
+// Columns of features that no tree splits on are not looked at, so they need not be read.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -30,9 +32,12 @@ class Scorer {
 
   size_t output_count() const;
   size_t tree_count() const;
+  // The features that some tree splits on, ascending.
+  std::span<const size_t> used_features() const;
 
   // Sets margins[row * output_count + output], base margins included, in units of
-  // 2^value_exponent. Requires: block.columns are the model's features, in order, of their kind.
+  // 2^value_exponent. Requires: block.columns are the model's features, in order, of their kind;
+  // those that are not used may be empty. Uses the threads of the TBB arena it is called in.
   void margins(const table::RowBlock& block, std::span<int64_t> margins) const;
   // Sets leaves[row * tree_count + tree] to the index of the leaf (node index) the row ends in.
   void leaves(const table::RowBlock& block, std::span<int32_t> leaves) const;
