@@ -23,6 +23,7 @@ struct TrainingProgress {
   double share = 0;        // of the phase, 0 to 1
   uint64_t iteration = 0;  // training: iterations done, of iteration_count at most
   uint64_t iteration_count = 0;
+  uint64_t trees_per_iteration = 1;
   const std::vector<model::MetricValue>* metrics = nullptr;  // of the newest iteration, or null
   double seconds = 0;      // since the start
 };

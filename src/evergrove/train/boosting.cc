@@ -103,6 +103,7 @@ class Boosting final : public Trainer {
   EarlyStopping stopping() const;
   std::vector<uint32_t> sample_rows(uint64_t iteration);
   void add_metrics(const Scored& scored, std::vector<model::MetricValue>& to) const;
+  bool has_metrics_of_now(const Iteration& iteration) const;
   // Adds a tree to the margins of all rows of a data set, or of those not excluded.
   void apply(const trees::BinnedTree& tree, size_t output, std::span<const uint8_t> excluded,
              Scored& to) const {
@@ -148,6 +149,19 @@ void Boosting::add_metrics(const Scored& scored, std::vector<model::MetricValue>
   for (size_t i = 0; i < metric_names_.size(); ++i) {
     to.push_back({scored.data->name, metric_names_[i], (*values)[i]});
   }
+}
+
+// A model that gets more trees may have been evaluated on other sets, or by other names.
+bool Boosting::has_metrics_of_now(const Iteration& iteration) const {
+  size_t place = 0;
+  for (const Scored& valid : valid_) {
+    for (const std::string& name : metric_names_) {
+      if (place == iteration.metrics.size()) return false;
+      const model::MetricValue& metric = iteration.metrics[place++];
+      if (metric.set != valid.data->name || metric.name != name) return false;
+    }
+  }
+  return place == iteration.metrics.size();
 }
 
 void Boosting::keep(Iteration iteration) {
@@ -207,7 +221,14 @@ Status Boosting::replay(const Iteration& iteration) {
     apply(binned[output], output, {}, train_);
     for (Scored& valid : valid_) apply(binned[output], output, {}, valid);
   }
-  keep(iteration);
+  if (has_metrics_of_now(iteration)) {
+    keep(iteration);
+    return {};
+  }
+  Iteration evaluated = iteration;
+  evaluated.metrics.clear();
+  for (const Scored& valid : valid_) add_metrics(valid, evaluated.metrics);
+  keep(std::move(evaluated));
   return {};
 }
 

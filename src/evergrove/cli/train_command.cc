@@ -1,0 +1,192 @@
+// evergrove train: options, one run, and what is said about it.
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "evergrove/cli/commands.h"
+#include "evergrove/cli/config_file.h"
+#include "evergrove/cli/progress_display.h"
+#include "evergrove/cli/quantity_text.h"
+#include "evergrove/cli/result_json.h"
+#include "evergrove/cli/stop_signal.h"
+#include "evergrove/cli/terminal.h"
+#include "evergrove/cli/train_options.h"
+#include "evergrove/runtime/training_run.h"
+
+namespace evergrove::cli {
+namespace {
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  evergrove train --data train.parquet --label fraud --model fraud.evergrove\n"
+    "  evergrove train --data 'part-*.parquet' --label fraud --valid valid.parquet \\\n"
+    "      --set n_estimators=1000 learning_rate=0.05 early_stopping_rounds=50 \\\n"
+    "      --log run --resume --model fraud.evergrove --json\n"
+    "  evergrove train --config train.toml --seed 7\n"
+    "\n"
+    "With --log and --resume the same command can be repeated until it is done: it goes on from\n"
+    "where it was stopped, killed or cut off, and ends with the same model.\n"
+    "evergrove parameters lists what --set takes.";
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+void print_train_json(const runtime::TrainingReport& report) {
+  print_json({{"digest", report.digest},
+              {"metrics", metrics_json(report.metrics)},
+              {"seconds",
+               {{"read", report.seconds_read},
+                {"bins", report.seconds_bins},
+                {"train", report.seconds_train},
+                {"log", report.seconds_log},
+                {"total", report.seconds_total}}},
+              {"peak_rss_bytes", report.peak_rss_bytes},
+              {"rows", report.row_count},
+              {"columns", report.feature_count},
+              {"trees", report.model.trees.size()},
+              {"best_iteration", report.model.metadata.best_iteration},
+              {"iterations", report.model.metadata.iteration_count},
+              {"resumed_iterations", report.resumed_iterations},
+              {"objective", model::objective_name(report.model.objective)},
+              {"parameters", parameters_json(report.model.metadata.parameters_json)},
+              {"notes", report.notes}});
+}
+
+void print_train_words(const TrainOptions& options, const runtime::TrainingReport& report) {
+  std::string text = styled(options.model, Style::bold, stdout) + ": " +
+                     count_text(report.model.trees.size(), "tree") + " from " +
+                     count_text(report.row_count, "row") + " and " +
+                     count_text(report.feature_count, "column") + " in " +
+                     seconds_text(report.seconds_total) + " (read " +
+                     seconds_text(report.seconds_read) + ", bins " +
+                     seconds_text(report.seconds_bins) + ", train " +
+                     seconds_text(report.seconds_train) + "), " +
+                     bytes_text(report.peak_rss_bytes) + " of memory\n";
+  text += metrics_lines(report.metrics);
+  if (report.model.metadata.best_iteration > 0) {
+    text += "best iteration  " + count_text(report.model.metadata.best_iteration) + "\n";
+  }
+  text += "digest      " + report.digest + "\n";
+  std::fputs(text.c_str(), stdout);
+}
+
+// What the columns were taken for, since a CSV does not say.
+std::string columns_note(const train::DataSpec& spec) {
+  const auto is_feature = [&](const std::string& name) {
+    if (name == spec.label || name == spec.weight) return false;
+    return std::find(spec.exclude.begin(), spec.exclude.end(), name) == spec.exclude.end();
+  };
+  constexpr size_t kNamesShown = 12;
+  size_t numeric_count = 0;
+  std::vector<std::string> categorical;
+  for (const table::ColumnSpec& column : spec.data->schema().columns) {
+    if (!is_feature(column.name)) continue;
+    if (column.kind == table::ColumnKind::numeric) {
+      ++numeric_count;
+    } else {
+      categorical.push_back(column.name);
+    }
+  }
+  std::string text = count_text(spec.data->manifest().row_count, "row") + "; " +
+                     count_text(numeric_count, "column") + " of numbers, " +
+                     std::to_string(categorical.size()) + " of categories";
+  for (size_t i = 0; i < std::min(categorical.size(), kNamesShown); ++i) {
+    text += (i == 0 ? ": " : ", ") + categorical[i];
+  }
+  return text + (categorical.size() > kNamesShown ? ", ..." : "");
+}
+
+Result<int> train(TrainOptions options) {
+  const Clock::time_point start = Clock::now();
+  if (!options.config.empty()) EVERGROVE_RETURN_IF_ERROR(apply_config_file(options));
+  std::vector<std::string> notes;
+  StopSignal stop;
+  EVERGROVE_ASSIGN_OR_RETURN(runtime::TrainingRequest request, make_request(options, notes));
+  const double open_seconds = seconds_since(start);
+  if (!options.quiet) {
+    for (const std::string& note : notes) print_note(note);
+    print_note(columns_note(request.data));
+  }
+  ProgressDisplay display(options.quiet);
+  request.progress = [&](const runtime::TrainingProgress& progress) {
+    display.show(progress);
+    return !stop.arrived();
+  };
+  Result<runtime::TrainingReport> result = runtime::train(request);
+  display.clear();
+  if (!result.ok()) return result.status();
+  runtime::TrainingReport& report = result.value();
+  report.seconds_read += open_seconds;
+  report.seconds_total += open_seconds;
+  if (!options.quiet) {
+    for (const std::string& note : report.notes) print_note(note);
+  }
+  report.notes.insert(report.notes.begin(), notes.begin(), notes.end());
+  if (options.json) {
+    print_train_json(report);
+  } else if (!options.quiet) {
+    print_train_words(options, report);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_train(CLI::App& application, Action& chosen) {
+  CLI::App* command = application.add_subcommand("train", "Train a model and write it to a file");
+  auto options = std::make_shared<TrainOptions>();
+  command->add_option("--data", options->data, "Files, folders, globs or URLs to learn from")
+      ->type_name("PATH...");
+  command->add_option("--label", options->label, "The column to predict")->type_name("COLUMN");
+  command->add_option("--objective", options->objective, "By the label if it is not said")
+      ->type_name("binary|multiclass|regression");
+  command
+      ->add_option("--valid", options->valid,
+                   "A set to evaluate on each round; may be given several times")
+      ->type_name("PATH...");
+  command
+      ->add_option("--valid-fraction", options->valid_fraction,
+                   "The share of the rows to hold out for evaluation")
+      ->type_name("F");
+  command->add_option("--weight", options->weight, "The column of row weights")
+      ->type_name("COLUMN");
+  command->add_option("--exclude", options->exclude, "Columns not to learn from")
+      ->type_name("COLUMN,...")
+      ->delimiter(',');
+  command
+      ->add_option("--categorical", options->categorical,
+                   "Columns of numbers to be taken as categories")
+      ->type_name("COLUMN,...")
+      ->delimiter(',');
+  command
+      ->add_option("--type", options->column_types,
+                   "CSV: what a column is, over what is inferred: number, text or date")
+      ->type_name("COLUMN=TYPE...");
+  command->add_option("--set", options->settings, "Parameters; see evergrove parameters")
+      ->type_name("NAME=VALUE...");
+  command->add_option("--config", options->config, "These options and parameters from a file")
+      ->type_name("FILE.toml");
+  command->add_option("--seed", options->seed, "The seed of all random choices")->type_name("N");
+  command->add_option("--threads", options->threads, "All cores if it is not said")
+      ->type_name("N");
+  command->add_option("--log", options->log, "The folder of the log to resume from")
+      ->type_name("DIR");
+  command->add_flag("--resume", options->resume, "Go on from the log, if there is one");
+  command
+      ->add_option("--continue", options->continue_from,
+                   "A finished model to add trees to; n_estimators counts its own too")
+      ->type_name("FILE");
+  command->add_option("--model", options->model, "The file to write")->type_name("FILE");
+  command->add_flag("--json", options->json, "Print the result as one JSON object");
+  command->add_flag("--quiet", options->quiet, "Say nothing but errors (and --json's result)");
+  command->footer(kFooter);
+  command->callback([&chosen, options] { chosen = [options] { return train(*options); }; });
+}
+
+}  // namespace evergrove::cli

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/cli/train_options.h"
+
+#include <map>
+
+#include "evergrove/runtime/model_file.h"
+#include "evergrove/source/open.h"
+
+namespace evergrove::cli {
+namespace {
+
+Status check_options(const TrainOptions& options) {
+  if (options.data.empty()) {
+    return invalid_input("Say what to learn from with --data PATH");
+  }
+  if (options.label.empty()) {
+    return invalid_input("Say which column is to be predicted with --label COLUMN");
+  }
+  if (options.model.empty()) {
+    return invalid_input("Say where the model is to go with --model FILE");
+  }
+  if (options.resume && options.log.empty()) {
+    return invalid_input("--resume goes on from a log; say where it is with --log DIR");
+  }
+  if (options.valid_fraction && !(*options.valid_fraction > 0 && *options.valid_fraction < 1)) {
+    return invalid_input("--valid-fraction must be above 0 and below 1",
+                         {{"value", std::to_string(*options.valid_fraction)}});
+  }
+  if (options.threads && *options.threads < 1) {
+    return invalid_input("--threads must be 1 or more",
+                         {{"value", std::to_string(*options.threads)}});
+  }
+  return {};
+}
+
+// Splits NAME=VALUE.
+Result<std::pair<std::string, std::string>> split_setting(const std::string& setting,
+                                                          std::string_view option) {
+  const size_t equals = setting.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    return invalid_input(std::string(option) + " takes name=value", {{"value", setting}});
+  }
+  return std::pair(setting.substr(0, equals), setting.substr(equals + 1));
+}
+
+Result<train::Parameters> make_parameters(const TrainOptions& options, bool& objective_is_chosen,
+                                          std::vector<std::string>& notes) {
+  train::Parameters parameters;
+  for (const std::string& setting : options.settings) {
+    EVERGROVE_ASSIGN_OR_RETURN(const auto pair, split_setting(setting, "--set"));
+    EVERGROVE_RETURN_IF_ERROR(
+        train::set_parameter(parameters, pair.first, pair.second, &notes));
+    objective_is_chosen |= pair.first == "objective";
+  }
+  if (!options.objective.empty()) {
+    EVERGROVE_RETURN_IF_ERROR(
+        train::set_parameter(parameters, "objective", options.objective, &notes));
+    objective_is_chosen = true;
+  }
+  if (options.seed) parameters.seed = *options.seed;
+  EVERGROVE_RETURN_IF_ERROR(train::validate(parameters));
+  return parameters;
+}
+
+Result<source::OpenOptions> make_open_options(const TrainOptions& options) {
+  source::OpenOptions open;
+  open.categorical = options.categorical;
+  for (const std::string& text : options.column_types) {
+    EVERGROVE_ASSIGN_OR_RETURN(const auto pair, split_setting(text, "--type"));
+    if (pair.second != "number" && pair.second != "text" && pair.second != "date") {
+      return invalid_input("--type takes number, text or date", {{"value", text}});
+    }
+    open.column_types[pair.first] = pair.second;
+  }
+  return open;
+}
+
+}  // namespace
+
+Result<runtime::TrainingRequest> make_request(const TrainOptions& options,
+                                              std::vector<std::string>& notes) {
+  EVERGROVE_RETURN_IF_ERROR(check_options(options));
+  runtime::TrainingRequest request;
+  train::DataSpec& spec = request.data;
+  EVERGROVE_ASSIGN_OR_RETURN(request.parameters,
+                             make_parameters(options, spec.objective_is_chosen, notes));
+  EVERGROVE_ASSIGN_OR_RETURN(const source::OpenOptions open, make_open_options(options));
+  EVERGROVE_ASSIGN_OR_RETURN(spec.data, source::open(options.data, open));
+  for (size_t i = 0; i < options.valid.size(); ++i) {
+    // The set that a fraction makes is the first one, and has the plain name.
+    const size_t number = i + (options.valid_fraction ? 1 : 0);
+    const std::string name = number == 0 ? "valid" : "valid_" + std::to_string(number);
+    EVERGROVE_ASSIGN_OR_RETURN(auto source, source::open(options.valid[i], open));
+    spec.valid.push_back({name, std::move(source)});
+  }
+  spec.valid_fraction = options.valid_fraction.value_or(0);
+  spec.label = options.label;
+  spec.weight = options.weight;
+  spec.exclude = options.exclude;
+  spec.categorical = options.categorical;
+  request.threads = options.threads.value_or(0);
+  request.log_folder = options.log;
+  request.resume = options.resume;
+  request.model_path = options.model;
+  if (!options.continue_from.empty()) {
+    EVERGROVE_ASSIGN_OR_RETURN(request.continue_from, runtime::read_model(options.continue_from));
+  }
+  return request;
+}
+
+}  // namespace evergrove::cli

@@ -1,0 +1,42 @@
+// TrainOptions: what a user says to `evergrove train`, on the command line or in a file.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "evergrove/base/status.h"
+#include "evergrove/runtime/training_run.h"
+
+namespace evergrove::cli {
+
+struct TrainOptions {
+  std::vector<std::string> data;
+  std::string label;
+  std::string objective;                        // empty: by the label
+  std::vector<std::vector<std::string>> valid;  // paths of each validation set
+  std::optional<double> valid_fraction;
+  std::string weight;
+  std::vector<std::string> exclude;
+  std::vector<std::string> categorical;
+  std::vector<std::string> column_types;  // COLUMN=number|text|date, for CSV
+  std::vector<std::string> settings;      // name=value, in order
+  std::string config;
+  std::optional<uint64_t> seed;
+  std::optional<int> threads;
+  std::string log;
+  bool resume = false;
+  std::string continue_from;
+  std::string model;
+  bool json = false;
+  bool quiet = false;
+};
+
+// Checks that what is needed was said, and the parameters; opens the data and reads the model to
+// continue. Adds notes on how words of other libraries were understood.
+Result<runtime::TrainingRequest> make_request(const TrainOptions& options,
+                                              std::vector<std::string>& notes);
+
+}  // namespace evergrove::cli

@@ -1,0 +1,320 @@
+// Columns: tree, node, output (int32) | feature (utf8, null for a leaf) | threshold (double)
+// | missing_left (bool) | categories (list of utf8) | left, right (int32) | value (double, exact:
+// units of 2^value_exponent below 2^53) | cover (int64) | gain (double).
+// Schema metadata: evergrove.version, evergrove.model (JSON), evergrove.checksum (its SHA-256).
+//
+// Reading trusts nothing: Arrow validates lengths and offsets, then each value is checked, then
+// model::validate, then the digest over what was read is held against the one that was written.
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/runtime/model_file.h"
+
+#include <arrow/api.h>
+#include <arrow/io/memory.h>
+#include <arrow/ipc/api.h>
+
+#include <cmath>
+#include <unordered_map>
+
+#include "evergrove/base/sha256.h"
+#include "evergrove/runtime/durable_file.h"
+#include "evergrove/runtime/model_metadata.h"
+
+namespace evergrove::runtime {
+namespace {
+
+constexpr const char* kVersionKey = "evergrove.version";
+constexpr const char* kModelKey = "evergrove.model";
+constexpr const char* kChecksumKey = "evergrove.checksum";
+constexpr std::string_view kVersion = "1";
+
+std::shared_ptr<arrow::Schema> schema_of_nodes() {
+  using arrow::field;
+  return arrow::schema({field("tree", arrow::int32()), field("node", arrow::int32()),
+                        field("output", arrow::int32()), field("feature", arrow::utf8()),
+                        field("threshold", arrow::float64()),
+                        field("missing_left", arrow::boolean()),
+                        field("categories", arrow::list(arrow::utf8())),
+                        field("left", arrow::int32()), field("right", arrow::int32()),
+                        field("value", arrow::float64()), field("cover", arrow::int64()),
+                        field("gain", arrow::float64())});
+}
+
+// Appends nodes to the columns of the file.
+class NodeWriter {
+ public:
+  explicit NodeWriter(const model::Model& model) : model_(model) {}
+
+  arrow::Status add(int32_t tree_index, const model::Tree& tree) {
+    for (size_t i = 0; i < tree.nodes.size(); ++i) {
+      ARROW_RETURN_NOT_OK(tree_.Append(tree_index));
+      ARROW_RETURN_NOT_OK(node_.Append(static_cast<int32_t>(i)));
+      ARROW_RETURN_NOT_OK(output_.Append(static_cast<int32_t>(tree.output)));
+      ARROW_RETURN_NOT_OK(add(tree.nodes[i]));
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> finish(
+      const std::shared_ptr<arrow::Schema>& schema) {
+    arrow::ArrayVector columns;
+    for (arrow::ArrayBuilder* builder :
+         std::initializer_list<arrow::ArrayBuilder*>{&tree_, &node_, &output_, &feature_,
+                                                     &threshold_, &missing_left_, &categories_,
+                                                     &left_, &right_, &value_, &cover_, &gain_}) {
+      ARROW_ASSIGN_OR_RAISE(columns.emplace_back(), builder->Finish());
+    }
+    const int64_t row_count = columns[0]->length();
+    return arrow::RecordBatch::Make(schema, row_count, std::move(columns));
+  }
+
+ private:
+  arrow::Status add(const model::Node& node) {
+    ARROW_RETURN_NOT_OK(cover_.Append(static_cast<int64_t>(node.cover)));
+    if (node.feature < 0) {
+      ARROW_RETURN_NOT_OK(value_.Append(
+          std::ldexp(static_cast<double>(node.value), model_.value_exponent)));
+      for (arrow::ArrayBuilder* builder : std::initializer_list<arrow::ArrayBuilder*>{
+               &feature_, &threshold_, &missing_left_, &categories_, &left_, &right_, &gain_}) {
+        ARROW_RETURN_NOT_OK(builder->AppendNull());
+      }
+      return arrow::Status::OK();
+    }
+    const model::Feature& feature = model_.features[node.feature];
+    ARROW_RETURN_NOT_OK(feature_.Append(feature.name));
+    ARROW_RETURN_NOT_OK(missing_left_.Append(node.missing_left));
+    ARROW_RETURN_NOT_OK(left_.Append(node.left));
+    ARROW_RETURN_NOT_OK(right_.Append(node.right));
+    ARROW_RETURN_NOT_OK(gain_.Append(node.gain));
+    ARROW_RETURN_NOT_OK(value_.AppendNull());
+    if (feature.kind == table::ColumnKind::numeric) {
+      ARROW_RETURN_NOT_OK(threshold_.Append(node.threshold));
+      return categories_.AppendNull();
+    }
+    ARROW_RETURN_NOT_OK(threshold_.AppendNull());
+    ARROW_RETURN_NOT_OK(categories_.Append());
+    for (uint32_t category : node.categories_left) {
+      ARROW_RETURN_NOT_OK(category_names_->Append(feature.categories[category]));
+    }
+    return arrow::Status::OK();
+  }
+
+  const model::Model& model_;
+  arrow::Int32Builder tree_, node_, output_, left_, right_;
+  arrow::StringBuilder feature_;
+  arrow::DoubleBuilder threshold_, value_, gain_;
+  arrow::BooleanBuilder missing_left_;
+  std::shared_ptr<arrow::StringBuilder> category_names_ = std::make_shared<arrow::StringBuilder>();
+  arrow::ListBuilder categories_{arrow::default_memory_pool(), category_names_};
+  arrow::Int64Builder cover_;
+};
+
+arrow::Result<std::string> write_bytes(const model::Model& model) {
+  const std::string json = metadata_to_json(model, model::digest(model));
+  const auto schema = schema_of_nodes()->WithMetadata(arrow::key_value_metadata(
+      {kVersionKey, kModelKey, kChecksumKey}, {std::string(kVersion), json, sha256_hex(json)}));
+  NodeWriter nodes(model);
+  for (size_t tree = 0; tree < model.trees.size(); ++tree) {
+    ARROW_RETURN_NOT_OK(nodes.add(static_cast<int32_t>(tree), model.trees[tree]));
+  }
+  ARROW_ASSIGN_OR_RAISE(const auto batch, nodes.finish(schema));
+  ARROW_ASSIGN_OR_RAISE(const auto out, arrow::io::BufferOutputStream::Create());
+  ARROW_ASSIGN_OR_RAISE(const auto writer, arrow::ipc::MakeFileWriter(out, schema));
+  ARROW_RETURN_NOT_OK(writer->WriteRecordBatch(*batch));
+  ARROW_RETURN_NOT_OK(writer->Close());
+  ARROW_ASSIGN_OR_RAISE(const auto buffer, out->Finish());
+  return buffer->ToString();
+}
+
+arrow::Result<std::shared_ptr<arrow::Table>> read_table(std::string_view bytes) {
+  const auto buffer = std::make_shared<arrow::Buffer>(
+      reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<int64_t>(bytes.size()));
+  arrow::ipc::IpcReadOptions options = arrow::ipc::IpcReadOptions::Defaults();
+  options.use_threads = false;
+  ARROW_ASSIGN_OR_RAISE(const auto reader,
+                        arrow::ipc::RecordBatchFileReader::Open(
+                            std::make_shared<arrow::io::BufferReader>(buffer), options));
+  arrow::RecordBatchVector batches;
+  for (int i = 0; i < reader->num_record_batches(); ++i) {
+    ARROW_ASSIGN_OR_RAISE(batches.emplace_back(), reader->ReadRecordBatch(i));
+    ARROW_RETURN_NOT_OK(batches.back()->ValidateFull());
+  }
+  ARROW_ASSIGN_OR_RAISE(auto table,
+                        arrow::Table::FromRecordBatches(reader->schema(), std::move(batches)));
+  return table->CombineChunks();
+}
+
+Status altered(std::string_view what) {
+  return corrupt("The model file is damaged or was altered; write it anew or restore it",
+                 {{"found", std::string(what)}});
+}
+
+// The columns of a table of nodes, once their types are checked.
+class NodeReader {
+ public:
+  static Result<NodeReader> make(const arrow::Table& table, const model::Model& model) {
+    if (!table.schema()->Equals(*schema_of_nodes(), /*check_metadata=*/false)) {
+      return altered("columns of other names or types");
+    }
+    NodeReader reader(model);
+    reader.row_count_ = table.num_rows();
+    for (int i = 0; i < table.num_columns(); ++i) {
+      if (table.column(i)->num_chunks() > 1) return altered("columns in several pieces");
+      reader.columns_.push_back(table.column(i)->num_chunks() == 1 ? table.column(i)->chunk(0)
+                                                                   : nullptr);
+    }
+    return reader;
+  }
+
+  Status read(std::vector<model::Tree>& trees) {
+    for (int64_t row = 0; row < row_count_; ++row) {
+      for (int column : {kTree, kNode, kOutput, kCover}) {
+        if (columns_[column]->IsNull(row)) return altered("a node without its place");
+      }
+      const int32_t tree = int_at(kTree, row);
+      const int32_t node = int_at(kNode, row);
+      if (node == 0 && tree == static_cast<int64_t>(trees.size())) {
+        trees.emplace_back().output = static_cast<uint32_t>(int_at(kOutput, row));
+      }
+      if (trees.empty() || tree != static_cast<int64_t>(trees.size()) - 1 ||
+          node != static_cast<int64_t>(trees.back().nodes.size()) ||
+          int_at(kOutput, row) != static_cast<int64_t>(trees.back().output)) {
+        return altered("nodes out of order");
+      }
+      EVERGROVE_ASSIGN_OR_RETURN(trees.back().nodes.emplace_back(), node_at(row));
+    }
+    return {};
+  }
+
+ private:
+  enum Column {
+    kTree, kNode, kOutput, kFeature, kThreshold, kMissingLeft, kCategories, kLeft, kRight, kValue,
+    kCover, kGain,
+  };
+
+  explicit NodeReader(const model::Model& model) : model_(model) {
+    for (size_t i = 0; i < model.features.size(); ++i) {
+      const model::Feature& feature = model.features[i];
+      features_.emplace(feature.name, static_cast<int32_t>(i));
+      auto& places = categories_.emplace_back();
+      for (size_t c = 0; c < feature.categories.size(); ++c) {
+        places.emplace(feature.categories[c], static_cast<uint32_t>(c));
+      }
+    }
+  }
+
+  int32_t int_at(Column column, int64_t row) const {
+    return static_cast<const arrow::Int32Array&>(*columns_[column]).Value(row);
+  }
+  double double_at(Column column, int64_t row) const {
+    return static_cast<const arrow::DoubleArray&>(*columns_[column]).Value(row);
+  }
+
+  Result<model::Node> node_at(int64_t row) const {
+    model::Node node;
+    node.cover = static_cast<uint64_t>(
+        static_cast<const arrow::Int64Array&>(*columns_[kCover]).Value(row));
+    if (columns_[kFeature]->IsNull(row)) {
+      if (columns_[kValue]->IsNull(row)) return altered("a leaf without a value");
+      const double units = std::ldexp(double_at(kValue, row), -model_.value_exponent);
+      if (!(std::fabs(units) <= 9007199254740992.0) || units != std::nearbyint(units)) {
+        return altered("a leaf value that is not a whole number of units");
+      }
+      node.value = static_cast<int64_t>(units);
+      return node;
+    }
+    for (int column : {kMissingLeft, kLeft, kRight, kGain}) {
+      if (columns_[column]->IsNull(row)) return altered("a split that is not whole");
+    }
+    const auto found = features_.find(
+        static_cast<const arrow::StringArray&>(*columns_[kFeature]).GetString(row));
+    if (found == features_.end()) return altered("a split on an unknown feature");
+    node.feature = found->second;
+    node.missing_left =
+        static_cast<const arrow::BooleanArray&>(*columns_[kMissingLeft]).Value(row);
+    node.left = int_at(kLeft, row);
+    node.right = int_at(kRight, row);
+    node.gain = double_at(kGain, row);
+    if (model_.features[node.feature].kind == table::ColumnKind::numeric) {
+      if (columns_[kThreshold]->IsNull(row)) return altered("a split without a threshold");
+      node.threshold = double_at(kThreshold, row);
+      return node;
+    }
+    EVERGROVE_ASSIGN_OR_RETURN(node.categories_left, categories_at(row, node.feature));
+    return node;
+  }
+
+  Result<std::vector<uint32_t>> categories_at(int64_t row, int32_t feature) const {
+    const auto& lists = static_cast<const arrow::ListArray&>(*columns_[kCategories]);
+    const auto& names = static_cast<const arrow::StringArray&>(*lists.values());
+    std::vector<uint32_t> categories;
+    if (lists.IsNull(row)) return altered("a split without its categories");
+    for (int64_t i = lists.value_offset(row); i < lists.value_offset(row + 1); ++i) {
+      const auto found = categories_[feature].find(names.GetString(i));
+      if (names.IsNull(i) || found == categories_[feature].end()) {
+        return altered("a split on an unknown category");
+      }
+      categories.push_back(found->second);
+    }
+    return categories;
+  }
+
+  const model::Model& model_;
+  int64_t row_count_ = 0;
+  arrow::ArrayVector columns_;
+  std::unordered_map<std::string, int32_t> features_;
+  std::vector<std::unordered_map<std::string, uint32_t>> categories_;
+};
+
+}  // namespace
+
+Result<std::string> model_to_bytes(const model::Model& model) {
+  EVERGROVE_RETURN_IF_ERROR(model::validate(model));
+  arrow::Result<std::string> bytes = write_bytes(model);
+  if (!bytes.ok()) return storage_error("The model cannot be written: " + bytes.status().message());
+  return std::move(bytes).ValueUnsafe();
+}
+
+Result<model::Model> model_from_bytes(std::string_view bytes) {
+  if (bytes.substr(0, 6) != "ARROW1") {
+    return corrupt("The file is not a model of Evergrove (an Arrow IPC file)");
+  }
+  const arrow::Result<std::shared_ptr<arrow::Table>> table = read_table(bytes);
+  if (!table.ok()) return altered("no whole Arrow file: " + table.status().message());
+  const auto metadata = (*table)->schema()->metadata();
+  if (!metadata || !metadata->Contains(kVersionKey)) {
+    return corrupt("The file is an Arrow file, but not a model of Evergrove");
+  }
+  const std::string version = metadata->Get(kVersionKey).ValueOr("");
+  if (version != kVersion) {
+    return unsupported("The model file is of another version; use a newer Evergrove to read it",
+                       {{"version", version}, {"known", std::string(kVersion)}});
+  }
+  const std::string json = metadata->Get(kModelKey).ValueOr("");
+  if (sha256_hex(json) != metadata->Get(kChecksumKey).ValueOr("")) {
+    return altered("metadata that do not fit their checksum");
+  }
+  EVERGROVE_ASSIGN_OR_RETURN(ModelMetadata about, metadata_from_json(json));
+  EVERGROVE_ASSIGN_OR_RETURN(NodeReader nodes, NodeReader::make(**table, about.model));
+  EVERGROVE_RETURN_IF_ERROR(nodes.read(about.model.trees));
+  if (const Status valid = model::validate(about.model); !valid.ok()) {
+    return altered(valid.message());
+  }
+  if (model::digest(about.model) != about.digest) return altered("nodes that do not fit the digest");
+  return std::move(about.model);
+}
+
+Status write_model(const model::Model& model, const std::string& path) {
+  EVERGROVE_ASSIGN_OR_RETURN(const std::string bytes, model_to_bytes(model));
+  EVERGROVE_ASSIGN_OR_RETURN(UnfinishedFile file, UnfinishedFile::create(path));
+  EVERGROVE_RETURN_IF_ERROR(file.write(bytes));
+  return file.publish();
+}
+
+Result<model::Model> read_model(const std::string& path) {
+  EVERGROVE_ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
+  Result<model::Model> model = model_from_bytes(bytes);
+  if (!model.ok()) return model.status().with_context(path);
+  return model;
+}
+
+}  // namespace evergrove::runtime

@@ -1,0 +1,33 @@
+// RunPast: what a run goes on from, as records, and whether it may.
+//
+// A run that is resumed, or a finished model that is to get more trees, is a header and iterations
+// that were decided before; the trainer replays them and cannot tell them from its own.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "evergrove/base/status.h"
+#include "evergrove/model/model.h"
+#include "evergrove/train/dataset.h"
+#include "evergrove/train/run_record.h"
+
+namespace evergrove::runtime {
+
+struct RunPast {
+  std::optional<train::RunHeader> header;  // none: the run starts afresh
+  std::vector<train::Iteration> iterations;
+};
+
+// Checks that a logged run had the same data, columns and parameters as are asked for now; says
+// which file, column or parameter differs. n_estimators and early_stopping_rounds may.
+Status check_same_run(const train::RunHeader& logged, const train::DataSpec& spec,
+                      const train::Parameters& parameters);
+
+// The past that a finished model stands for: its features, base margins and trees. Refuses other
+// parameters or another label than the model was trained with.
+Result<RunPast> past_of_model(const model::Model& model, const train::DataSpec& spec,
+                              const train::Parameters& parameters);
+
+}  // namespace evergrove::runtime

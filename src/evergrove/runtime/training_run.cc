@@ -1,0 +1,230 @@
+// A run: look at the log, prepare the data, replay what was decided before, go on, write the model.
+//
+// Where the past comes from (the log, a finished model, nowhere) is settled first, as a header and
+// iterations that are known; everything after that is the same path.
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/runtime/training_run.h"
+
+#include <chrono>
+#include <memory>
+
+#include "evergrove/runtime/durable_file.h"
+#include "evergrove/runtime/model_file.h"
+#include "evergrove/runtime/model_metadata.h"
+#include "evergrove/runtime/peak_memory.h"
+#include "evergrove/runtime/run_log.h"
+#include "evergrove/runtime/run_past.h"
+#include "evergrove/runtime/threads.h"
+#include "evergrove/train/trainer.h"
+
+namespace evergrove::runtime {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_between(Clock::time_point start, Clock::time_point end) {
+  return std::chrono::duration<double>(end - start).count();
+}
+
+// What people may not expect of how their columns were understood.
+void add_column_notes(const train::DataSpec& spec, const train::RunHeader& header,
+                      std::vector<std::string>& notes) {
+  for (const model::Feature& feature : header.features) {
+    const auto index = spec.data->schema().find(feature.name);
+    if (!index) continue;
+    const std::string& type = spec.data->schema().columns[*index].source_type;
+    if (type.find("date") == std::string::npos && type.find("timestamp") == std::string::npos) {
+      continue;
+    }
+    notes.push_back("Column " + feature.name + " (" + type +
+                    ") is taken as a number: seconds since 1970");
+  }
+}
+
+// Text that a model file could not hold must stop the run before it trains, not after.
+Status check_text(const train::RunHeader& header) {
+  for (const model::Feature& feature : header.features) {
+    bool is_text = is_utf8(feature.name);
+    for (const std::string& category : feature.categories) is_text &= is_utf8(category);
+    if (is_text) continue;
+    return invalid_input("A column has text that is not UTF-8; convert or exclude it",
+                         {{"column", feature.name}});
+  }
+  for (const std::string& name : header.classes) {
+    if (!is_utf8(name)) {
+      return invalid_input("The label has text that is not UTF-8; convert it",
+                           {{"column", header.label}});
+    }
+  }
+  return {};
+}
+
+// One run from the request to the report; lives as long as train().
+class Run {
+ public:
+  explicit Run(const TrainingRequest& request) : request_(request), start_(Clock::now()) {}
+
+  Result<TrainingReport> run();
+
+ private:
+  bool tell(std::string_view phase, double share) {
+    TrainingProgress progress;
+    progress.phase = phase;
+    progress.share = share;
+    return tell(progress);
+  }
+  bool tell(TrainingProgress& progress) {
+    if (!request_.progress) return true;
+    progress.seconds = seconds_between(start_, Clock::now());
+    return request_.progress(progress);
+  }
+  Result<train::PreparedData> prepare(const train::RunHeader* known);
+  Status replay(std::vector<train::Iteration> past, bool log_them);
+  Status train();
+  Status stopped() const;
+  TrainingReport report();
+
+  const TrainingRequest& request_;
+  Clock::time_point start_;
+  std::unique_ptr<RunLog> log_;
+  std::unique_ptr<train::Trainer> trainer_;
+  TrainingReport report_;
+};
+
+Result<TrainingReport> Run::run() {
+  // A place that cannot be written to is to be found out before the training, not after it.
+  if (!request_.model_path.empty()) {
+    EVERGROVE_RETURN_IF_ERROR(UnfinishedFile::create(request_.model_path).status());
+  }
+  RunPast past;
+  if (!request_.log_folder.empty()) {
+    EVERGROVE_ASSIGN_OR_RETURN(log_, RunLog::open(request_.log_folder));
+    if (log_->header() && !request_.resume) {
+      return invalid_input(
+          "The log folder holds a run already; add resume (--resume) to go on with it, or give "
+          "another folder",
+          {{"log", request_.log_folder}});
+    }
+    if (log_->header()) {
+      past = {*log_->header(), log_->take_iterations()};
+      EVERGROVE_RETURN_IF_ERROR(
+          check_same_run(*past.header, request_.data, request_.parameters)
+              .with_context("Cannot go on from the log in " + request_.log_folder));
+    }
+  }
+  const bool past_is_logged = past.header.has_value();
+  if (!past_is_logged && request_.continue_from) {
+    EVERGROVE_ASSIGN_OR_RETURN(
+        past, past_of_model(*request_.continue_from, request_.data, request_.parameters));
+  }
+  EVERGROVE_ASSIGN_OR_RETURN(train::PreparedData prepared,
+                             prepare(past.header ? &*past.header : nullptr));
+  EVERGROVE_RETURN_IF_ERROR(check_text(prepared.header));
+  report_.row_count = prepared.data.train.row_count();
+  report_.feature_count = prepared.header.features.size();
+  add_column_notes(request_.data, prepared.header, report_.notes);
+  if (!request_.data.objective_is_chosen && !past.header) {
+    report_.notes.push_back("The objective is " +
+                            std::string(model::objective_name(prepared.header.parameters.objective)) +
+                            ", by the values of the label");
+  }
+  const train::RunHeader header = prepared.header;
+  const Clock::time_point training_start = Clock::now();
+  EVERGROVE_ASSIGN_OR_RETURN(
+      trainer_, train::Trainer::create(std::move(prepared.header), std::move(prepared.data)));
+  if (log_ && !past_is_logged) EVERGROVE_RETURN_IF_ERROR(log_->start(header));
+  EVERGROVE_RETURN_IF_ERROR(replay(std::move(past.iterations), !past_is_logged));
+  const Status trained = train();
+  // Whatever ended the training, what was decided is to be durable.
+  if (log_) {
+    const Status drained = log_->drain();
+    report_.seconds_log = log_->seconds_waited();
+    EVERGROVE_RETURN_IF_ERROR(drained);
+  }
+  EVERGROVE_RETURN_IF_ERROR(trained);
+  report_.seconds_train = seconds_between(training_start, Clock::now());
+  tell("writing", 0);
+  report_.model = trainer_->model();
+  report_.digest = model::digest(report_.model);
+  report_.metrics = trainer_->training_metrics();
+  const uint64_t best = trainer_->best_iteration();
+  if (best > 0) {
+    const auto& at_best = report_.model.metadata.metrics[best - 1];
+    report_.metrics.insert(report_.metrics.end(), at_best.begin(), at_best.end());
+  }
+  if (!request_.model_path.empty()) {
+    EVERGROVE_RETURN_IF_ERROR(write_model(report_.model, request_.model_path));
+  }
+  report_.peak_rss_bytes = peak_rss_bytes();
+  report_.seconds_total = seconds_between(start_, Clock::now());
+  return std::move(report_);
+}
+
+Result<train::PreparedData> Run::prepare(const train::RunHeader* known) {
+  const Clock::time_point preparing_start = Clock::now();
+  Clock::time_point binning_start = preparing_start;
+  bool is_binning = false;
+  const auto progress = [&](std::string_view phase, double share) {
+    if (phase == "binning" && !is_binning) {
+      is_binning = true;
+      binning_start = Clock::now();
+    }
+    return tell(phase, share);
+  };
+  train::Parameters parameters = request_.parameters;
+  if (known != nullptr) parameters.objective = known->parameters.objective;
+  Result<train::PreparedData> prepared =
+      train::prepare(request_.data, parameters, known, progress);
+  report_.seconds_read = seconds_between(preparing_start, binning_start);
+  report_.seconds_bins = seconds_between(binning_start, Clock::now());
+  return prepared;
+}
+
+Status Run::replay(std::vector<train::Iteration> past, bool log_them) {
+  // Fewer iterations may be asked for now than were logged: the model is that of a shorter run.
+  for (size_t i = 0; i < past.size() && !trainer_->finished(); ++i) {
+    EVERGROVE_RETURN_IF_ERROR(trainer_->replay(past[i]));
+    if (log_ && log_them) EVERGROVE_RETURN_IF_ERROR(log_->append(past[i]));
+    if (!tell("replaying", double(i + 1) / double(past.size()))) return stopped();
+  }
+  report_.resumed_iterations = trainer_->iteration_count();
+  return {};
+}
+
+Status Run::train() {
+  TrainingProgress progress;
+  progress.phase = "training";
+  progress.iteration_count =
+      static_cast<uint64_t>(trainer_->header().parameters.n_estimators);
+  progress.trees_per_iteration = trainer_->header().base_margins.size();
+  progress.iteration = trainer_->iteration_count();
+  if (!trainer_->finished() && !tell(progress)) return stopped();
+  while (!trainer_->finished()) {
+    const train::Iteration iteration = trainer_->next();
+    if (log_) EVERGROVE_RETURN_IF_ERROR(log_->append(iteration));
+    progress.iteration = trainer_->iteration_count();
+    progress.share = double(progress.iteration) / double(progress.iteration_count);
+    progress.metrics = &iteration.metrics;
+    if (!tell(progress)) return stopped();
+  }
+  return {};
+}
+
+Status Run::stopped() const {
+  const std::string done = "Stopped after " + std::to_string(trainer_->iteration_count()) +
+                           " iterations; ";
+  if (log_) {
+    return interrupted(done + "they are in the log in " + request_.log_folder +
+                       ": repeat the command with --resume (resume=True) to go on");
+  }
+  return interrupted(done + "nothing was kept, for the run had no log (--log DIR)");
+}
+
+}  // namespace
+
+Result<TrainingReport> train(const TrainingRequest& request) {
+  const ThreadLimit threads(request.threads);
+  return threads.execute([&]() -> Result<TrainingReport> { return Run(request).run(); });
+}
+
+}  // namespace evergrove::runtime
