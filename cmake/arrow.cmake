@@ -1,6 +1,10 @@
 # Arrow C++ from the pyarrow wheel of the project's Python: headers and libraries are inside.
 # Defines the target arrow; its run path is set by whoever installs.
-set(EVERGROVE_PYTHON_EXECUTABLE ${PROJECT_SOURCE_DIR}/.venv/bin/python CACHE FILEPATH
+set(evergrove_python_default ${PROJECT_SOURCE_DIR}/.venv/bin/python)
+if(SKBUILD)
+  set(evergrove_python_default ${Python_EXECUTABLE})  # pip's build environment
+endif()
+set(EVERGROVE_PYTHON_EXECUTABLE ${evergrove_python_default} CACHE FILEPATH
   "The Python whose pyarrow is built against")
 if(NOT EVERGROVE_PYARROW_DIR)
   execute_process(
@@ -9,8 +13,9 @@ if(NOT EVERGROVE_PYARROW_DIR)
     OUTPUT_VARIABLE EVERGROVE_PYARROW_DIR OUTPUT_STRIP_TRAILING_WHITESPACE
     RESULT_VARIABLE arrow_result)
   if(NOT arrow_result EQUAL 0)
-    message(FATAL_ERROR "pyarrow was not found by ${EVERGROVE_PYTHON_EXECUTABLE}; run script/setup, "
-      "or give -DEVERGROVE_PYTHON_EXECUTABLE or -DEVERGROVE_PYARROW_DIR")
+    message(FATAL_ERROR
+      "pyarrow was not found by ${EVERGROVE_PYTHON_EXECUTABLE}; run script/setup, or give "
+      "-DEVERGROVE_PYTHON_EXECUTABLE or -DEVERGROVE_PYARROW_DIR")
   endif()
 endif()
 file(GLOB arrow_library ${EVERGROVE_PYARROW_DIR}/libarrow.so.*)
