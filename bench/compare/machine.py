@@ -36,7 +36,11 @@ def processor() -> str:
 
 def sentence(machine: dict[str, str], evergrove: str) -> str:
     versions = ", ".join(f"{package} {machine[package]}" for package in PACKAGES)
+    return f"{place(machine)}; Evergrove {evergrove}, {versions}."
+
+
+def place(machine: dict[str, str]) -> str:
     return (
         f"{machine['date']}, {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['memory']}, {machine['system']}; Evergrove {evergrove}, {versions}."
+        f"{machine['memory']}, {machine['system']}"
     )
