@@ -3,7 +3,8 @@
 //
 // Leaves are not equally deep. All rows of a tile first take as many steps as most rows need; those
 // that are not in a leaf by then are listed, take a few more, and the list is made shorter,
-// until it is empty. Walking every group of eight to the depth of its deepest row took half as long again.
+// until it is empty. Walking every group of eight to the depth of its deepest row took half as long
+// again.
 //
 // Nodes are laid out level by level, so that the top of a tree, which all rows pass, is together.
 // SPDX-License-Identifier: Apache-2.0
@@ -54,9 +55,8 @@ template <typename Code>
 bool CompactForest<Code>::can_hold(const model::Model& model, uint64_t code_max) {
   if (code_max > std::numeric_limits<Code>::max()) return false;
   constexpr uint64_t kNodesMax = std::numeric_limits<decltype(Node::left)>::max();
-  return std::all_of(model.trees.begin(), model.trees.end(), [](const model::Tree& tree) {
-    return tree.nodes.size() <= kNodesMax;
-  });
+  return std::all_of(model.trees.begin(), model.trees.end(),
+                     [](const model::Tree& tree) { return tree.nodes.size() <= kNodesMax; });
 }
 
 template <typename Code>

@@ -4,9 +4,9 @@
 // exactly when rank <= k, whatever x is. A missing value must go left in some nodes and right in
 // others; so a feature has up to two columns of codes, one in which missing is below every rank and
 // one in which it is above, and "goes right" is `code > limit` in either.
-// A category's code is 1 + its index; 0 stands for missing, and for all that the model has no name for.
-// Immutable after construction; safe to use from many threads.
-// SPDX-License-Identifier: Apache-2.0
+// A category's code is 1 + its index; 0 stands for missing, and for all that the model has no name
+// for. Immutable after construction; safe to use from many threads. SPDX-License-Identifier:
+// Apache-2.0
 #pragma once
 
 #include <cstdint>

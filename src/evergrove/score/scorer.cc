@@ -53,9 +53,8 @@ struct Scorer::Layout {
   bool try_width(const model::Model& model, uint64_t code_max);
   // `dictionary_codes`: by feature; the codes of a block's dictionaries.
   template <typename Code>
-  void encode(const table::RowBlock& block,
-              std::span<const std::vector<uint32_t>> dictionary_codes, size_t first, size_t count,
-              Code* tile) const;
+  void encode(const table::RowBlock& block, std::span<const std::vector<uint32_t>> dictionary_codes,
+              size_t first, size_t count, Code* tile) const;
 };
 
 Scorer::Layout::Layout(const model::Model& model) : base_margins(model.base_margins) {
@@ -81,8 +80,8 @@ Scorer::Layout::Layout(const model::Model& model) : base_margins(model.base_marg
     if (wanted.lowest >= 0) wanted.lowest = static_cast<int32_t>(column_count++);
     if (wanted.highest >= 0) wanted.highest = static_cast<int32_t>(column_count++);
   }
-  const bool placed = try_width<uint8_t>(model, code_max) ||
-                      try_width<uint16_t>(model, code_max) || try_width<uint32_t>(model, code_max);
+  const bool placed = try_width<uint8_t>(model, code_max) || try_width<uint16_t>(model, code_max) ||
+                      try_width<uint32_t>(model, code_max);
   CHECK(placed);
 }
 
@@ -124,8 +123,7 @@ void Scorer::Layout::for_each_tile(const table::RowBlock& block, Visit visit) co
   tbb::parallel_for(size_t{0}, used_features.size(), [&](size_t i) {
     const size_t feature = used_features[i];
     if (coders[feature].is_numeric()) return;
-    dictionary_codes[feature] =
-        coders[feature].dictionary_codes(block.columns[feature].dictionary);
+    dictionary_codes[feature] = coders[feature].dictionary_codes(block.columns[feature].dictionary);
   });
   std::visit(
       [&]<typename Code>(const CompactForest<Code>& trees) {
@@ -160,36 +158,36 @@ std::span<const size_t> Scorer::used_features() const { return layout_->used_fea
 void Scorer::margins(const table::RowBlock& block, std::span<int64_t> margins) const {
   const size_t outputs = output_count();
   CHECK(margins.size() == block.row_count * outputs);
-  layout_->for_each_tile(block, [&](const auto& forest, const auto* tile, size_t first,
-                                    size_t count, Walk& walk) {
-    int64_t* sums = margins.data() + first * outputs;
-    for (size_t i = 0; i < count * outputs; ++i) sums[i] = layout_->base_margins[i % outputs];
-    for (size_t tree = 0; tree < forest.tree_count(); ++tree) {
-      forest.walk(tree, tile, count, walk);
-      int64_t* to = sums + forest.output(tree);
-      for (size_t row = 0; row < count; ++row) {
-        // Unsigned, so that a sum beyond 64 bits, which no trained model has, wraps.
-        int64_t& sum = to[row * outputs];
-        sum = static_cast<int64_t>(static_cast<uint64_t>(sum) +
-                                   static_cast<uint64_t>(forest.value(tree, walk.places[row])));
-      }
-    }
-  });
+  layout_->for_each_tile(
+      block, [&](const auto& forest, const auto* tile, size_t first, size_t count, Walk& walk) {
+        int64_t* sums = margins.data() + first * outputs;
+        for (size_t i = 0; i < count * outputs; ++i) sums[i] = layout_->base_margins[i % outputs];
+        for (size_t tree = 0; tree < forest.tree_count(); ++tree) {
+          forest.walk(tree, tile, count, walk);
+          int64_t* to = sums + forest.output(tree);
+          for (size_t row = 0; row < count; ++row) {
+            // Unsigned, so that a sum beyond 64 bits, which no trained model has, wraps.
+            int64_t& sum = to[row * outputs];
+            sum = static_cast<int64_t>(static_cast<uint64_t>(sum) +
+                                       static_cast<uint64_t>(forest.value(tree, walk.places[row])));
+          }
+        }
+      });
 }
 
 void Scorer::leaves(const table::RowBlock& block, std::span<int32_t> leaves) const {
   const size_t trees = tree_count();
   CHECK(leaves.size() == block.row_count * trees);
-  layout_->for_each_tile(block, [&](const auto& forest, const auto* tile, size_t first,
-                                    size_t count, Walk& walk) {
-    for (size_t tree = 0; tree < trees; ++tree) {
-      forest.walk(tree, tile, count, walk);
-      int32_t* to = leaves.data() + first * trees + tree;
-      for (size_t row = 0; row < count; ++row) {
-        to[row * trees] = forest.node_index(tree, walk.places[row]);
-      }
-    }
-  });
+  layout_->for_each_tile(
+      block, [&](const auto& forest, const auto* tile, size_t first, size_t count, Walk& walk) {
+        for (size_t tree = 0; tree < trees; ++tree) {
+          forest.walk(tree, tile, count, walk);
+          int32_t* to = leaves.data() + first * trees + tree;
+          for (size_t row = 0; row < count; ++row) {
+            to[row * trees] = forest.node_index(tree, walk.places[row]);
+          }
+        }
+      });
 }
 
 }  // namespace evergrove::score
