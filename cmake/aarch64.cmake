@@ -6,9 +6,13 @@
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
-set(EVERGROVE_SYSROOT "${CMAKE_CURRENT_LIST_DIR}/../build/sysroot-aarch64"
-  CACHE PATH "Where script/aarch64 has put Debian's arm64 libraries")
+get_filename_component(EVERGROVE_SYSROOT
+  "${CMAKE_CURRENT_LIST_DIR}/../build/sysroot-aarch64" ABSOLUTE)
 set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+# For what is named without a CMake package, and for what those libraries themselves need.
+set(CMAKE_CXX_FLAGS_INIT "-isystem ${EVERGROVE_SYSROOT}/usr/include")
+set(CMAKE_EXE_LINKER_FLAGS_INIT "-L${EVERGROVE_SYSROOT}/usr/lib/aarch64-linux-gnu \
+-Wl,-rpath-link,${EVERGROVE_SYSROOT}/usr/lib/aarch64-linux-gnu")
 
 set(CMAKE_FIND_ROOT_PATH ${EVERGROVE_SYSROOT} /usr/aarch64-linux-gnu)
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)

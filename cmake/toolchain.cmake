@@ -18,7 +18,8 @@ target_compile_options(evergrove_flags INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-psabi -Werror -ffp-contract=off -fno-math-errno)
 # g++ 12 sees overflows in its own std::string (GCC bugs 105651, 105329).
 target_compile_options(evergrove_flags INTERFACE
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-stringop-overflow -Wno-array-bounds -Wno-maybe-uninitialized>)
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-stringop-overflow -Wno-array-bounds
+  -Wno-maybe-uninitialized>)
 target_include_directories(evergrove_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 if(EVERGROVE_SANITIZE)
   target_compile_options(evergrove_flags INTERFACE
