@@ -3,8 +3,8 @@
 //   EVERGROVE_ASSIGN_OR_RETURN(const auto schema, source::arrow_schema(source));
 //   EVERGROVE_ASSIGN_OR_RETURN(const auto batch, source::read_arrow(source, block, kept));
 //
-// Sources of Arrow data keep their types; others (matrices, generated data) give float64, float32
-// and dictionaries of strings, with missing values as nulls.
+// Sources of Arrow data keep their types; others (matrices, generated data) give float64 and
+// strings, with missing values as nulls.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

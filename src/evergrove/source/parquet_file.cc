@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/source/parquet_file.h"
+
+#include <arrow/api.h>
+#include <parquet/arrow/reader.h>
+#include <parquet/arrow/schema.h>
+#include <parquet/file_reader.h>
+#include <parquet/metadata.h>
+#include <parquet/schema.h>
+
+namespace evergrove::source {
+namespace {
+
+void add_leaves(const parquet::arrow::SchemaField& field, std::vector<int>& leaves) {
+  if (field.is_leaf()) leaves.push_back(field.column_index);
+  for (const auto& child : field.children) add_leaves(child, leaves);
+}
+
+parquet::ArrowReaderProperties make_properties(const DataFile& file,
+                                               const parquet::SchemaDescriptor& schema,
+                                               ParquetText text) {
+  parquet::ArrowReaderProperties properties(/*use_threads=*/false);
+  properties.set_pre_buffer(!file.is_local());
+  // Spark's old timestamps; nanoseconds would overflow in 2262.
+  properties.set_coerce_int96_timestamp_unit(arrow::TimeUnit::MICRO);
+  if (text == ParquetText::plain) return properties;
+  for (int i = 0; i < schema.num_columns(); ++i) {
+    const bool is_text = schema.Column(i)->physical_type() == parquet::Type::BYTE_ARRAY;
+    const bool is_top_level = schema.Column(i)->path()->ToDotVector().size() == 1;
+    if (is_text && is_top_level) properties.set_read_dictionary(i, true);
+  }
+  return properties;
+}
+
+Status parquet_status(const arrow::Status& status, const DataFile& file) {
+  const Status plain = file_status(status, file);
+  if (plain.kind() != StatusKind::corrupt) return plain;
+  return corrupt("A Parquet file is not complete or damaged; write it anew",
+                 {{"file", file.path}, {"error", status.message()}});
+}
+
+// Calls work, which returns a Status or Result, and turns what it throws into corrupt.
+auto guarded(const DataFile& file, auto work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    return parquet_status(arrow::Status::OutOfMemory("no memory"), file);
+  } catch (const std::exception& error) {
+    return parquet_status(arrow::Status::Invalid(error.what()), file);
+  }
+}
+
+Status check_row_groups(ParquetFooter& footer, const DataFile& file) {
+  const parquet::FileMetaData& metadata = *footer.metadata;
+  uint64_t row_count = 0;
+  for (int i = 0; i < metadata.num_row_groups(); ++i) {
+    const auto group = metadata.RowGroup(i);
+    if (group->num_rows() < 0 || group->num_columns() != metadata.num_columns()) {
+      return parquet_status(arrow::Status::Invalid("row group ", i, " is not whole"), file);
+    }
+    RowGroup& added = footer.row_groups.emplace_back();
+    added.row_count = group->num_rows();
+    for (int column = 0; column < group->num_columns(); ++column) {
+      added.compressed_bytes +=
+          std::max<int64_t>(group->ColumnChunk(column)->total_compressed_size(), 0);
+    }
+    row_count += added.row_count;
+  }
+  if (row_count == static_cast<uint64_t>(metadata.num_rows())) return {};
+  return parquet_status(arrow::Status::Invalid("its row groups do not add up to its rows"), file);
+}
+
+}  // namespace
+
+Result<ParquetFooter> read_parquet_footer(const DataFile& file) {
+  return guarded(file, [&]() -> Result<ParquetFooter> {
+    EVERGROVE_ASSIGN_OR_RETURN(auto opened, open_file(file, FileAccess::read));
+    parquet::arrow::FileReaderBuilder builder;
+    const arrow::Status status = builder.Open(std::move(opened));
+    if (!status.ok()) return parquet_status(status, file);
+    ParquetFooter footer;
+    footer.metadata = builder.raw_reader()->metadata();
+    parquet::arrow::SchemaManifest manifest;
+    const arrow::Status schema_status = parquet::arrow::SchemaManifest::Make(
+        footer.metadata->schema(), footer.metadata->key_value_metadata(),
+        make_properties(file, *footer.metadata->schema(), ParquetText::plain), &manifest);
+    if (!schema_status.ok()) return parquet_status(schema_status, file);
+    arrow::FieldVector fields;
+    FieldLeaves leaves;
+    for (const parquet::arrow::SchemaField& field : manifest.schema_fields) {
+      fields.push_back(field.field);
+      add_leaves(field, leaves.emplace_back());
+    }
+    footer.schema = arrow::schema(std::move(fields));
+    footer.leaves = std::make_shared<const FieldLeaves>(std::move(leaves));
+    EVERGROVE_RETURN_IF_ERROR(check_row_groups(footer, file));
+    return footer;
+  });
+}
+
+Result<std::unique_ptr<parquet::arrow::FileReader>> open_parquet_reader(const DataFile& file,
+                                                                        const ParquetFooter& footer,
+                                                                        ParquetText text) {
+  using Reader = std::unique_ptr<parquet::arrow::FileReader>;
+  return guarded(file, [&]() -> Result<Reader> {
+    EVERGROVE_ASSIGN_OR_RETURN(auto opened, open_file(file, FileAccess::read));
+    parquet::arrow::FileReaderBuilder builder;
+    const arrow::Status status =
+        builder.Open(std::move(opened), parquet::default_reader_properties(), footer.metadata);
+    if (!status.ok()) return parquet_status(status, file);
+    builder.properties(make_properties(file, *footer.metadata->schema(), text));
+    auto reader = builder.Build();
+    if (!reader.ok()) return parquet_status(reader.status(), file);
+    return *std::move(reader);
+  });
+}
+
+Result<std::shared_ptr<arrow::Table>> read_row_groups(parquet::arrow::FileReader& reader,
+                                                      const DataFile& file,
+                                                      const std::vector<int>& row_groups,
+                                                      const std::vector<int>& leaves) {
+  using Table = std::shared_ptr<arrow::Table>;
+  return guarded(file, [&]() -> Result<Table> {
+    auto table = reader.ReadRowGroups(row_groups, leaves);
+    if (!table.ok()) return parquet_status(table.status(), file);
+    // Damaged offsets and lengths of strings would be read beyond their buffers.
+    const arrow::Status valid = (*table)->Validate();
+    if (!valid.ok()) return parquet_status(valid, file);
+    return *std::move(table);
+  });
+}
+
+}  // namespace evergrove::source

@@ -1,0 +1,59 @@
+// ParquetFile: what a Parquet file's footer says, and readers of its column chunks.
+//
+// Arrow's reader throws on some damaged files; nothing passes beyond this file's functions.
+// For the .cc files of this folder.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "evergrove/base/status.h"
+#include "evergrove/source/data_file.h"
+
+namespace arrow {
+class Schema;
+class Table;
+}  // namespace arrow
+namespace parquet {
+class FileMetaData;
+namespace arrow {
+class FileReader;
+}
+}  // namespace parquet
+
+namespace evergrove::source {
+
+struct RowGroup {
+  uint64_t row_count = 0;
+  uint64_t compressed_bytes = 0;
+};
+
+// Which leaf columns each top-level field consists of: one, unless it is nested.
+using FieldLeaves = std::vector<std::vector<int>>;
+
+struct ParquetFooter {
+  std::shared_ptr<parquet::FileMetaData> metadata;
+  std::shared_ptr<arrow::Schema> schema;
+  std::shared_ptr<const FieldLeaves> leaves;
+  std::vector<RowGroup> row_groups;
+};
+
+// What text is read as. Dictionaries save memory and time; plain keeps the types of the file.
+enum class ParquetText : uint8_t { dictionary, plain };
+
+// Opens a file and reads its footer.
+Result<ParquetFooter> read_parquet_footer(const DataFile& file);
+
+// Opens a reader without reading the footer again. One thread at a time.
+Result<std::unique_ptr<parquet::arrow::FileReader>> open_parquet_reader(const DataFile& file,
+                                                                        const ParquetFooter& footer,
+                                                                        ParquetText text);
+
+// Reads leaf columns of consecutive row groups, without threads of Arrow's own.
+Result<std::shared_ptr<arrow::Table>> read_row_groups(parquet::arrow::FileReader& reader,
+                                                      const DataFile& file,
+                                                      const std::vector<int>& row_groups,
+                                                      const std::vector<int>& leaves);
+
+}  // namespace evergrove::source

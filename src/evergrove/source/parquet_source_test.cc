@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/source/parquet_source.h"
+
+#include <gtest/gtest.h>
+
+#include "evergrove/source/arrow_read.h"
+#include "evergrove/source/source_values.h"
+#include "evergrove/source/temporary_files.h"
+
+namespace evergrove::source {
+namespace {
+
+std::shared_ptr<table::RowSource> open_or_fail(const std::vector<std::string>& paths,
+                                               const OpenOptions& options = {}) {
+  auto source = open(paths, options);
+  EXPECT_TRUE(source.ok()) << source.status().message();
+  return source.ok() ? *source : nullptr;
+}
+
+Status failure(const std::vector<std::string>& paths) {
+  const auto source = open(paths);
+  EXPECT_FALSE(source.ok());
+  return source.status();
+}
+
+TEST(ParquetSource, ReadsNumbersAndTextWhateverTheRowGroups) {
+  TemporaryFiles files;
+  const auto table = counting_table(200'000);
+  for (int64_t group_rows : {777, 10'000, 70'000, 1'000'000}) {
+    const auto source = open_or_fail({files.parquet("a.parquet", *table, group_rows)});
+    EXPECT_EQ(source->manifest().row_count, 200'000);
+    const std::vector<double> numbers = numbers_of(*source, "n");
+    const std::vector<double> halves = numbers_of(*source, "f");
+    const std::vector<std::string> names = names_of(*source, "t");
+    ASSERT_EQ(numbers.size(), 200'000);
+    ASSERT_EQ(names.size(), 200'000);
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      ASSERT_EQ(numbers[i], i);
+      ASSERT_EQ(halves[i], i / 2.0);
+      ASSERT_EQ(names[i], "value " + std::to_string(i % 5));
+    }
+  }
+}
+
+TEST(ParquetSource, MergesSmallRowGroupsIntoBlocksAndKeepsLargeOnes) {
+  TemporaryFiles files;
+  const auto small = open_or_fail({files.parquet("s.parquet", *counting_table(200'000), 1'000)});
+  EXPECT_LE(small->blocks().size(), 4);
+  const auto large = open_or_fail({files.parquet("l.parquet", *counting_table(200'000), 100'000)});
+  ASSERT_EQ(large->blocks().size(), 2);
+  EXPECT_EQ(large->blocks()[1].first_row, 100'000);
+}
+
+TEST(ParquetSource, GivesFloatsAsFloatsWithoutConversion) {
+  TemporaryFiles files;
+  const auto source = open_or_fail({files.parquet("a.parquet", *counting_table(10))});
+  const size_t columns[] = {source->schema().find("f").value()};
+  const auto block = source->read(0, columns);
+  ASSERT_TRUE(block.ok());
+  EXPECT_EQ(block->columns[0].f32.size(), 10);
+  EXPECT_TRUE(block->columns[0].f64.empty());
+}
+
+TEST(ParquetSource, ReadsFilesOneAfterTheOther) {
+  TemporaryFiles files;
+  std::vector<std::string> paths;
+  for (int i = 0; i < 40; ++i) {
+    paths.push_back(
+        files.parquet("part-" + std::to_string(100 + i) + ".parquet", *counting_table(25, i * 25)));
+  }
+  paths.push_back(files.parquet("none.parquet", *counting_table(0)));
+  const auto source = open_or_fail(paths);
+  const std::vector<double> numbers = numbers_of(*source, "n");
+  ASSERT_EQ(numbers.size(), 1000);
+  for (size_t i = 0; i < numbers.size(); ++i) ASSERT_EQ(numbers[i], i);
+  const table::Manifest& manifest = source->manifest();
+  ASSERT_EQ(manifest.files.size(), 41);
+  EXPECT_EQ(manifest.files[39].first_row, 975);
+  EXPECT_EQ(manifest.files[40].row_count, 0);
+  EXPECT_EQ(manifest.files[3].path, paths[3]);
+  EXPECT_EQ(manifest.files[3].fingerprint.size(), 32);
+  EXPECT_NE(manifest.files[3].fingerprint, manifest.files[4].fingerprint);
+}
+
+TEST(ParquetSource, ReadsAnyColumnsInAnyOrderAlsoTwice) {
+  TemporaryFiles files;
+  const auto source = open_or_fail({files.parquet("a.parquet", *counting_table(10))});
+  const size_t columns[] = {2, 0, 2};
+  const auto block = source->read(0, columns);
+  ASSERT_TRUE(block.ok()) << block.status().message();
+  EXPECT_EQ(block->columns[0].f32[9], 4.5f);
+  EXPECT_EQ(block->columns[1].f64[9], 9);
+  EXPECT_EQ(block->columns[2].f32[9], 4.5f);
+  EXPECT_TRUE(source->read(0, {})->columns.empty());
+}
+
+TEST(ParquetSource, OpensAFileWithoutRows) {
+  TemporaryFiles files;
+  const auto source = open_or_fail({files.parquet("a.parquet", *counting_table(0))});
+  EXPECT_EQ(source->manifest().row_count, 0);
+  EXPECT_TRUE(source->blocks().empty());
+  EXPECT_EQ(source->schema().columns.size(), 3);
+}
+
+TEST(ParquetSource, KeepsListsButRefusesToReadThem) {
+  TemporaryFiles files;
+  const auto table = table_of(
+      {{"x", arrow::int64(), "[1, 2]"},
+       {"l", arrow::list(arrow::int64()), "[[1], [2, 3]]"},
+       {"s", arrow::struct_({arrow::field("a", arrow::int8()), arrow::field("b", arrow::utf8())}),
+        "[[1, \"u\"], [2, \"v\"]]"},
+       {"y", arrow::int64(), "[3, 4]"}});
+  const auto source = open_or_fail({files.parquet("a.parquet", *table)});
+  EXPECT_FALSE(source->schema().columns[1].usable);
+  EXPECT_FALSE(source->schema().columns[2].usable);
+  EXPECT_EQ(numbers_of(*source, "y"), (std::vector<double>{3, 4}));
+  const size_t list[] = {1};
+  const Status status = source->read(0, list).status();
+  EXPECT_EQ(status.kind(), StatusKind::invalid_input);
+  EXPECT_NE(status.message().find("column: l"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("list<"), std::string::npos) << status.message();
+  const size_t all[] = {3, 2, 1, 0};
+  const auto batch = read_arrow(*source, 0, all);
+  ASSERT_TRUE(batch.ok()) << batch.status().message();
+  EXPECT_TRUE((*batch)->column(1)->Equals(*table->column(2)->chunk(0)));
+  EXPECT_TRUE((*batch)->column(2)->Equals(*table->column(1)->chunk(0)));
+}
+
+TEST(ParquetSource, KeepsTypesForWhoeverWritesThemOn) {
+  TemporaryFiles files;
+  const auto table =
+      table_of({{"i", arrow::int16(), "[1, null]"},
+                {"t", arrow::utf8(), R"(["a", null])"},
+                {"w", arrow::large_utf8(), R"(["a", "b"])"},
+                {"d", arrow::dictionary(arrow::int32(), arrow::utf8()), R"(["x", "y"])"},
+                {"z", arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), "[0, 1]"}});
+  const auto source = open_or_fail({files.parquet("a.parquet", *table)});
+  const size_t all[] = {0, 1, 2, 3, 4};
+  const auto batch = read_arrow(*source, 0, all);
+  ASSERT_TRUE(batch.ok()) << batch.status().message();
+  EXPECT_TRUE((*batch)->schema()->Equals(*table->schema(), false))
+      << (*batch)->schema()->ToString();
+  EXPECT_TRUE((*arrow_schema(*source))->Equals(*table->schema(), false));
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_TRUE((*batch)->column(i)->Equals(*table->column(i)->chunk(0))) << i;
+  }
+}
+
+TEST(ParquetSource, RefusesATruncatedFile) {
+  TemporaryFiles files;
+  const std::string bytes = read_all(files.parquet("a.parquet", *counting_table(1000)));
+  for (size_t size : {size_t{5}, size_t{100}, bytes.size() / 2, bytes.size() - 1}) {
+    const std::string path = files.bytes("cut.parquet", bytes.substr(0, size));
+    const Status status = failure({path});
+    EXPECT_EQ(status.kind(), StatusKind::corrupt) << status.message();
+    EXPECT_NE(status.message().find(path), std::string::npos) << status.message();
+    EXPECT_NE(status.message().find("not complete"), std::string::npos) << status.message();
+  }
+}
+
+TEST(ParquetSource, NeverCrashesOnSpoiltBytes) {
+  TemporaryFiles files;
+  const std::string good = read_all(files.parquet("a.parquet", *counting_table(300), 100));
+  uint64_t random = 12345;
+  for (int round = 0; round < 400; ++round) {
+    std::string bytes = good;
+    for (int i = 0; i < 3; ++i) {
+      random = random * 6364136223846793005u + 1442695040888963407u;
+      bytes[(random >> 33) % bytes.size()] = static_cast<char>(random >> 25);
+    }
+    const std::string path = files.bytes("spoilt.parquet", bytes);
+    const std::string paths[] = {path};
+    const auto source = open(paths);
+    if (!source.ok()) continue;
+    for (size_t b = 0; b < (*source)->blocks().size(); ++b) {
+      for (size_t column = 0; column < (*source)->schema().columns.size(); ++column) {
+        const size_t columns[] = {column};
+        (void)(*source)->read(b, columns).ok();
+      }
+    }
+  }
+}
+
+TEST(ParquetSource, RefusesAFileThatChangesUnderIt) {
+  TemporaryFiles files;
+  const std::string path = files.parquet("a.parquet", *counting_table(10));
+  const auto source = open_or_fail({path});
+  files.parquet("a.parquet", *counting_table(20));
+  const size_t columns[] = {0};
+  const Status status = source->read(0, columns).status();
+  EXPECT_EQ(status.kind(), StatusKind::storage);
+  EXPECT_NE(status.message().find("changed"), std::string::npos) << status.message();
+}
+
+TEST(ParquetSource, RefusesTwoColumnsOfOneName) {
+  TemporaryFiles files;
+  const auto table = table_of({{"x", arrow::int64(), "[1, 2]"}, {"x", arrow::int64(), "[1, 2]"}});
+  const Status status = failure({files.parquet("a.parquet", *table)});
+  EXPECT_EQ(status.kind(), StatusKind::invalid_input);
+  EXPECT_NE(status.message().find("column: x"), std::string::npos) << status.message();
+}
+
+}  // namespace
+}  // namespace evergrove::source
