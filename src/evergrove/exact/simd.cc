@@ -29,6 +29,12 @@ constexpr NamedTarget kNamed[] = {
 #if HWY_ARCH_ARM
     {"neon", HWY_NEON},
 #endif
+#if HWY_ARCH_ARM_A64
+    {"sve", HWY_SVE},
+    {"sve2", HWY_SVE2},
+    {"sve_256", HWY_SVE_256},
+    {"sve2_128", HWY_SVE2_128},
+#endif
 };
 
 constexpr bool one_target_only = (HWY_TARGETS & (HWY_TARGETS - 1)) == 0;

@@ -1,5 +1,5 @@
 // Which SIMD instructions are used: the best the CPU has, or what EVERGROVE_SIMD asks for
-// (scalar, avx2, avx512, neon). The choice never alters a bit of any result.
+// (scalar, avx2, avx512, neon, sve, sve2). The choice never alters a bit of any result.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
