@@ -5,7 +5,8 @@
 //
 // A time without a zone is taken as UTC. Years 0001 to 9999 of the Gregorian calendar, also before
 // 1582; digits of a second beyond the ninth are dropped; a leap second (:60) is not a time, as in
-// Python. SPDX-License-Identifier: Apache-2.0
+// Python.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // Records and headers: a table that is written as CSV in any way RFC 4180 allows comes back, a text
-// may be cut anywhere, and what is broken is refused with its line. SPDX-License-Identifier:
-// Apache-2.0
+// may be cut anywhere, and what is broken is refused with its line.
+// SPDX-License-Identifier: Apache-2.0
 #include "evergrove/source/csv_records.h"
 
 #include <gtest/gtest.h>
