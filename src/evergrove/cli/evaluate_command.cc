@@ -12,6 +12,7 @@
 #include "evergrove/runtime/model_file.h"
 #include "evergrove/runtime/peak_memory.h"
 #include "evergrove/runtime/predict.h"
+#include "evergrove/runtime/threads.h"
 #include "evergrove/source/open.h"
 
 namespace evergrove::cli {
@@ -38,7 +39,9 @@ Result<int> evaluate(const EvaluateOptions& options) {
   for (const model::Feature& feature : model.features) {
     if (feature.kind == table::ColumnKind::categorical) open.categorical.push_back(feature.name);
   }
-  EVERGROVE_ASSIGN_OR_RETURN(const auto source, source::open(options.data, open));
+  const runtime::ThreadLimit threads(options.threads);
+  EVERGROVE_ASSIGN_OR_RETURN(const auto source,
+                             threads.execute([&] { return source::open(options.data, open); }));
   EVERGROVE_ASSIGN_OR_RETURN(
       const runtime::Evaluation evaluation,
       runtime::evaluate(model, *source, options.metrics, options.threads));

@@ -14,6 +14,7 @@
 #include "evergrove/cli/stop_signal.h"
 #include "evergrove/cli/terminal.h"
 #include "evergrove/cli/train_options.h"
+#include "evergrove/runtime/threads.h"
 #include "evergrove/runtime/training_run.h"
 
 namespace evergrove::cli {
@@ -107,7 +108,9 @@ Result<int> train(TrainOptions options) {
   if (!options.config.empty()) EVERGROVE_RETURN_IF_ERROR(apply_config_file(options));
   std::vector<std::string> notes;
   StopSignal stop;
-  EVERGROVE_ASSIGN_OR_RETURN(runtime::TrainingRequest request, make_request(options, notes));
+  const runtime::ThreadLimit threads(options.threads.value_or(0));
+  EVERGROVE_ASSIGN_OR_RETURN(runtime::TrainingRequest request,
+                             threads.execute([&] { return make_request(options, notes); }));
   const double open_seconds = seconds_since(start);
   if (!options.quiet) {
     for (const std::string& note : notes) print_note(note);

@@ -84,8 +84,12 @@ Result<runtime::TrainingRequest> make_request(const TrainOptions& options,
   train::DataSpec& spec = request.data;
   EVERGROVE_ASSIGN_OR_RETURN(request.parameters,
                              make_parameters(options, spec.objective_is_chosen, notes));
-  EVERGROVE_ASSIGN_OR_RETURN(const source::OpenOptions open, make_open_options(options));
+  EVERGROVE_ASSIGN_OR_RETURN(source::OpenOptions open, make_open_options(options));
   EVERGROVE_ASSIGN_OR_RETURN(spec.data, source::open(options.data, open));
+  // What is text in training is text in validation, though a small file's values look like numbers.
+  for (const table::ColumnSpec& column : spec.data->schema().columns) {
+    if (column.kind == table::ColumnKind::categorical) open.categorical.push_back(column.name);
+  }
   for (size_t i = 0; i < options.valid.size(); ++i) {
     // The set that a fraction makes is the first one, and has the plain name.
     const size_t number = i + (options.valid_fraction ? 1 : 0);
