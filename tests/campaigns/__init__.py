@@ -1,0 +1,1 @@
+"""Long proofs; script/campaign runs them."""
