@@ -94,6 +94,17 @@ def test_keeps_arrow_out_of_the_core_and_out_of_headers(tmp_path: Path) -> None:
     ]
 
 
+def test_lets_a_header_that_only_tests_include_have_arrow(tmp_path: Path) -> None:
+    use = '#include "evergrove/source/rows.h"\n'
+    files = {
+        "src/evergrove/source/rows.h": HEADER + "#include <arrow/api.h>\n",
+        "src/evergrove/source/open_test.cc": SOURCE + use,
+    }
+    assert rules_found(tmp_path, files) == []
+    files["src/evergrove/source/open.cc"] = SOURCE + use
+    assert rules_found(tmp_path, files) == ["src/evergrove/source/rows.h:5 arrow"]
+
+
 def test_wants_a_reason_for_a_file_above_the_limit(tmp_path: Path) -> None:
     body = "int x;\n" * 700
     small = {f"src/evergrove/base/a{i}.cc": SOURCE for i in range(30)}
