@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """This checkout is tidy, and its scripts say what they do and refuse what they do not know."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -60,6 +63,33 @@ def test_setup_knows_what_it_needs_without_root() -> None:
     answer = run(ROOT / "script" / "setup", "--for", "test", "--print")
     assert answer.returncode in (0, 1), answer.stderr
     assert (answer.returncode == 0) == (answer.stdout == "")
+
+
+def test_setup_without_root_prints_the_one_line_to_have_run() -> None:
+    """As a user without rights, on a machine where one Debian package is missing."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copytree(ROOT / "script", folder / "script")
+        shutil.copytree(ROOT / "requirements", folder / "requirements")
+        (folder / "bin").mkdir()
+        query = folder / "bin" / "dpkg-query"
+        query.write_text('#!/bin/sh\n[ "$4" = libhwy-dev ] || echo installed\n')
+        sudo = folder / "bin" / "sudo"
+        sudo.write_text("#!/bin/sh\nexit 1\n")
+        for path in [folder, *folder.rglob("*")]:
+            path.chmod(0o755)
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        answer = subprocess.run(
+            [*(nobody if os.geteuid() == 0 else []), folder / "script" / "setup"],
+            env={"PATH": f"{folder / 'bin'}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert answer.returncode == 2
+    command = "apt-get update && apt-get install -y --no-install-recommends libhwy-dev"
+    assert answer.stderr.splitlines()[-1] == command
 
 
 def test_every_python_package_has_one_version() -> None:
