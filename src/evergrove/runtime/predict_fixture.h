@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "evergrove/base/hash.h"
+#include "evergrove/exact/exp_log.h"
 #include "evergrove/table/memory_source.h"
 #include "evergrove/train/trainer.h"
 
@@ -40,9 +41,9 @@ struct Rows {
       colours.push_back(static_cast<int32_t>(key.at(row * 16 + 8) % 6) - 1);
       signal += colours.back() % 2 == 0 ? 0.7 : -0.5;
       const double noise = uniform(row, 9);
-      fraud.push_back(1 / (1 + std::exp(1 - signal)) > noise ? 1 : 0);
+      fraud.push_back(1 / (1 + exact::exp(1 - signal)) > noise ? 1 : 0);
       species.push_back(static_cast<int32_t>(signal + noise > 1) + (signal > 0 ? 1 : 0));
-      price.push_back(100 * std::exp(signal) + noise);
+      price.push_back(100 * exact::exp(signal) + noise);
       weight.push_back(0.25 + uniform(row, 10));
     }
   }

@@ -2,8 +2,8 @@
 // of the left child. That hides the latency of the loads, and there is nothing to mispredict.
 //
 // Leaves are not equally deep. All rows of a tile first take as many steps as most rows need; those
-// that are not in a leaf by then are listed, take a few more, and the list is made shorter,
-// until it is empty. Walking all rows to the depth of the deepest leaf took a sixth longer, and would
+// that are not in a leaf by then are listed, take a few more, and the list is made shorter, until
+// it is empty. Walking all rows to the depth of the deepest leaf took a sixth longer, and would
 // take far longer in trees that are chains.
 //
 // Nodes are laid out level by level, so that the top of a tree, which all rows pass, is together.

@@ -5,8 +5,12 @@
 // others; so a feature has up to two columns of codes, one in which missing is below every rank and
 // one in which it is above, and "goes right" is `code > limit` in either.
 // A category's code is 1 + its index; 0 stands for missing, and for all that the model has no name
-// for. Immutable after construction; safe to use from many threads. SPDX-License-Identifier:
-// Apache-2.0
+// for.
+// Immutable after construction; safe to use from many threads.
+//
+//   FeatureCoder coder(feature, thresholds);
+//   coder.encode_numbers<uint8_t>(block.columns[i], 0, row_count, lowest, highest);
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>
