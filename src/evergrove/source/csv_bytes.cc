@@ -2,16 +2,16 @@
 #include "evergrove/source/csv_bytes.h"
 
 #include <arrow/buffer.h>
-#include <arrow/io/compressed.h>
 #include <arrow/io/file.h>
 #include <arrow/io/memory.h>
 #include <arrow/result.h>
 #include <arrow/util/compression.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <vector>
 
 namespace evergrove::source {
@@ -25,9 +25,8 @@ Status cannot_read(const std::string& path, const arrow::Status& status) {
 class TemporaryFile {
  public:
   TemporaryFile() {
-    std::error_code ignored;
-    folder_ = std::filesystem::temp_directory_path(ignored).string();
-    if (folder_.empty()) folder_ = "/tmp";
+    const char* const given = std::getenv("TMPDIR");
+    folder_ = given == nullptr || *given == '\0' ? "/tmp" : given;
     path_ = folder_ + "/evergrove-csv-XXXXXX";
     descriptor_ = mkstemp(path_.data());
   }
@@ -65,6 +64,73 @@ class TemporaryFile {
   int descriptor_ = -1;
 };
 
+// The bytes of a gzip file, one megabyte after the other.
+class PackedBytes {
+ public:
+  PackedBytes(arrow::io::RandomAccessFile& file, const std::string& path, uint64_t byte_count)
+      : file_(file), path_(path), rest_(byte_count) {}
+
+  std::string_view left() const { return left_; }
+  void take(size_t byte_count) { left_.remove_prefix(byte_count); }
+  // Makes left() not empty, unless the file is at its end.
+  Status refill() {
+    if (!left_.empty() || rest_ == 0) return {};
+    const uint64_t byte_count = std::min<uint64_t>(rest_, uint64_t{1} << 20);
+    EVERGROVE_ASSIGN_OR_RETURN(buffer_, read_bytes(file_, path_, offset_, byte_count));
+    left_ = text_of(*buffer_);
+    offset_ += byte_count;
+    rest_ -= byte_count;
+    return {};
+  }
+
+ private:
+  arrow::io::RandomAccessFile& file_;
+  const std::string& path_;
+  uint64_t offset_ = 0;
+  uint64_t rest_;
+  std::shared_ptr<arrow::Buffer> buffer_;
+  std::string_view left_;
+};
+
+// Writes all that the gzip file holds, and returns how many bytes that is. A gzip file may be
+// several, one after the other, as for gunzip.
+Result<uint64_t> unpack(arrow::io::RandomAccessFile& file, const std::string& path,
+                        TemporaryFile& unpacked) {
+  const auto damaged = [&](const std::string& error) {
+    return corrupt("A gzip file is damaged or cut short; get it again",
+                   {{"file", path}, {"error", error}});
+  };
+  auto codec = arrow::util::Codec::Create(arrow::Compression::GZIP);
+  if (!codec.ok()) return unsupported("This Arrow cannot unpack gzip files", {{"file", path}});
+  auto made = (*codec)->MakeDecompressor();
+  if (!made.ok()) return unsupported("This Arrow cannot unpack gzip files", {{"file", path}});
+  arrow::util::Decompressor& decompressor = **made;
+  EVERGROVE_ASSIGN_OR_RETURN(const uint64_t packed_bytes, file_size(file, path));
+  PackedBytes packed(file, path, packed_bytes);
+  std::vector<uint8_t> chunk(size_t{1} << 20);
+  uint64_t unpacked_bytes = 0;
+  while (true) {
+    EVERGROVE_RETURN_IF_ERROR(packed.refill());
+    if (decompressor.IsFinished()) {
+      if (packed.left().empty()) return unpacked_bytes;
+      const arrow::Status reset = decompressor.Reset();
+      if (!reset.ok()) return damaged(reset.message());
+    }
+    const auto step =
+        decompressor.Decompress(static_cast<int64_t>(packed.left().size()),
+                                reinterpret_cast<const uint8_t*>(packed.left().data()),
+                                static_cast<int64_t>(chunk.size()), chunk.data());
+    if (!step.ok()) return damaged(step.status().message());
+    if (step->bytes_read == 0 && step->bytes_written == 0 && !decompressor.IsFinished()) {
+      return damaged("it ends too early");
+    }
+    packed.take(static_cast<size_t>(step->bytes_read));
+    const auto written = static_cast<size_t>(step->bytes_written);
+    if (!unpacked.write_all(chunk.data(), written)) return unpacked.failure(path);
+    unpacked_bytes += written;
+  }
+}
+
 }  // namespace
 
 Result<uint64_t> file_size(arrow::io::RandomAccessFile& file, const std::string& path) {
@@ -91,30 +157,9 @@ std::string_view text_of(const arrow::Buffer& buffer) {
 
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> unpack_gzip(
     std::shared_ptr<arrow::io::RandomAccessFile> file, const std::string& path) {
-  EVERGROVE_ASSIGN_OR_RETURN(const uint64_t packed_bytes, file_size(*file, path));
-  auto packed = arrow::io::RandomAccessFile::GetStream(file, 0, static_cast<int64_t>(packed_bytes));
-  if (!packed.ok()) return cannot_read(path, packed.status());
-  auto codec = arrow::util::Codec::Create(arrow::Compression::GZIP);
-  if (!codec.ok()) return unsupported("This Arrow cannot unpack gzip files", {{"file", path}});
-  auto stream = arrow::io::CompressedInputStream::Make(codec->get(), *packed);
-  if (!stream.ok()) return cannot_read(path, stream.status());
-
   TemporaryFile unpacked;
   if (!unpacked.is_open()) return unpacked.failure(path);
-  std::vector<uint8_t> chunk(size_t{1} << 20);
-  uint64_t unpacked_bytes = 0;
-  while (true) {
-    const auto count = (*stream)->Read(static_cast<int64_t>(chunk.size()), chunk.data());
-    if (!count.ok()) {
-      return corrupt("A gzip file is damaged or cut short; get it again",
-                     {{"file", path}, {"error", count.status().message()}});
-    }
-    if (*count == 0) break;
-    if (!unpacked.write_all(chunk.data(), static_cast<size_t>(*count))) {
-      return unpacked.failure(path);
-    }
-    unpacked_bytes += static_cast<uint64_t>(*count);
-  }
+  EVERGROVE_ASSIGN_OR_RETURN(const uint64_t unpacked_bytes, unpack(*file, path, unpacked));
   if (unpacked_bytes == 0) {  // which cannot be mapped
     return std::shared_ptr<arrow::io::RandomAccessFile>(
         std::make_shared<arrow::io::BufferReader>(std::make_shared<arrow::Buffer>(nullptr, 0)));
