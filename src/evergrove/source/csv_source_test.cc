@@ -1,4 +1,4 @@
-// CSV files as a data set: against Arrow's own reader, in pieces of any size, several files, gzip,
+// CSV files as a data set: against Arrow's own reader, in pieces of any size, several files,
 // types that are given, and every way in which a file can be wrong.
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/source/csv_source.h"
@@ -6,7 +6,6 @@
 #include <arrow/api.h>
 #include <arrow/csv/api.h>
 #include <arrow/io/api.h>
-#include <arrow/util/compression.h>
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -22,16 +21,28 @@ namespace {
 
 using table::ColumnKind;
 
-CsvFile file_of(std::string text, std::string path = "f.csv", bool gzip = false) {
+CsvFile file_of(std::string text, std::string path = "f.csv") {
   return {std::move(path),
           std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(std::move(text))),
-          gzip};
+          false};
 }
 
 Result<std::shared_ptr<table::RowSource>> open_text(std::string text,
                                                     const OpenOptions& options = {},
                                                     CsvCut cut = {}) {
   return open_csv({file_of(std::move(text))}, options, cut);
+}
+
+OpenOptions with_types(std::map<std::string, std::string> types) {
+  OpenOptions options;
+  options.column_types = std::move(types);
+  return options;
+}
+
+OpenOptions with_categorical(std::vector<std::string> names) {
+  OpenOptions options;
+  options.categorical = std::move(names);
+  return options;
 }
 
 std::shared_ptr<table::RowSource> opened(Result<std::shared_ptr<table::RowSource>> source) {
@@ -46,15 +57,6 @@ void expect_refusal(const Result<std::shared_ptr<table::RowSource>>& source,
     EXPECT_NE(source.status().message().find(word), std::string::npos)
         << word << " is not in: " << source.status().message();
   }
-}
-
-std::string gzipped(std::string_view text) {
-  auto codec = arrow::util::Codec::Create(arrow::Compression::GZIP).ValueOrDie();
-  auto sink = arrow::io::BufferOutputStream::Create().ValueOrDie();
-  auto stream = arrow::io::CompressedOutputStream::Make(codec.get(), sink).ValueOrDie();
-  EXPECT_TRUE(stream->Write(text.data(), static_cast<int64_t>(text.size())).ok());
-  EXPECT_TRUE(stream->Close().ok());
-  return sink->Finish().ValueOrDie()->ToString();
 }
 
 std::shared_ptr<arrow::RecordBatch> read_all_arrow(const table::RowSource& source) {
@@ -222,15 +224,11 @@ TEST(CsvSource, RefusesFilesWithOtherColumns) {
 TEST(CsvSource, TakesTypesThatAreGiven) {
   const std::string text = "zip,when,x\n0123,2024-01-01,1\n4567,NA,NA\n";
   const auto source =
-      opened(open_text(text, {.column_types = {{"zip", "text"}, {"when", "date"}, {"x", "number"}},
-                              .categorical = {}}));
+      opened(open_text(text, with_types({{"zip", "text"}, {"when", "date"}, {"x", "number"}})));
   EXPECT_EQ(names_of(*source, "zip"), (std::vector<std::string>{"0123", "4567"}));
   EXPECT_EQ(numbers_of(*source, "when")[0], 1704067200);
-  EXPECT_EQ(opened(open_text(text, {.column_types = {{"when", "text"}}, .categorical = {}}))
-                ->schema()
-                .columns[1]
-                .kind,
-            ColumnKind::categorical);
+  const auto dates_as_text = opened(open_text(text, with_types({{"when", "text"}})));
+  EXPECT_EQ(names_of(*dates_as_text, "when"), (std::vector<std::string>{"2024-01-01", "?"}));
 }
 
 TEST(CsvSource, RefusesAValueThatDoesNotFitTheGivenType) {
@@ -238,22 +236,19 @@ TEST(CsvSource, RefusesAValueThatDoesNotFitTheGivenType) {
   for (int i = 0; i < 5000; ++i) text += "1,2\n";
   text += "3,\"1O\"\n4,5\nx,y\n";
   for (size_t piece_bytes : {size_t{64}, size_t{1} << 20}) {
-    expect_refusal(open_text(text, {.column_types = {{"b", "number"}}, .categorical = {}},
-                             {.piece_bytes = piece_bytes}),
+    expect_refusal(open_text(text, with_types({{"b", "number"}}), {.piece_bytes = piece_bytes}),
                    {"not a number", "file: f.csv", "line: 5002", "column: b", "value: \"1O\""});
   }
-  expect_refusal(open_text("a\n1\n", {.column_types = {{"a", "date"}}, .categorical = {}}),
-                 {"not a date", "line: 2"});
-  expect_refusal(open_text("a\n1\n", {.column_types = {{"b", "date"}}, .categorical = {}}),
-                 {"does not have", "column: b"});
-  expect_refusal(open_text("a\n1\n", {.column_types = {{"a", "float"}}, .categorical = {}}),
+  expect_refusal(open_text("a\n1\n", with_types({{"a", "date"}})), {"not a date", "line: 2"});
+  expect_refusal(open_text("a\n1\n", with_types({{"b", "date"}})), {"does not have", "column: b"});
+  expect_refusal(open_text("a\n1\n", with_types({{"a", "float"}})),
                  {"number, text or date", "given: float"});
 }
 
 TEST(CsvSource, ServesNumbersAsCategoriesWhereAsked) {
   const auto source = opened(
       open_text("i,d,b,t\n1,0.10,true,x\n9007199254740993,1e2,FALSE,y\n,-0,NA,NA\n1,0,true,x\n",
-                {.column_types = {}, .categorical = {"i", "d", "b", "t"}}));
+                with_categorical({"i", "d", "b", "t"})));
   EXPECT_EQ(names_of(*source, "i"), (std::vector<std::string>{"1", "9007199254740993", "?", "1"}));
   EXPECT_EQ(names_of(*source, "d"), (std::vector<std::string>{"0.1", "100", "0", "0"}));
   EXPECT_EQ(names_of(*source, "b"), (std::vector<std::string>{"true", "false", "?", "true"}));
@@ -321,28 +316,6 @@ TEST(CsvSource, TakesAHeaderLongerThanAnyFirstLook) {
   ASSERT_EQ(source->schema().columns.size(), 40000u);
   EXPECT_EQ(numbers_of(*source, "a column with a long name 39999"),
             (std::vector<double>{39999, 39999}));
-}
-
-TEST(CsvSource, ReadsGzip) {
-  const std::string text = varied_text(2000, 3);
-  const auto plain = opened(open_text(text));
-  const std::string packed = gzipped(text);
-  const auto source = opened(open_csv({file_of(packed, "f.csv.gz", true)}, {}));
-  EXPECT_TRUE(read_all_arrow(*source)->Equals(*read_all_arrow(*plain)));
-  EXPECT_EQ(source->manifest().files[0].size_bytes, packed.size());
-  // Two gzip files one after the other are one, as for gunzip.
-  const auto two = opened(open_csv({file_of(gzipped("a\n1\n") + gzipped("2\n"), "g", true)}, {}));
-  EXPECT_EQ(numbers_of(*two, "a"), (std::vector<double>{1, 2}));
-}
-
-TEST(CsvSource, RefusesDamagedGzip) {
-  std::string packed = gzipped(varied_text(2000, 3));
-  expect_refusal(open_csv({file_of(packed.substr(0, packed.size() / 2), "f.gz", true)}, {}),
-                 {"damaged or cut short", "f.gz"});
-  packed[packed.size() / 2] = static_cast<char>(packed[packed.size() / 2] ^ 0x55);
-  expect_refusal(open_csv({file_of(packed, "f.gz", true)}, {}), {"damaged or cut short"});
-  expect_refusal(open_csv({file_of("a,b\n1,2\n", "f.gz", true)}, {}), {"damaged or cut short"});
-  expect_refusal(open_csv({file_of(gzipped(""), "f.gz", true)}, {}), {"is empty"});
 }
 
 TEST(CsvSource, FingerprintsTheContent) {
