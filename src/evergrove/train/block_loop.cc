@@ -15,7 +15,10 @@ Status first_failure(const std::vector<Status>& statuses) {
   return {};
 }
 
-Status stopped() { return interrupted("Stopped while the data was being read"); }
+Status stopped() {
+  return interrupted(
+      "Stopped while the data was being read, so nothing was lost; repeat the command to begin");
+}
 
 }  // namespace
 

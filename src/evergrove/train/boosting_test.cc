@@ -283,6 +283,15 @@ TEST(Prepare, RefusesBadLabelsAndWeights) {
   refuse(rows, weighted, "NaN");
   rows.weight.assign(200, 0);
   refuse(rows, weighted, "All weights are 0");
+  rows.weight.assign(200, 1e-30);
+  refuse(rows, weighted, "as good as");
+  target.weighted = true;
+  refuse(rows, target, "as good as");
+  rows.weight[9] = 1e300;
+  refuse(rows, weighted, "first row: 9");
+  rows = Rows(200);
+  rows.target[4] = -1e101;
+  refuse(rows, target, "beyond 1e100");
   rows = Rows(200);
   rows.species[0] = -1;
   Setting species{.label = "species", .parameters = quick()};

@@ -97,7 +97,8 @@ Result<std::vector<size_t>> feature_columns(const DataSpec& spec) {
     columns.push_back(i);
   }
   if (columns.empty()) {
-    return invalid_input("The data has no column to learn from besides label and weight");
+    return invalid_input(
+        "The data has no column to learn from besides label and weight; exclude fewer");
   }
   return columns;
 }
@@ -109,12 +110,13 @@ Result<std::vector<size_t>> match_columns(std::span<const model::Feature> featur
   for (const model::Feature& feature : features) {
     const auto index = source.schema().find(feature.name);
     if (!index) {
-      return invalid_input("The data lacks a column that the model needs",
-                           {{"column", feature.name}, {"data", std::string(data_name)}});
+      return invalid_input(
+          "The data lacks a column that the model needs; add it as it was in training",
+          {{"column", feature.name}, {"data", std::string(data_name)}});
     }
     const table::ColumnSpec& column = source.schema().columns[*index];
     if (column.kind != feature.kind) {
-      return invalid_input("A column has another type than in training",
+      return invalid_input("A column has another type than in training; give it as it was then",
                            {{"column", feature.name},
                             {"in training", std::string(kind_text(feature.kind))},
                             {"here", column.source_type},

@@ -15,6 +15,7 @@ namespace evergrove::train {
 namespace {
 
 constexpr size_t kClassesMax = 1000;
+constexpr double kTargetMax = 1e100;  // squares of sums over all rows and weights stay finite
 __extension__ using Int128 = __int128;
 
 Result<size_t> find_column(const table::RowSource& source, const std::string& name,
@@ -54,6 +55,12 @@ constexpr double kWeightUnits = 1048576;  // 2^20
 int64_t weight_units(std::span<const float> weights, size_t row) {
   if (weights.empty()) return static_cast<int64_t>(kWeightUnits);
   return std::llrint(std::min(double(weights[row]), 1e12) * kWeightUnits);
+}
+
+// Zeros alone are refused when they are read; these are tiny, or the rest went to validation.
+Status no_weight() {
+  return invalid_input(
+      "All weights of the training rows are 0 or as good as (below 5e-7); give larger ones");
 }
 
 int64_t to_units(double margin, int32_t exponent) {
@@ -148,8 +155,9 @@ Result<RawLabels> read_labels(const table::RowSource& source, const std::string&
 Result<std::vector<float>> read_weights(const table::RowSource& source, const std::string& column) {
   EVERGROVE_ASSIGN_OR_RETURN(const size_t index, find_column(source, column, "weight"));
   if (source.schema().columns[index].kind != table::ColumnKind::numeric) {
-    return invalid_input("The weight must be a number, but its column holds text",
-                         {{"column", column}});
+    return invalid_input(
+        "The weight must be a number, but its column holds text; name another column",
+        {{"column", column}});
   }
   std::vector<float> weights(source.manifest().row_count);
   std::vector<BadRows> wrong(source.blocks().size());
@@ -161,10 +169,10 @@ Result<std::vector<float>> read_weights(const table::RowSource& source, const st
         for (size_t i = 0; i < block.row_count; ++i) {
           const double weight = block.columns[0].number(i);
           const uint64_t row = block.first_row + i;
-          if (!std::isfinite(weight)) wrong[b].add(row);
+          weights[row] = static_cast<float>(weight);
+          if (!std::isfinite(weights[row])) wrong[b].add(row);
           if (weight < 0) negative[b].add(row);
           if (weight > 0) any_positive[b] = 1;
-          weights[row] = static_cast<float>(weight);
         }
         return {};
       }));
@@ -173,8 +181,9 @@ Result<std::vector<float>> read_weights(const table::RowSource& source, const st
   for (const BadRows& bad : wrong) all_wrong.add(bad);
   for (const BadRows& bad : negative) all_negative.add(bad);
   if (all_wrong.count > 0) {
-    return all_wrong.refuse("The weight has missing, NaN or infinite values; fix those rows",
-                            column);
+    return all_wrong.refuse(
+        "The weight has missing, NaN or infinite values (3.4e38 is the largest); fix those rows",
+        column);
   }
   if (all_negative.count > 0) {
     return all_negative.refuse("The weight has negative values; weights must be 0 or more", column);
@@ -228,8 +237,10 @@ Result<std::vector<uint16_t>> to_classes(const RawLabels& labels,
   std::map<std::string, uint16_t> places;
   for (size_t i = 0; i < classes.size(); ++i) places[classes[i]] = static_cast<uint16_t>(i);
   const auto refuse = [&](const std::string& name, size_t row) {
-    return invalid_input("The label has a value that is not among the model's classes",
-                         {{"column", labels.column}, {"value", name}, {"row", std::to_string(row)}});
+    return invalid_input(
+        "The label has a value that is not among the model's classes; drop such rows, or "
+        "train with them",
+        {{"column", labels.column}, {"value", name}, {"row", std::to_string(row)}});
   };
   std::vector<uint16_t> result;
   if (labels.is_text) {
@@ -270,12 +281,21 @@ Result<std::vector<uint16_t>> to_classes(const RawLabels& labels,
 
 Result<std::vector<double>> to_targets(const RawLabels& labels, bool must_vary) {
   if (labels.is_text) {
-    return invalid_input("A regression needs a number as label, but the column holds text",
-                         {{"column", labels.column}, {"such as", labels.names[0]}});
+    return invalid_input(
+        "A regression needs a number as label, but the column holds text; name another "
+        "column, or use objective multiclass",
+        {{"column", labels.column}, {"such as", labels.names[0]}});
   }
   if (must_vary && distinct_numbers(labels.numbers, 1).size() < 2) {
     return invalid_input("The label is constant, so there is nothing to learn; check the column",
                          {{"column", labels.column}});
+  }
+  for (size_t row = 0; row < labels.numbers.size(); ++row) {
+    if (std::abs(labels.numbers[row]) <= kTargetMax) continue;
+    return invalid_input("The label has values beyond 1e100; divide it by a constant",
+                         {{"column", labels.column},
+                          {"value", number_text(labels.numbers[row])},
+                          {"row", std::to_string(row)}});
   }
   return labels.numbers;
 }
@@ -297,7 +317,7 @@ Result<MarginStart> margin_start(const Parameters& parameters, size_t class_coun
       sum += Int128{to_units(targets[row], start.value_exponent)} * weight;
       weight_sum += weight;
     }
-    CHECK(weight_sum > 0);
+    if (weight_sum == 0) return no_weight();
     start.base_margins = {std::isnan(given)
                               ? std::llrint(double(sum) / double(weight_sum))
                               : to_units(given, start.value_exponent)};
@@ -310,7 +330,7 @@ Result<MarginStart> margin_start(const Parameters& parameters, size_t class_coun
     class_weights[classes[row]] += weight;
     weight_sum += weight;
   }
-  if (weight_sum == 0) return invalid_input("All weights are 0; some row must count");
+  if (weight_sum == 0) return no_weight();
   const auto share = [&](size_t k) {
     return std::clamp(double(class_weights[k]) / double(weight_sum), 1e-15, 1 - 1e-15);
   };

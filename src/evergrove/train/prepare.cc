@@ -107,7 +107,7 @@ Status check_source(const DataSpec& spec) {
     return invalid_input("The data has no rows; there is nothing to train on");
   }
   if (spec.data->manifest().row_count >= (uint64_t{1} << 32)) {
-    return unsupported("One machine takes fewer than 2^32 rows",
+    return unsupported("One machine takes fewer than 2^32 rows; take a sample",
                        {{"rows", std::to_string(spec.data->manifest().row_count)}});
   }
   if (spec.valid_fraction != 0 && !(spec.valid_fraction > 0 && spec.valid_fraction < 1)) {
@@ -115,12 +115,12 @@ Status check_source(const DataSpec& spec) {
                          {{"fraction", std::to_string(spec.valid_fraction)}});
   }
   if (spec.label == spec.weight) {
-    return invalid_input("The label and the weight must be different columns",
+    return invalid_input("The label and the weight must be different columns; name another one",
                          {{"column", spec.label}});
   }
   for (const auto& valid : spec.valid) {
     if (valid.source->manifest().row_count == 0) {
-      return invalid_input("A validation set has no rows", {{"set", valid.name}});
+      return invalid_input("A validation set has no rows; leave it out", {{"set", valid.name}});
     }
   }
   return {};
@@ -231,7 +231,8 @@ Result<PreparedData> prepare(const DataSpec& spec, const Parameters& parameters,
     header.valid_manifests.push_back(valid.source->manifest());
   }
   if (progress && !progress("binning", 1)) {
-    return interrupted("Stopped before the first tree; nothing was lost");
+    return interrupted(
+        "Stopped before the first tree, so nothing was lost; repeat the command to begin");
   }
   return prepared;
 }
