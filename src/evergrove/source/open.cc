@@ -6,6 +6,7 @@
 #include "evergrove/source/csv_source.h"
 #include "evergrove/source/file_format.h"
 #include "evergrove/source/find_files.h"
+#include "evergrove/source/ipc_source.h"
 #include "evergrove/source/parquet_source.h"
 
 namespace evergrove::source {

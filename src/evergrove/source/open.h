@@ -23,11 +23,14 @@ namespace evergrove::source {
 
 struct OpenOptions {
   // CSV: types by column name, over what is inferred: "number", "text", "date".
-  std::map<std::string, std::string> column_types;
+  std::map<std::string, std::string> column_types = {};
   char csv_delimiter = 0;  // 0: inferred
+  // CSV: columns that are text although all their values may look like numbers. Those that the data
+  // does not have are left aside.
+  std::vector<std::string> text = {};
   // Columns to be served as categories although they hold numbers; the values are named by their
   // shortest decimal text.
-  std::vector<std::string> categorical;
+  std::vector<std::string> categorical = {};
 };
 
 Result<std::shared_ptr<table::RowSource>> open(std::span<const std::string> paths,
@@ -38,7 +41,8 @@ Result<std::shared_ptr<table::RowSource>> from_stream(ArrowArrayStream* stream,
                                                       const OpenOptions& options = {});
 
 // A compressed-sparse-row matrix of doubles, as scipy has it: an absent entry is 0, not missing.
-// The arrays must outlive the source, which `owner` can see to. `dense` columns are appended.
+// The entries are copied, sorted by column, so the arrays need not outlive the call; `owner` may
+// keep them until then. `dense` columns are appended.
 struct CsrMatrix {
   std::span<const int64_t> row_starts;  // row_count + 1 entries
   std::span<const int32_t> columns;

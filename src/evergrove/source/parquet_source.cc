@@ -66,7 +66,7 @@ class ParquetSource final : public ArrowSource {
   std::vector<table::BlockExtent> blocks_;
   std::vector<GroupRun> runs_;  // of each block
   bool reads_single_columns_ = true;
-  mutable ReaderPool<ReaderKey, parquet::arrow::FileReader> readers_;
+  mutable ReaderPool<ReaderKey, std::unique_ptr<parquet::arrow::FileReader>> readers_;
 };
 
 ParquetSource::ParquetSource(std::vector<DataFile> files, std::vector<ParquetFooter> footers,

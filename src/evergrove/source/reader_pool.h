@@ -5,37 +5,37 @@
 // the oldest beyond a limit, so that ten thousand files do not hold ten thousand handles.
 // Safe to use from many threads.
 //
-//   std::unique_ptr<Reader> reader = pool.take(key);    // null: open one
+//   std::unique_ptr<Reader> reader = pool.take(key);  // null: open one
 //   ...
 //   pool.give_back(key, std::move(reader));
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <list>
-#include <memory>
 #include <mutex>
 #include <utility>
 
 namespace evergrove::source {
 
-template <typename Key, typename Reader>
+// Pointer: a smart pointer to a reader.
+template <typename Key, typename Pointer>
 class ReaderPool {
  public:
   explicit ReaderPool(size_t idle_max = 64) : idle_max_(idle_max) {}
 
-  std::unique_ptr<Reader> take(const Key& key) {
+  Pointer take(const Key& key) {
     std::lock_guard lock(mutex_);
     for (auto entry = idle_.begin(); entry != idle_.end(); ++entry) {
       if (!(entry->first == key)) continue;
-      std::unique_ptr<Reader> reader = std::move(entry->second);
+      Pointer reader = std::move(entry->second);
       idle_.erase(entry);
       return reader;
     }
     return nullptr;
   }
 
-  void give_back(Key key, std::unique_ptr<Reader> reader) {
-    std::unique_ptr<Reader> oldest;  // closed after the lock is released
+  void give_back(Key key, Pointer reader) {
+    Pointer oldest;  // closed after the lock is released
     std::lock_guard lock(mutex_);
     idle_.emplace_front(std::move(key), std::move(reader));
     if (idle_.size() <= idle_max_) return;
@@ -46,7 +46,7 @@ class ReaderPool {
  private:
   size_t idle_max_;
   std::mutex mutex_;
-  std::list<std::pair<Key, std::unique_ptr<Reader>>> idle_;  // the one given back last is first
+  std::list<std::pair<Key, Pointer>> idle_;  // the one given back last is first
 };
 
 }  // namespace evergrove::source
