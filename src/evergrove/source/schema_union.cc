@@ -27,7 +27,8 @@ Result<FieldOfName> distinct_names(const arrow::Schema& schema, const std::strin
 Status refuse_missing(const std::string& column, const std::string& with,
                       const std::string& without) {
   return invalid_input(
-      "The files of a data set must have the same columns, but one has a column that another lacks",
+      "The files of a data set must have the same columns, but one has a column that another lacks; "
+      "add or remove it",
       {{"column", column}, {"in", with}, {"not in", without}});
 }
 
