@@ -30,7 +30,8 @@ bool PythonProgress::is_due(const runtime::TrainingProgress& progress) {
       progress.phase == "training" && progress.iteration != iteration_seen_;
   const auto now = std::chrono::steady_clock::now();
   const bool is_time = now - looked_at_ >= kInterval;
-  if (!is_time && !(every_iteration_ && is_new_iteration)) return false;
+  const bool is_last = is_new_iteration && progress.iteration == progress.iteration_count;
+  if (!is_time && !is_last && !(every_iteration_ && is_new_iteration)) return false;
   looked_at_ = now;
   iteration_seen_ = progress.iteration;
   return true;

@@ -5,9 +5,13 @@
     classifier.fit(frame, target, eval_set=[(valid_frame, valid_target)])
     classifier.predict_proba(frame)
 
-They take what train() takes for data: frames with text and missing values need no encoding. The
-parameters are those of evergrove.parameters(), under these names alone, since scikit-learn reads
-them from the signature; names of other libraries are for train().
+They take what train() takes for data, but paths: frames with text and missing values need no
+encoding. The parameters are those of evergrove.parameters(), under these names alone, since
+scikit-learn reads them from the signature; names of other libraries are for train().
+
+They pass scikit-learn's check_estimator but for its two checks that a row of weight 0 is no row and
+one of weight 2 is two: min_rows and max_bins count rows, and gradients are rounded by a hash of the
+row's place.
 """
 
 import os
@@ -125,7 +129,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
         data = self._check_data(X, y, reset=True)
-        label = self._learn_label(y)
+        label = self._learn_label(y, only_numbers=is_sparse(data))
         settings = {
             name: value
             for name, value in self.get_params(deep=False).items()
@@ -180,7 +184,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def _objective(self) -> str:
         raise NotImplementedError
 
-    def _learn_label(self, y: Any) -> Array:
+    def _learn_label(self, y: Any, *, only_numbers: bool) -> Array:
         """Returns the label as train() is to have it, and keeps what later labels need."""
         raise NotImplementedError
 
@@ -280,7 +284,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             return self.objective
         return "binary" if len(self.classes_) == 2 else "multiclass"
 
-    def _learn_label(self, y: Any) -> Array:
+    def _learn_label(self, y: Any, *, only_numbers: bool) -> Array:
         y = checked_classes(y)
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
@@ -288,13 +292,15 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
                 "y has one class only, so there is nothing to learn; give rows of two or more "
                 f"classes (class: {self.classes_[0]!r})"
             )
+        # The model has the classes' own names where it orders them as numpy does, and their
+        # places elsewhere.
+        is_number = self.classes_.dtype.kind in "biuf"
+        self._has_names = keeps_order(self.classes_) and (is_number or not only_numbers)
         return self._label(y)
 
     def _label(self, y: Any) -> Array:
-        """Classes go to the model under their own names where it orders them as numpy does, and
-        as their places elsewhere."""
         classes = checked_classes(y)
-        if keeps_order(self.classes_):
+        if self._has_names:
             return classes
         places = np.searchsorted(self.classes_, classes)
         known = places < len(self.classes_)
@@ -318,7 +324,7 @@ class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
             )
         return "regression"
 
-    def _learn_label(self, y: Any) -> Array:
+    def _learn_label(self, y: Any, *, only_numbers: bool) -> Array:
         return self._label(y)
 
     def _label(self, y: Any) -> Array:
@@ -345,7 +351,12 @@ def keeps_order(classes: Array) -> bool:
 
 
 def weights_of(sample_weight: Any) -> Array | None:
-    return None if sample_weight is None else np.asarray(sample_weight, np.float64)
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, np.float64)
+    if not weights.any():
+        raise ValueError("All sample weights are zero; some row must count")
+    return weights
 
 
 def threads_of(n_jobs: int | None) -> int | None:

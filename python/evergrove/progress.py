@@ -97,9 +97,10 @@ class TerminalDisplay:
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.words = Words()
-        self.shown_at = 0.0
         self.is_shown = False
         self.is_live = stream.isatty()
+        # The first plain line comes after the first interval: a short run says nothing.
+        self.shown_at = 0.0 if self.is_live else time.monotonic()
 
     def show(self, progress: Progress) -> None:
         now = time.monotonic()

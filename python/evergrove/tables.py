@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 def is_pandas(data: Any) -> bool:
     # Without importing pandas: whoever has a frame has imported it.
     kind = type(data)
-    return kind.__module__.startswith("pandas.") and kind.__name__ == "DataFrame"
+    return kind.__module__.split(".")[0] == "pandas" and kind.__name__ == "DataFrame"
 
 
 def is_frame(data: Any) -> bool:
