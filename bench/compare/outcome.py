@@ -28,8 +28,8 @@ DEFAULT_EVERGROVE = ROOT / ".venv/bin/evergrove"
 @dataclass
 class Outcome:
     """`seconds` has read, construct (bins), fit, and whole: these three together, from Parquet to
-    a trained model; `process` is the process from its start to its end, and `import` a part of it
-    that only Python has."""
+    a trained model; `process` is the process from its start to the trained model, and `import` a
+    part of it that only Python has."""
 
     title: str
     version: str = ""
@@ -42,7 +42,13 @@ class Outcome:
 
 
 def run_peer(
-    name: str, job: Job, folder: Path, *, show_progress: bool = False, timeout: float = 3_600
+    name: str,
+    job: Job,
+    folder: Path,
+    *,
+    show_progress: bool = False,
+    pin: bool = False,
+    timeout: float = 3_600,
 ) -> Outcome:
     module, _, title = settings.PEERS[name]
     if importlib.util.find_spec(module) is None:
@@ -54,15 +60,17 @@ def run_peer(
         show_errors=show_progress,
         timeout_seconds=timeout,
         threads=job.threads,
+        pin=pin,
         folder=ROOT,
     )
     if measured.returncode != 0:
         return Outcome(title, error=f"failed: {measured.explain()}")
     answer = json.loads(measured.output.splitlines()[-1])
+    seconds = answer["seconds"]
     outcome = Outcome(
         title,
         version=answer["version"],
-        seconds=answer["seconds"] | {"process": measured.seconds},
+        seconds=seconds | {"process": measured.seconds - seconds["after"]},
         peak_rss_bytes=answer["peak_rss_bytes"],
         curve=answer["curve"],
         scores=np.load(job.scores),
@@ -73,7 +81,13 @@ def run_peer(
 
 
 def run_ours(
-    evergrove: Path, job: Job, folder: Path, *, show_progress: bool = False, timeout: float = 3_600
+    evergrove: Path,
+    job: Job,
+    folder: Path,
+    *,
+    show_progress: bool = False,
+    pin: bool = False,
+    timeout: float = 3_600,
 ) -> Outcome:
     """Trains and scores with the command."""
     model = folder / "model.evergrove"
@@ -83,6 +97,8 @@ def run_ours(
         train_command(evergrove, job, model, quiet=not show_progress),
         show_errors=show_progress,
         timeout_seconds=timeout,
+        threads=job.threads,
+        pin=pin,
     )
     outcome = read_answer(measured)
     if outcome.error:
@@ -161,7 +177,11 @@ def read_scores(path: Path) -> npt.NDArray[np.float64]:
 
 def read_curve(evergrove: Path, file: Path) -> list[float]:
     """Returns the first metric of the first evaluation set by iteration, from a model or a log."""
-    return rounds(inspect(evergrove, file))
+    curve = []
+    for by_set in inspect(evergrove, file)["metrics"]:
+        by_name: dict[str, float] = next(iter(by_set.values()), {})
+        curve += list(by_name.values())[:1]
+    return curve
 
 
 def inspect(evergrove: Path, file: Path) -> dict[str, Any]:
@@ -170,24 +190,6 @@ def inspect(evergrove: Path, file: Path) -> dict[str, Any]:
         raise RuntimeError(f"evergrove inspect {file}: {measured.explain()}")
     answer: dict[str, Any] = json.loads(measured.output)
     return answer
-
-
-def rounds(inspected: dict[str, Any]) -> list[float]:
-    """Returns the first metric series in `inspect --json`, whichever way it is nested."""
-    found = inspected.get("metrics_by_round", inspected.get("history", []))
-    values = []
-    for entry in found:
-        while isinstance(entry, dict | list):
-            entry = first_number(entry)
-        if entry is not None:
-            values.append(float(entry))
-    return values
-
-
-def first_number(entry: Any) -> Any:
-    values = list(entry.values()) if isinstance(entry, dict) else list(entry)
-    values = [v for v in values if isinstance(v, float | dict | list)]
-    return values[0] if values else None
 
 
 def version(evergrove: Path) -> str:

@@ -25,8 +25,12 @@ class Measured:
     output: str
     errors: str  # empty when they were shown
 
+    timed_out: bool = False
+
     def explain(self) -> str:
         """Returns the last line that says why it failed."""
+        if self.timed_out:
+            return f"stopped after {self.seconds:.0f} s; is the machine busy?"
         lines = [line for line in self.errors.strip().splitlines() if line.strip()]
         return lines[-1].strip() if lines else f"exit status {self.returncode}"
 
@@ -37,15 +41,20 @@ def run_measured(
     timeout_seconds: float = 3_600,
     show_errors: bool = False,
     threads: int = 0,
+    pin: bool = False,
     folder: Path | None = None,
     watch: Callable[[subprocess.Popen[str]], None] | None = None,
 ) -> Measured:
     """Runs the command to its end. `show_errors` lets its standard error through, for progress.
     `watch` is called every 20 ms or so and may end the process. `threads`, if given, is said in the
-    environment as well, for thread pools that no parameter of a library reaches."""
+    environment as well, for thread pools that no parameter of a library reaches; `pin` leaves the
+    process only as many cores."""
     environment = dict(os.environ)
     if threads:
         environment |= dict.fromkeys(THREAD_VARIABLES, str(threads))
+    if threads and pin:
+        cores = sorted(os.sched_getaffinity(0))[:threads]
+        command = ["taskset", "--cpu-list", ",".join(map(str, cores)), *command]
     with tempfile.TemporaryFile("w+") as errors:
         start = time.perf_counter()
         process = subprocess.Popen(
@@ -62,12 +71,14 @@ def run_measured(
         reader = threading.Thread(target=lambda: output.append(stdout.read()))
         reader.start()
         peak = 0
+        timed_out = False
         try:
             while process.poll() is None:
                 peak = max(peak, peak_rss_bytes(process.pid))
                 if watch:
                     watch(process)
                 if time.perf_counter() - start > timeout_seconds:
+                    timed_out = True
                     process.kill()
                 time.sleep(0.02)
             seconds = time.perf_counter() - start
@@ -77,7 +88,9 @@ def run_measured(
                 process.wait()
             reader.join()
         errors.seek(0)
-        return Measured(process.returncode, seconds, peak, "".join(output), errors.read())
+        return Measured(
+            process.returncode, seconds, peak, "".join(output), errors.read(), timed_out
+        )
 
 
 def peak_rss_bytes(pid: int | str = "self") -> int:

@@ -65,6 +65,7 @@ class Run:
     step: Callable[[int, float | None], None]  # after each tree: how many, metric
     seconds: dict[str, float] = field(default_factory=dict)
     peak_rss_bytes: int = 0
+    fit_end: float = 0
     scores: Any = None
 
     @functools.cached_property
@@ -77,6 +78,7 @@ class Run:
         self.seconds[name] = self.seconds.get(name, 0) + time.perf_counter() - start
         if name == "fit":
             self.peak_rss_bytes = peak_rss_bytes()
+            self.fit_end = time.perf_counter()
         return result
 
 
@@ -118,6 +120,7 @@ def main() -> int:
     ADAPTERS[module](run)
     progress.close()
     np.save(job.scores, np.asarray(run.scores, np.float64))
+    run.seconds["after"] = time.perf_counter() - run.fit_end
     answer = {
         "version": library.__version__,
         "seconds": run.seconds,

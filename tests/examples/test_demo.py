@@ -226,14 +226,14 @@ def test_the_whole_demo_small(tmp_path: Path) -> None:
     story = json.loads((tmp_path / "results.json").read_text())
     assert re.fullmatch("[0-9a-f]{64}", story["undisturbed_digest"])
     assert story["undisturbed_digest"] == story["resumed_digest"]
-    assert 0 < story["killed_trees"] == story["resumed_from"] < story["tree_count"] == 60
+    assert 0 < story["killed_trees"] == story["resumed_from"] < story["tree_count"] == 150
     ours, *peers = story["libraries"]
-    assert ours["quality"]["roc_auc"] > 0.75
-    assert len(ours["curve"]) == 60
+    assert ours["quality"]["roc_auc"] > 0.65
+    assert len(ours["curve"]) == 150
     assert ours["curve"][-1] == pytest.approx(ours["quality"]["roc_auc"], abs=1e-6)
     assert len(peers) == 3
     for peer in peers:
-        assert peer["error"].startswith("not installed") or peer["quality"]["roc_auc"] > 0.75
+        assert peer["error"].startswith("not installed") or peer["quality"]["roc_auc"] > 0.65
     Outline((tmp_path / "report.html").read_text())
 
 
