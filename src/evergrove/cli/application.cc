@@ -56,8 +56,10 @@ std::string suggestion(const CLI::App& application, const CLI::App& command,
 // What was wrong with the command line, as one sentence.
 std::string usage_sentence(const CLI::App& application, const CLI::App& command,
                            const CLI::ParseError& error) {
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    const std::vector<std::string> extras = command.remaining();
+  // A misspelt command is a missing one to CLI11.
+  const std::vector<std::string> extras = command.remaining();
+  const bool is_missing_command = &application == &command && !extras.empty();
+  if (is_missing_command || dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     const std::vector<std::string> all = application.remaining(true);
     const std::string first = !extras.empty() ? extras.front() : all.empty() ? "?" : all.front();
     const std::string_view what = first.starts_with("-")         ? "There is no option "

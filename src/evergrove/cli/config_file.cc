@@ -3,12 +3,12 @@
 
 #include <array>
 #include <charconv>
-#include <fstream>
-#include <iterator>
 
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
+#include "evergrove/cli/whole_number.h"
+#include "evergrove/runtime/durable_file.h"
 #include "evergrove/train/edit_distance.h"
 
 namespace evergrove::cli {
@@ -146,7 +146,7 @@ class ConfigReader {
 Status apply_config(std::string_view text, std::string_view name, TrainOptions& options) {
   const toml::parse_result parsed = toml::parse(text, name);
   if (!parsed) {
-    return invalid_input("The configuration is not TOML: " +
+    return invalid_input("The configuration is not TOML; mend this line: " +
                              std::string(parsed.error().description()),
                          {{"file", std::string(name)},
                           {"line", std::to_string(parsed.error().source().begin.line)}});
@@ -171,9 +171,13 @@ Status apply_config(std::string_view text, std::string_view name, TrainOptions& 
   reader.text("model", options.model);
   reader.pairs("parameters", options.settings);
   EVERGROVE_RETURN_IF_ERROR(reader.status());
-  if ((seed && *seed < 0) || (threads && (*threads < 1 || *threads > 65536))) {
-    return invalid_input("seed and threads must not be negative, nor threads 0",
-                         {{"file", std::string(name)}});
+  if (seed && *seed < 0) {
+    return invalid_input("seed must be 0 or more",
+                         {{"value", std::to_string(*seed)}, {"file", std::string(name)}});
+  }
+  if (threads && (*threads < 1 || *threads > static_cast<int64_t>(kThreadsMax))) {
+    return invalid_input("threads must be a number from 1 to " + std::to_string(kThreadsMax),
+                         {{"value", std::to_string(*threads)}, {"file", std::string(name)}});
   }
   if (seed && !options.seed) options.seed = static_cast<uint64_t>(*seed);
   if (threads && !options.threads) options.threads = static_cast<int>(*threads);
@@ -181,15 +185,9 @@ Status apply_config(std::string_view text, std::string_view name, TrainOptions& 
 }
 
 Status apply_config_file(TrainOptions& options) {
-  std::ifstream file(options.config, std::ios::binary);
-  if (!file) {
-    return not_found("The configuration file cannot be opened", {{"file", options.config}});
-  }
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file.bad()) {
-    return storage_error("The configuration file cannot be read", {{"file", options.config}});
-  }
-  return apply_config(text, options.config, options);
+  const Result<std::string> text = runtime::read_file(options.config);
+  if (!text.ok()) return text.status().with_context("The configuration");
+  return apply_config(*text, options.config, options);
 }
 
 }  // namespace evergrove::cli

@@ -10,6 +10,7 @@
 #include "evergrove/cli/commands.h"
 #include "evergrove/cli/quantity_text.h"
 #include "evergrove/cli/result_json.h"
+#include "evergrove/cli/whole_number.h"
 #include "evergrove/runtime/model_file.h"
 #include "evergrove/runtime/peak_memory.h"
 #include "evergrove/runtime/predict.h"
@@ -86,7 +87,8 @@ void add_predict(CLI::App& application, Action& chosen) {
       ->type_name("COLUMN,...")
       ->delimiter(',');
   command->add_option("--threads", request.threads, "All cores if it is not said")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(whole_number(1, kThreadsMax));
   command->add_flag("--json", options->json, "Print what was done as one JSON object");
   command->add_flag("--quiet", options->quiet, "Say nothing but errors");
   command->footer(kFooter);

@@ -14,6 +14,7 @@
 #include "evergrove/cli/stop_signal.h"
 #include "evergrove/cli/terminal.h"
 #include "evergrove/cli/train_options.h"
+#include "evergrove/cli/whole_number.h"
 #include "evergrove/runtime/threads.h"
 #include "evergrove/runtime/training_run.h"
 
@@ -175,9 +176,12 @@ void add_train(CLI::App& application, Action& chosen) {
       ->type_name("NAME=VALUE...");
   command->add_option("--config", options->config, "These options and parameters from a file")
       ->type_name("FILE.toml");
-  command->add_option("--seed", options->seed, "The seed of all random choices")->type_name("N");
+  command->add_option("--seed", options->seed, "The seed of all random choices")
+      ->type_name("N")
+      ->check(whole_number(0, UINT64_MAX));
   command->add_option("--threads", options->threads, "All cores if it is not said")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(whole_number(1, kThreadsMax));
   command->add_option("--log", options->log, "The folder of the log to resume from")
       ->type_name("DIR");
   command->add_flag("--resume", options->resume, "Go on from the log, if there is one");

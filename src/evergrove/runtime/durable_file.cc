@@ -174,7 +174,7 @@ Status AppendFile::sync() {
 Result<std::string> read_file(const std::string& path) {
   const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!descriptor.is_open()) {
-    if (errno == ENOENT) return not_found("There is no such file", {{"path", path}});
+    if (errno == ENOENT) return not_found("There is no such file; check the path", {{"path", path}});
     return file_error(errno, "open the file", path);
   }
   return read_descriptor(descriptor.get(), path);

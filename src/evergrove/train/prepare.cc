@@ -5,6 +5,7 @@
 
 #include "evergrove/base/check.h"
 #include "evergrove/base/hash.h"
+#include "evergrove/base/number_text.h"
 #include "evergrove/bins/binner.h"
 #include "evergrove/train/dataset.h"
 #include "evergrove/train/features.h"
@@ -112,7 +113,7 @@ Status check_source(const DataSpec& spec) {
   }
   if (spec.valid_fraction != 0 && !(spec.valid_fraction > 0 && spec.valid_fraction < 1)) {
     return invalid_input("The validation fraction must be above 0 and below 1",
-                         {{"fraction", std::to_string(spec.valid_fraction)}});
+                         {{"fraction", number_text(spec.valid_fraction)}});
   }
   if (spec.label == spec.weight) {
     return invalid_input("The label and the weight must be different columns; name another one",
@@ -168,7 +169,7 @@ Result<PreparedData> prepare(const DataSpec& spec, const Parameters& parameters,
     if (division.training_count() == 0 || division.valid_count() == 0) {
       return invalid_input("The validation fraction leaves a side without rows; change it",
                            {{"rows", std::to_string(header.manifest.row_count)},
-                            {"fraction", std::to_string(spec.valid_fraction)}});
+                            {"fraction", number_text(spec.valid_fraction)}});
     }
     division.divide(labels.classes, train.classes, held_out.classes);
     division.divide(labels.targets, train.targets, held_out.targets);
