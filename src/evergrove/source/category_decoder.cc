@@ -7,7 +7,6 @@
 #include <arrow/api.h>
 #include <arrow/extension_type.h>
 #include <arrow/util/float16.h>
-#include <arrow/util/utf8.h>
 
 #include <bit>
 #include <cmath>
@@ -17,6 +16,7 @@
 #include "evergrove/base/number_text.h"
 #include "evergrove/source/column_decoder.h"
 #include "evergrove/source/column_type.h"
+#include "evergrove/source/csv_utf8.h"
 
 namespace evergrove::source {
 namespace {
@@ -36,12 +36,12 @@ class Names {
   int32_t code_of_text(std::string_view text) {
     const auto [found, added] = texts_.try_emplace(text, next());
     if (added) {
-      is_utf8_ = is_utf8_ && arrow::util::ValidateUTF8(text);
+      all_utf8_ = all_utf8_ && is_utf8(text);
       names_.emplace_back(text);
     }
     return found->second;
   }
-  bool is_utf8() const { return is_utf8_; }
+  bool all_utf8() const { return all_utf8_; }
   std::vector<std::string> take() { return std::move(names_); }
 
  private:
@@ -50,7 +50,7 @@ class Names {
   std::unordered_map<uint64_t, int32_t> numbers_;
   std::unordered_map<std::string_view, int32_t> texts_;
   std::vector<std::string> names_;
-  bool is_utf8_ = true;
+  bool all_utf8_ = true;
 };
 
 template <typename ArrayType>
@@ -225,7 +225,7 @@ Result<table::ColumnValues> decode_categories(const arrow::ChunkedArray& column,
         write_codes(chunk, names, kept, out).with_context("column " + spec.name));
     out += chunk->length();
   }
-  if (!names.is_utf8()) {
+  if (!names.all_utf8()) {
     return invalid_input("A text column holds bytes that are not UTF-8; exclude it or fix it",
                          {{"column", spec.name}, {"type", spec.source_type}});
   }

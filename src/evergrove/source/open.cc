@@ -61,7 +61,7 @@ Result<std::shared_ptr<table::RowSource>> open(std::span<const std::string> path
       return open_parquet(std::move(files), options);
     case FileFormat::arrow_file:
     case FileFormat::arrow_stream:
-      return unsupported("not yet");
+      return open_ipc(std::move(files), formats, options);
     case FileFormat::csv:
     case FileFormat::csv_gzip:
       return open_csv_files(files, formats, options);

@@ -96,16 +96,20 @@ arrow::Status load_s3() {
     const std::string module =
         path.substr(0, path.rfind('/') + 1) + "libarrow_s3.so." ARROW_SO_VERSION;
     status = arrow::fs::LoadFileSystemFactories(module.c_str());
-    // The client's threads must end before the libraries' own destructors run.
-    if (status.ok()) std::atexit([] { arrow::fs::EnsureFinalized(); });
   });
   return status;
 }
 
 arrow::Result<std::shared_ptr<arrow::fs::FileSystem>> open_store(const std::string& url,
                                                                  const UrlParts& parts) {
-  if (parts.scheme == "s3") ARROW_RETURN_NOT_OK(load_s3());
-  return arrow::fs::FileSystemFromUri(url);
+  if (parts.scheme != "s3") return arrow::fs::FileSystemFromUri(url);
+  ARROW_RETURN_NOT_OK(load_s3());
+  auto store = arrow::fs::FileSystemFromUri(url);
+  // The client's threads must end before its own globals go; those were made by the first use, and
+  // what is registered after them runs before they go.
+  static std::once_flag once;
+  std::call_once(once, [] { std::atexit([] { arrow::fs::EnsureFinalized(); }); });
+  return store;
 }
 
 }  // namespace
