@@ -104,7 +104,8 @@ Result<CsvDialect> infer_dialect(std::string_view head, char given_delimiter,
   if (has_returns && head.find('\n') == std::string_view::npos) dialect.newline = '\r';
   if (given_delimiter != 0) {
     if (given_delimiter == '"' || given_delimiter == '\n' || given_delimiter == '\r') {
-      return invalid_input("A quote, newline or carriage return cannot be a CSV file's delimiter");
+      return invalid_input(
+          "A quote, newline or carriage return cannot be a CSV file's delimiter; name another");
     }
     dialect.delimiter = given_delimiter;
     return dialect;

@@ -154,11 +154,13 @@ Result<std::unordered_map<std::string, TypeRule>> rules_by_name(
                            {{"column", name}, {"given", type}});
     }
     if (std::find(names.begin(), names.end(), name) == names.end()) {
-      return invalid_input("A type is given for a column that the CSV file does not have",
-                           {{"column", name}, {"type", type}});
+      return invalid_input(
+          "A type is given for a column that the CSV file does not have; check the name",
+          {{"column", name}, {"type", type}});
     }
     rules.emplace(name, *rule);
   }
+  for (const std::string& name : options.text) rules.emplace(name, TypeRule::text);
   return rules;
 }
 

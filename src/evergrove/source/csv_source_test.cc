@@ -231,6 +231,15 @@ TEST(CsvSource, TakesTypesThatAreGiven) {
   EXPECT_EQ(names_of(*dates_as_text, "when"), (std::vector<std::string>{"2024-01-01", "?"}));
 }
 
+TEST(CsvSource, TakesForTextWhatWasTextBefore) {
+  OpenOptions options;
+  options.text = {"a", "b", "not there"};
+  options.column_types = {{"b", "number"}};
+  const auto source = opened(open_text("a,b\n01,1\n1,2\n", options));
+  EXPECT_EQ(names_of(*source, "a"), (std::vector<std::string>{"01", "1"}));
+  EXPECT_EQ(numbers_of(*source, "b"), (std::vector<double>{1, 2}));
+}
+
 TEST(CsvSource, RefusesAValueThatDoesNotFitTheGivenType) {
   std::string text = "a,b\n";
   for (int i = 0; i < 5000; ++i) text += "1,2\n";
