@@ -3,7 +3,6 @@
 
 #include <arrow/buffer.h>
 #include <arrow/io/file.h>
-#include <arrow/io/memory.h>
 #include <arrow/result.h>
 #include <arrow/util/compression.h>
 #include <unistd.h>
@@ -92,10 +91,8 @@ class PackedBytes {
   std::string_view left_;
 };
 
-// Writes all that the gzip file holds, and returns how many bytes that is. A gzip file may be
-// several, one after the other, as for gunzip.
-Result<uint64_t> unpack(arrow::io::RandomAccessFile& file, const std::string& path,
-                        TemporaryFile& unpacked) {
+// Writes all that the gzip file holds, which may be several, one after the other, as for gunzip.
+Status unpack(arrow::io::RandomAccessFile& file, const std::string& path, TemporaryFile& unpacked) {
   const auto damaged = [&](const std::string& error) {
     return corrupt("A gzip file is damaged or cut short; get it again",
                    {{"file", path}, {"error", error}});
@@ -108,11 +105,10 @@ Result<uint64_t> unpack(arrow::io::RandomAccessFile& file, const std::string& pa
   EVERGROVE_ASSIGN_OR_RETURN(const uint64_t packed_bytes, file_size(file, path));
   PackedBytes packed(file, path, packed_bytes);
   std::vector<uint8_t> chunk(size_t{1} << 20);
-  uint64_t unpacked_bytes = 0;
   while (true) {
     EVERGROVE_RETURN_IF_ERROR(packed.refill());
     if (decompressor.IsFinished()) {
-      if (packed.left().empty()) return unpacked_bytes;
+      if (packed.left().empty()) return {};
       const arrow::Status reset = decompressor.Reset();
       if (!reset.ok()) return damaged(reset.message());
     }
@@ -125,9 +121,9 @@ Result<uint64_t> unpack(arrow::io::RandomAccessFile& file, const std::string& pa
       return damaged("it ends too early");
     }
     packed.take(static_cast<size_t>(step->bytes_read));
-    const auto written = static_cast<size_t>(step->bytes_written);
-    if (!unpacked.write_all(chunk.data(), written)) return unpacked.failure(path);
-    unpacked_bytes += written;
+    if (!unpacked.write_all(chunk.data(), static_cast<size_t>(step->bytes_written))) {
+      return unpacked.failure(path);
+    }
   }
 }
 
@@ -159,14 +155,10 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> unpack_gzip(
     std::shared_ptr<arrow::io::RandomAccessFile> file, const std::string& path) {
   TemporaryFile unpacked;
   if (!unpacked.is_open()) return unpacked.failure(path);
-  EVERGROVE_ASSIGN_OR_RETURN(const uint64_t unpacked_bytes, unpack(*file, path, unpacked));
-  if (unpacked_bytes == 0) {  // which cannot be mapped
-    return std::shared_ptr<arrow::io::RandomAccessFile>(
-        std::make_shared<arrow::io::BufferReader>(std::make_shared<arrow::Buffer>(nullptr, 0)));
-  }
-  auto mapped = arrow::io::MemoryMappedFile::Open(unpacked.path(), arrow::io::FileMode::READ);
-  if (!mapped.ok()) return cannot_read(unpacked.path(), mapped.status());
-  return std::shared_ptr<arrow::io::RandomAccessFile>(*std::move(mapped));
+  EVERGROVE_RETURN_IF_ERROR(unpack(*file, path, unpacked));
+  auto opened = arrow::io::ReadableFile::Open(unpacked.path());
+  if (!opened.ok()) return cannot_read(unpacked.path(), opened.status());
+  return std::shared_ptr<arrow::io::RandomAccessFile>(*std::move(opened));
 }
 
 }  // namespace evergrove::source

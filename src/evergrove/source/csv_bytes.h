@@ -1,4 +1,4 @@
-// Bytes of a CSV file through Arrow: a view of the map of a local file, a copy of a remote one.
+// Bytes of a CSV file through Arrow, piece by piece; and gzip files, which have no pieces.
 // For the .cc files of this folder.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

@@ -133,6 +133,20 @@ TEST(CsvBytes, ReadsFilesThatAreNotMapped) {
   EXPECT_EQ(numbers_of(**source, "n"), counted(50000));
 }
 
+TEST(CsvBytes, SaysWhenAFileIsCutShortAfterItWasOpened) {
+  const TemporaryFiles files;
+  const std::string path = files.bytes("a.csv", numbered_text(50000));
+  auto file = arrow::io::ReadableFile::Open(path).ValueOrDie();
+  const auto source = open_csv({{path, file, false}}, {}, {.piece_bytes = 5000});
+  ASSERT_TRUE(source.ok()) << source.status().message();
+  std::filesystem::resize_file(path, 1000);
+  const size_t columns[] = {0};
+  const auto block = (*source)->read((*source)->blocks().size() - 1, columns);
+  ASSERT_FALSE(block.ok());
+  EXPECT_EQ(block.status().kind(), StatusKind::storage);
+  EXPECT_NE(block.status().message().find("became shorter"), std::string::npos);
+}
+
 // A file whose read number `failing` fails; those before and after are right.
 class FailingFile final : public arrow::io::RandomAccessFile {
  public:

@@ -43,7 +43,9 @@ Result<std::shared_ptr<table::RowSource>> open_csv_files(std::span<const DataFil
                                                          const OpenOptions& options) {
   std::vector<CsvFile> csv_files;
   for (size_t i = 0; i < files.size(); ++i) {
-    EVERGROVE_ASSIGN_OR_RETURN(auto opened, open_file(files[i], FileAccess::memory_map));
+    // Not mapped: a copy of each piece costs little beside parsing it, memory holds the pieces at
+    // hand only, and a file that is cut short meanwhile is an error and not a crash.
+    EVERGROVE_ASSIGN_OR_RETURN(auto opened, open_file(files[i], FileAccess::read));
     csv_files.push_back({files[i].path, std::move(opened), formats[i] == FileFormat::csv_gzip});
   }
   return open_csv(std::move(csv_files), options);
