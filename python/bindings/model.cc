@@ -18,6 +18,7 @@
 
 #include "evergrove/runtime/model_file.h"
 #include "evergrove/runtime/predict.h"
+#include "evergrove/runtime/scoring_options.h"
 #include "metrics_dict.h"
 #include "module.h"
 #include "status_error.h"
@@ -135,6 +136,8 @@ void init_model(nb::module_& module) {
       .def_prop_ro("objective",
                    [](const Model& model) { return model::objective_name(model.objective); })
       .def_prop_ro("features", &features)
+      .def_prop_ro("text_columns",
+                   [](const Model& model) { return runtime::scoring_options(model).text; })
       .def_prop_ro("output_count", &Model::output_count)
       .def_prop_ro("tree_count", [](const Model& model) { return model.trees.size(); })
       .def_prop_ro("parameters_json",

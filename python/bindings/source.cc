@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
-#include <nanobind/stl/map.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
@@ -30,12 +29,12 @@ using Doubles = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device:
 using OpenResult = Result<std::shared_ptr<table::RowSource>>;
 
 Source open_paths(const std::vector<std::string>& paths, std::vector<std::string> categorical,
-                  std::map<std::string, std::string> column_types) {
+                  std::vector<std::string> text) {
   const OpenResult result = [&] {
     nb::gil_scoped_release release;
     source::OpenOptions options;
     options.categorical = std::move(categorical);
-    options.column_types = std::move(column_types);
+    options.text = std::move(text);
     return source::open(paths, options);
   }();
   return {value_or_raise(result)};
@@ -101,8 +100,7 @@ void init_source(nb::module_& module) {
         }
         return columns;
       });
-  module.def("open_paths", &open_paths, nb::arg("paths"), nb::arg("categorical"),
-             nb::arg("column_types"));
+  module.def("open_paths", &open_paths, nb::arg("paths"), nb::arg("categorical"), nb::arg("text"));
   module.def("open_stream", &open_stream, nb::arg("stream"), nb::arg("categorical"));
   module.def("open_csr", &open_csr, nb::arg("row_starts"), nb::arg("columns"), nb::arg("values"),
              nb::arg("column_count"), nb::arg("names"), nb::arg("dense"));

@@ -16,9 +16,7 @@ class Source:
     @property
     def columns(self) -> list[tuple[str, str, str]]: ...  # name, kind, type
 
-def open_paths(
-    paths: Sequence[str], categorical: Sequence[str], column_types: dict[str, str]
-) -> Source: ...
+def open_paths(paths: Sequence[str], categorical: Sequence[str], text: Sequence[str]) -> Source: ...
 def open_stream(stream: object, categorical: Sequence[str]) -> Source: ...
 def open_csr(
     row_starts: npt.NDArray[np.int64],
@@ -42,6 +40,8 @@ class Model:
     def objective(self) -> str: ...
     @property
     def features(self) -> list[tuple[str, str, list[str]]]: ...  # name, kind, categories
+    @property
+    def text_columns(self) -> list[str]: ...  # categorical, of text rather than of numbers
     @property
     def output_count(self) -> int: ...
     @property

@@ -122,7 +122,7 @@ class Model:
         threads: int | None = None,
     ) -> dict[str, float]:
         """Measures the model on labelled data: with the label's column, or the label as values."""
-        rows = self._open(data, label, weight, all_columns=True)
+        rows = self._open(data, label, weight, labelled=True)
         wanted = [metrics] if isinstance(metrics, str) else list(metrics or ())
         return self._core.evaluate(rows.source, wanted, thread_count(threads))[1]
 
@@ -152,19 +152,23 @@ class Model:
         return self._core.predict(rows.source, kind, threads)
 
     def _open(
-        self, data: Any, label: Any = None, weight: Any = None, all_columns: bool = False
+        self, data: Any, label: Any = None, weight: Any = None, labelled: bool = False
     ) -> Rows:
         if isinstance(label, str) or isinstance(weight, str):
             raise TypeError(
                 "The label and the weight are the model's own columns; give values, or nothing"
             )
+        used = self.feature_names
+        if labelled:
+            used = [*used, self._core.label, self._core.weight]
         return open_rows(
             data,
             label=label,
             weight=weight,
             categorical=list(self.categories),
+            text=self._core.text_columns,
             names=self.feature_names,
-            only=None if all_columns else self.feature_names,
+            only=used,
             label_name=self._core.label or None,
             weight_name=self._core.weight or None,
         )

@@ -16,7 +16,14 @@ import numpy as np
 import pyarrow as pa
 
 from evergrove import _core
-from evergrove.tables import Array, column_array, is_frame, table_of_matrix, to_table
+from evergrove.tables import (
+    Array,
+    column_array,
+    is_frame,
+    is_pandas,
+    table_of_matrix,
+    to_table,
+)
 
 
 @dataclass(frozen=True)
@@ -33,20 +40,22 @@ def open_rows(
     label: Any = None,
     weight: Any = None,
     categorical: Sequence[str | int] | None = None,
+    text: Sequence[str] = (),
     names: Sequence[str] | None = None,
     only: Sequence[str] | None = None,
     label_name: str | None = None,
     weight_name: str | None = None,
 ) -> Rows:
-    """Opens data. `names` are those of an array's columns; `only` these columns of a frame are
-    looked at; label_name and weight_name are what appended columns are to be called."""
+    """Opens data. `text` are columns that a CSV is to have as text, though they may look like
+    numbers; `names` are those of an array's columns; `only` these columns of a frame are looked at;
+    label_name and weight_name are what appended columns are to be called."""
     paths = paths_of(data)
     if paths is not None:
         for role, values in (("label", label), ("weight", weight)):
             if values is not None and not isinstance(values, str):
                 raise TypeError(f"With paths as data the {role} must be the name of a column")
         chosen = category_names(categorical, None)
-        return Rows(_core.open_paths(paths, chosen, {}), label or "", weight or "", chosen)
+        return Rows(_core.open_paths(paths, chosen, text), label or "", weight or "", chosen)
     if is_sparse(data):
         return open_sparse(
             data, label, weight, categorical, names, label_name or "label", weight_name or "weight"
@@ -64,6 +73,16 @@ def open_rows(
     return Rows(
         _core.open_stream(table.__arrow_c_stream__(), chosen), label_column, weight_column, chosen
     )
+
+
+def without_columns(data: Any, names: Sequence[str]) -> tuple[Any, list[str]]:
+    """Takes columns out of a pandas frame, whose kind need not be one that Arrow knows. Returns the
+    frame and the names that it did not have; other data as it is."""
+    if not is_pandas(data) or not names:
+        return data, list(names)
+    known = [str(label) for label in data.columns]
+    kept = [place for place, name in enumerate(known) if name not in names]
+    return data.iloc[:, kept], [name for name in names if name not in known]
 
 
 def paths_of(data: Any) -> list[str] | None:

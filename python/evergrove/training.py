@@ -24,7 +24,7 @@ from evergrove import _core
 from evergrove.model import Model, load, thread_count
 from evergrove.parameters import check_settings, settings_of
 from evergrove.progress import Display, Progress, make_display
-from evergrove.sources import Rows, open_rows, paths_of
+from evergrove.sources import Rows, open_rows, paths_of, without_columns
 
 Callback = Callable[[Progress], Any]
 
@@ -81,6 +81,7 @@ def train(
     check_settings(settings, stacklevel=2)
     names = [exclude] if isinstance(exclude, str) else list(exclude or ())
     chosen = [categorical] if isinstance(categorical, (str, int)) else categorical
+    data, names = without_columns(data, names)
     rows = open_rows(data, label=label, weight=weight, categorical=chosen)
     watcher = Watcher(list(callbacks or ()), make_display(progress))
     if isinstance(continue_from, (str, os.PathLike)):
@@ -175,8 +176,13 @@ def open_valid(
 ) -> list[tuple[str, _core.Source]]:
     """Opens the validation sets. Their label and weight are called as those of the data are."""
     needs = [role for role, value in zip(ROLES, label_and_weight, strict=True) if is_values(value)]
-    own = (rows.label, rows.weight)
-    feature_names = [name for name, _, _ in rows.source.columns if name not in own]
+    column_names = [name for name, _, _ in rows.source.columns]
+    feature_names = [name for name in column_names if name not in (rows.label, rows.weight)]
+    text = [
+        name
+        for name, kind, _ in rows.source.columns
+        if kind != "numeric" and name not in rows.categorical
+    ]
     opened = []
     for item in valid_sets(valid, first_number):
         label, weight = item.label, item.weight
@@ -193,7 +199,9 @@ def open_valid(
             label=label,
             weight=weight,
             categorical=rows.categorical,
+            text=text,
             names=feature_names,
+            only=column_names,
             label_name=rows.label,
             weight_name=rows.weight or None,
         ).source

@@ -9,9 +9,11 @@
 #include "evergrove/cli/commands.h"
 #include "evergrove/cli/quantity_text.h"
 #include "evergrove/cli/result_json.h"
+#include "evergrove/cli/whole_number.h"
 #include "evergrove/runtime/model_file.h"
 #include "evergrove/runtime/peak_memory.h"
 #include "evergrove/runtime/predict.h"
+#include "evergrove/runtime/scoring_options.h"
 #include "evergrove/runtime/threads.h"
 #include "evergrove/source/open.h"
 
@@ -35,10 +37,7 @@ struct EvaluateOptions {
 Result<int> evaluate(const EvaluateOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   EVERGROVE_ASSIGN_OR_RETURN(const model::Model model, runtime::read_model(options.model));
-  source::OpenOptions open;
-  for (const model::Feature& feature : model.features) {
-    if (feature.kind == table::ColumnKind::categorical) open.categorical.push_back(feature.name);
-  }
+  const source::OpenOptions open = runtime::scoring_options(model);
   const runtime::ThreadLimit threads(options.threads);
   EVERGROVE_ASSIGN_OR_RETURN(const auto source,
                              threads.execute([&] { return source::open(options.data, open); }));
@@ -75,7 +74,8 @@ void add_evaluate(CLI::App& application, Action& chosen) {
       ->type_name("NAME,...")
       ->delimiter(',');
   command->add_option("--threads", options->threads, "All cores if it is not said")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(whole_number(1, kThreadsMax));
   command->add_flag("--json", options->json, "Print the result as one JSON object");
   command->footer(kFooter);
   command->callback([&chosen, options] { chosen = [options] { return evaluate(*options); }; });

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/cli/train_options.h"
 
+#include <algorithm>
 #include <map>
 
+#include "evergrove/base/number_text.h"
 #include "evergrove/runtime/model_file.h"
 #include "evergrove/source/open.h"
 
@@ -24,11 +26,7 @@ Status check_options(const TrainOptions& options) {
   }
   if (options.valid_fraction && !(*options.valid_fraction > 0 && *options.valid_fraction < 1)) {
     return invalid_input("--valid-fraction must be above 0 and below 1",
-                         {{"value", std::to_string(*options.valid_fraction)}});
-  }
-  if (options.threads && *options.threads < 1) {
-    return invalid_input("--threads must be 1 or more",
-                         {{"value", std::to_string(*options.threads)}});
+                         {{"value", number_text(*options.valid_fraction)}});
   }
   return {};
 }
@@ -43,6 +41,15 @@ Result<std::pair<std::string, std::string>> split_setting(const std::string& set
   return std::pair(setting.substr(0, equals), setting.substr(equals + 1));
 }
 
+bool is_objective(std::string_view name) {
+  for (const train::ParameterInfo& info : train::parameter_table()) {
+    if (info.name != "objective") continue;
+    const auto& aliases = info.aliases;
+    return name == info.name || std::find(aliases.begin(), aliases.end(), name) != aliases.end();
+  }
+  return false;
+}
+
 Result<train::Parameters> make_parameters(const TrainOptions& options, bool& objective_is_chosen,
                                           std::vector<std::string>& notes) {
   train::Parameters parameters;
@@ -50,7 +57,7 @@ Result<train::Parameters> make_parameters(const TrainOptions& options, bool& obj
     EVERGROVE_ASSIGN_OR_RETURN(const auto pair, split_setting(setting, "--set"));
     EVERGROVE_RETURN_IF_ERROR(
         train::set_parameter(parameters, pair.first, pair.second, &notes));
-    objective_is_chosen |= pair.first == "objective";
+    objective_is_chosen |= is_objective(pair.first);
   }
   if (!options.objective.empty()) {
     EVERGROVE_RETURN_IF_ERROR(
@@ -88,7 +95,11 @@ Result<runtime::TrainingRequest> make_request(const TrainOptions& options,
   EVERGROVE_ASSIGN_OR_RETURN(spec.data, source::open(options.data, open));
   // What is text in training is text in validation, though a small file's values look like numbers.
   for (const table::ColumnSpec& column : spec.data->schema().columns) {
-    if (column.kind == table::ColumnKind::categorical) open.categorical.push_back(column.name);
+    if (column.kind != table::ColumnKind::categorical) continue;
+    open.categorical.push_back(column.name);
+    const auto& chosen = options.categorical;
+    const bool is_text = std::find(chosen.begin(), chosen.end(), column.name) == chosen.end();
+    if (is_text) open.text.push_back(column.name);
   }
   for (size_t i = 0; i < options.valid.size(); ++i) {
     // The set that a fraction makes is the first one, and has the plain name.

@@ -16,6 +16,7 @@
 #include "evergrove/runtime/block_scorer.h"
 #include "evergrove/runtime/parquet_output.h"
 #include "evergrove/runtime/predict.h"
+#include "evergrove/runtime/scoring_options.h"
 #include "evergrove/runtime/threads.h"
 #include "evergrove/source/arrow_read.h"
 #include "evergrove/source/open.h"
@@ -227,12 +228,8 @@ size_t blocks_in_flight(const table::RowSource& source, size_t row_bytes, size_t
 }
 
 Result<uint64_t> predict_here(const model::Model& model, const PredictRequest& request) {
-  source::OpenOptions options;
-  for (const model::Feature& feature : model.features) {
-    if (feature.kind == table::ColumnKind::categorical) options.categorical.push_back(feature.name);
-  }
   EVERGROVE_ASSIGN_OR_RETURN(const std::shared_ptr<table::RowSource> source,
-                             source::open(request.data_paths, options));
+                             source::open(request.data_paths, scoring_options(model)));
   EVERGROVE_RETURN_IF_ERROR(check_out_path(request.out_path, *source));
   EVERGROVE_ASSIGN_OR_RETURN(const BlockScorer scorer, BlockScorer::create(model, *source));
   const size_t width = scorer.width(request.kind);
