@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs import sample_data
+from tests.process import command
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
@@ -83,18 +84,22 @@ def programs(text: str) -> Iterator[Example]:
 
 def run(program: Example, page: str, folder: Path) -> str:
     """Returns what it printed on standard output; fails the test if it failed."""
-    paths = [str(ROOT / ".venv/bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
-    if "EVERGROVE_BIN" in os.environ:
-        paths.insert(0, os.environ["EVERGROVE_BIN"])
-    environment = {**os.environ, "PATH": os.pathsep.join(paths), "NO_COLOR": "1"}
+    folders = [command.executable().parent, Path(sys.executable).parent]
+    path = os.pathsep.join([*map(str, folders), os.environ["PATH"]])
     if program.language == "python":
         script = folder / (page.replace("/", "_") + ".py")
         script.write_text("\n" * (program.line - 1) + program.code)
-        command = [sys.executable, str(script)]
+        words = [sys.executable, str(script)]
     else:
-        command = ["bash", "-euo", "pipefail", "-c", program.code]
+        words = ["bash", "-euo", "pipefail", "-c", program.code]
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        words,
+        cwd=folder,
+        env=command.environment({"PATH": path}),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, (
         f"{page}:{program.line}: the example failed with {done.returncode}\n"

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The format pages, proven: readers that were written from them alone, against the command."""
 
-import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,8 @@ import pytest
 
 from tests import data_sets
 from tests.docs import model_digest, run_log
+from tests.process import command
 
-ROOT = Path(__file__).resolve().parents[2]
-COMMAND = Path(os.environ.get("EVERGROVE_BIN", ROOT / ".venv/bin")) / "evergrove"
 CASES = [
     ("adult_like", "leaf", ["max_bins=30"]),
     ("adult_like", "symmetric", []),
@@ -26,11 +23,9 @@ CASES = [
 
 
 def evergrove(*arguments: str | Path) -> str:
-    done = subprocess.run(
-        [COMMAND, *arguments], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    answer = command.evergrove(*arguments)
+    assert answer.code == command.DONE, answer
+    return answer.out.strip()
 
 
 @dataclass
