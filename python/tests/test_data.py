@@ -197,6 +197,14 @@ def test_excluded_columns_are_not_looked_at(adult: data_sets.DataSet) -> None:
     without = evergrove.train(PARAMS, adult.frame.drop(columns=["job"]), "income")
     excluded = evergrove.train(PARAMS, adult.frame, "income", exclude=["job"])
     assert excluded.digest == without.digest
+    odd = adult.frame.assign(odd=[1, "two"] * 1000)
+    for data in (odd, pl.DataFrame(odd.drop(columns="odd"))):
+        exclude = ["job", "odd"] if "odd" in data.columns else "job"
+        model = evergrove.train(PARAMS, data, "income", exclude=exclude, valid=odd)
+        assert model.digest == without.digest
+    assert excluded.evaluate(odd) == without.evaluate(adult.frame)
+    with pytest.raises(ValueError, match="jbo"):
+        evergrove.train(PARAMS, adult.frame, "income", exclude=["jbo"])
 
 
 class TestBadData:
