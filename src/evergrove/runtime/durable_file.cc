@@ -36,7 +36,10 @@ Status file_error(int error, std::string_view doing, const std::string& path) {
                            details);
     case ENOSPC:
     case EDQUOT: return storage_error(sentence + "; the disk is full, make room", details);
-    default: return storage_error(sentence, details);
+    case EFBIG:
+      return storage_error(sentence + "; there is a limit on the size of files, raise it", details);
+    default:
+      return storage_error(sentence + "; look at the disk, then repeat the command", details);
   }
 }
 
@@ -139,16 +142,28 @@ Status UnfinishedFile::publish() {
 }
 
 Result<AppendFile> AppendFile::open(const std::string& path) {
-  const bool is_new = ::access(path.c_str(), F_OK) != 0;
-  Descriptor descriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-  if (!descriptor.is_open()) return file_error(errno, "open the file for appending", path);
-  if (::flock(descriptor.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return file_error(errno, "lock the file", path);
-    return invalid_input("Another process is writing this file; wait for it, or give another path",
-                         {{"path", path}});
+  constexpr int kAttemptsMax = 100;
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    const bool is_new = ::access(path.c_str(), F_OK) != 0;
+    Descriptor descriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+    if (!descriptor.is_open()) return file_error(errno, "open the file for appending", path);
+    if (::flock(descriptor.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK) return file_error(errno, "lock the file", path);
+      break;
+    }
+    // Who had it may have removed it after it was opened here: then another is to be made.
+    struct stat about = {};
+    if (::fstat(descriptor.get(), &about) != 0) return file_error(errno, "look at the file", path);
+    if (about.st_nlink == 0) continue;
+    AppendFile file(path, std::move(descriptor), is_new);
+    if (!is_new) return file;
+    const Status synced = sync_folder(folder_of(path));
+    if (synced.ok()) return file;
+    file.remove();
+    return synced;
   }
-  if (is_new) EVERGROVE_RETURN_IF_ERROR(sync_folder(folder_of(path)));
-  return AppendFile(path, std::move(descriptor));
+  return invalid_input("Another process is writing this file; wait for it, or give another path",
+                       {{"path", path}});
 }
 
 Result<std::string> AppendFile::read_all() const {
@@ -170,6 +185,8 @@ Status AppendFile::sync() {
   if (::fdatasync(descriptor_.get()) == 0) return {};
   return file_error(errno, "make the file durable", path_);
 }
+
+void AppendFile::remove() { ::unlink(path_.c_str()); }
 
 Result<std::string> read_file(const std::string& path) {
   const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -193,6 +210,16 @@ Status make_folder(const std::string& path) {
     return file_error(errno, "make the folder", path);
   }
   return sync_folder(parent);
+}
+
+std::vector<std::string> missing_folders(std::string path) {
+  std::vector<std::string> missing;
+  struct stat about = {};
+  while (::stat(path.c_str(), &about) != 0 && errno == ENOENT) {
+    missing.push_back(path);
+    path = folder_of(path);
+  }
+  return missing;
 }
 
 }  // namespace evergrove::runtime

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "evergrove/base/status.h"
 
@@ -70,18 +71,25 @@ class AppendFile {
   // Writes at the end. After a failure the file may end in a part of the bytes.
   Status append(std::string_view bytes);
   Status sync();
+  // Whether open() created it.
+  bool is_new() const { return is_new_; }
+  // Removes it from its folder, for a file in which nothing is worth keeping.
+  void remove();
 
  private:
-  AppendFile(std::string path, Descriptor descriptor)
-      : path_(std::move(path)), descriptor_(std::move(descriptor)) {}
+  AppendFile(std::string path, Descriptor descriptor, bool is_new)
+      : path_(std::move(path)), descriptor_(std::move(descriptor)), is_new_(is_new) {}
 
   std::string path_;
   Descriptor descriptor_;
+  bool is_new_ = false;
 };
 
 // Reads a whole file; not_found, invalid_input (a folder) or storage.
 Result<std::string> read_file(const std::string& path);
 // Makes a folder and those it is in.
 Status make_folder(const std::string& path);
+// The folders that make_folder() would make, the innermost first.
+std::vector<std::string> missing_folders(std::string path);
 
 }  // namespace evergrove::runtime

@@ -84,6 +84,29 @@ TEST_F(DurableFile, AppendsBehindWhatIsThereAndCutsOff) {
   EXPECT_EQ(file->read_all().value(), "abZ");
 }
 
+TEST_F(DurableFile, ThatWasRemovedIsNotWhatTheNextWriterHas) {
+  const std::string path = folder_ + "/log";
+  auto removed = AppendFile::open(path);
+  ASSERT_TRUE(removed.ok());
+  EXPECT_TRUE(removed->is_new());
+  removed->remove();
+  EXPECT_EQ(file_count(), 0u);
+  auto next = AppendFile::open(path);
+  ASSERT_TRUE(next.ok());
+  EXPECT_TRUE(next->is_new());
+  ASSERT_TRUE(next->append("abc").ok());
+  EXPECT_EQ(read_file(path).value(), "abc");
+  EXPECT_EQ(removed->read_all().value(), "");
+}
+
+TEST_F(DurableFile, KnowsWhichFoldersAreMissing) {
+  EXPECT_EQ(missing_folders(folder_), std::vector<std::string>());
+  const std::vector<std::string> both = {folder_ + "/new/est", folder_ + "/new"};
+  EXPECT_EQ(missing_folders(folder_ + "/new/est"), both);
+  ASSERT_TRUE(make_folder(folder_ + "/new/est").ok());
+  EXPECT_EQ(missing_folders(folder_ + "/new/est"), std::vector<std::string>());
+}
+
 TEST_F(DurableFile, HasOneWriterAtATime) {
   const auto file = AppendFile::open(folder_ + "/log");
   ASSERT_TRUE(file.ok());

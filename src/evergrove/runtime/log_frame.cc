@@ -105,7 +105,7 @@ Result<LogContents> parse_log(std::string_view bytes) {
       return unsupported("The run log is of another version; use the Evergrove that wrote it",
                          {{"version", std::string(start.substr(kAnyVersion.size(), 1))}});
     }
-    return corrupt("The file is not a run log of Evergrove");
+    return corrupt("The file is not a run log of Evergrove; give the folder of one, or a new one");
   }
   if (start.size() < kLogMagic.size()) {
     contents.torn_bytes = start.size();

@@ -276,13 +276,15 @@ Result<std::string> model_to_bytes(const model::Model& model) {
 
 Result<model::Model> model_from_bytes(std::string_view bytes) {
   if (bytes.substr(0, 6) != "ARROW1") {
-    return corrupt("The file is not a model of Evergrove (an Arrow IPC file)");
+    return corrupt(
+        "The file is not a model of Evergrove (an Arrow IPC file); give one that train wrote");
   }
   const arrow::Result<std::shared_ptr<arrow::Table>> table = read_table(bytes);
   if (!table.ok()) return altered("no whole Arrow file: " + table.status().message());
   const auto metadata = (*table)->schema()->metadata();
   if (!metadata || !metadata->Contains(kVersionKey)) {
-    return corrupt("The file is an Arrow file, but not a model of Evergrove");
+    return corrupt(
+        "The file is an Arrow file, but not a model of Evergrove; give one that train wrote");
   }
   const std::string version = metadata->Get(kVersionKey).ValueOr("");
   if (version != kVersion) {

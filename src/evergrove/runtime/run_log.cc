@@ -2,6 +2,7 @@
 #include "evergrove/runtime/run_log.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <chrono>
 
@@ -58,10 +59,14 @@ Result<RunLogContents> read_run_log(const std::string& path) {
   return contents;
 }
 
-RunLog::RunLog(AppendFile file, RunLogContents contents)
-    : file_(std::move(file)), contents_(std::move(contents)), writer_([this] { write_queue(); }) {}
+RunLog::RunLog(AppendFile file, RunLogContents contents, std::vector<std::string> made_folders)
+    : file_(std::move(file)),
+      contents_(std::move(contents)),
+      made_folders_(std::move(made_folders)),
+      writer_([this] { write_queue(); }) {}
 
 Result<std::unique_ptr<RunLog>> RunLog::open(const std::string& folder) {
+  std::vector<std::string> made_folders = missing_folders(folder);
   EVERGROVE_RETURN_IF_ERROR(make_folder(folder).with_context("The log"));
   const std::string path = run_log_path(folder);
   EVERGROVE_ASSIGN_OR_RETURN(AppendFile file, AppendFile::open(path));
@@ -75,7 +80,8 @@ Result<std::unique_ptr<RunLog>> RunLog::open(const std::string& folder) {
   if (!contents->header && bytes.size() > contents->torn_bytes) {
     EVERGROVE_RETURN_IF_ERROR(file.truncate(0));
   }
-  return std::unique_ptr<RunLog>(new RunLog(std::move(file), std::move(contents).value()));
+  return std::unique_ptr<RunLog>(
+      new RunLog(std::move(file), std::move(contents).value(), std::move(made_folders)));
 }
 
 RunLog::~RunLog() {
@@ -85,6 +91,10 @@ RunLog::~RunLog() {
   }
   changed_.notify_all();
   writer_.join();
+  // The data was refused, say: what was opened for a run that never began goes.
+  if (contents_.header || !file_.is_new()) return;
+  file_.remove();
+  for (const std::string& made : made_folders_) ::rmdir(made.c_str());
 }
 
 Status RunLog::start(const train::RunHeader& header) {

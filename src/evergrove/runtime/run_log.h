@@ -5,9 +5,9 @@
 // the one before it is durable, so a crash can spoil the last frame alone. What becomes ready in
 // the meantime goes into one frame, so that short trees do not wait for a slow disk.
 //
-// Promise: whatever the crash, the log holds a prefix of what was appended, header first.
-// One process has a log at a time (the file is locked). append(), drain() and the queries are
-// called by one thread.
+// Promise: whatever the crash, the log holds a prefix of what was appended, header first. A log
+// that was opened and never started leaves nothing behind. One process has a log at a time (the
+// file is locked). append(), drain() and the queries are called by one thread.
 //
 //   EVERGROVE_ASSIGN_OR_RETURN(auto log, RunLog::open("run"));
 //   if (log->header()) { ...replay log->iterations()... } else { log->start(header); }
@@ -67,13 +67,14 @@ class RunLog {
   static constexpr size_t kQueueBytesMax = size_t{64} << 20;
 
  private:
-  RunLog(AppendFile file, RunLogContents contents);
+  RunLog(AppendFile file, RunLogContents contents, std::vector<std::string> made_folders);
   void write_queue();
   template <typename Condition>
   void wait(std::unique_lock<std::mutex>& lock, Condition condition);
 
   AppendFile file_;
   RunLogContents contents_;
+  std::vector<std::string> made_folders_;  // by open(), the innermost first
   double seconds_waited_ = 0;
 
   std::mutex mutex_;

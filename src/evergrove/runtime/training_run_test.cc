@@ -180,6 +180,14 @@ TEST_F(TrainingRun, WritesTheModelItReports) {
   EXPECT_EQ(report->feature_count, 3u);
 }
 
+TEST_F(TrainingRun, ALogThatNeverBeganLeavesNothingBehind) {
+  ASSERT_TRUE(RunLog::open(folder_ + "/new/run").ok());
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/new"));
+  ASSERT_TRUE(make_folder(folder_ + "/mine").ok());
+  ASSERT_TRUE(RunLog::open(folder_ + "/mine").ok());
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ + "/mine"));
+}
+
 TEST_F(TrainingRun, OneProcessHasALogAtATime) {
   const auto log = RunLog::open(folder_ + "/run");
   ASSERT_TRUE(log.ok());
