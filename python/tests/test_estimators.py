@@ -228,6 +228,14 @@ def test_sparse_and_dense_are_the_same() -> None:
     assert a.model_.digest == b.model_.digest
     assert np.array_equal(a.predict(sparse), b.predict(dense))
     assert set(b.predict(sparse)) == {"yes", "no"}
+    weight = np.arange(600) % 3 + 1.0
+    a.fit(dense, y, weight, eval_set=(dense, y, weight))
+    b.fit(sparse, y, weight, eval_set=(sparse, y, weight))
+    assert a.model_.digest == b.model_.digest
+    assert a.evals_result_ == b.evals_result_
+    measured = a.model_.evaluate(dense, label=y, weight=weight)
+    by_place = np.searchsorted(b.classes_, y)
+    assert b.model_.evaluate(sparse, label=by_place, weight=weight) == measured
 
 
 def test_names_and_no_names() -> None:
