@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/durable_file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -12,6 +13,9 @@
 
 namespace evergrove::runtime {
 namespace {
+
+constexpr std::string_view kUnfinished = ".unfinished-";
+constexpr int kAttemptsMax = 100;
 
 std::string folder_of(const std::string& path) {
   const size_t slash = path.rfind('/');
@@ -65,6 +69,36 @@ Status sync_folder(const std::string& path) {
   return sync_descriptor(folder.get(), path);
 }
 
+enum class Lock : uint8_t { ours, of_another, impossible };
+
+Lock lock(int descriptor) {
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) return Lock::ours;
+  return errno == EWOULDBLOCK ? Lock::of_another : Lock::impossible;
+}
+
+// Whether an open file has no name any more.
+bool is_removed(int descriptor) {
+  struct stat about = {};
+  return ::fstat(descriptor, &about) == 0 && about.st_nlink == 0;
+}
+
+// Removes what killed processes left unfinished: their locks went with them.
+void remove_leftovers(const std::string& path) {
+  const std::string folder = folder_of(path);
+  DIR* entries = ::opendir(folder.c_str());
+  if (entries == nullptr) return;
+  const size_t slash = path.rfind('/');
+  const std::string start =
+      path.substr(slash == std::string::npos ? 0 : slash + 1) + kUnfinished.data();
+  while (const dirent* entry = ::readdir(entries)) {
+    if (!std::string_view(entry->d_name).starts_with(start)) continue;
+    const std::string leftover = folder + "/" + entry->d_name;
+    const Descriptor file(::open(leftover.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    if (file.is_open() && lock(file.get()) == Lock::ours) ::unlink(leftover.c_str());
+  }
+  ::closedir(entries);
+}
+
 Result<std::string> read_descriptor(int descriptor, const std::string& path) {
   std::string bytes;
   struct stat about = {};
@@ -116,11 +150,20 @@ Result<UnfinishedFile> UnfinishedFile::create(const std::string& path) {
     return invalid_input("A file is to be written where a folder is; give another path",
                          {{"path", path}});
   }
-  const std::string unfinished = path + ".unfinished-" + std::to_string(::getpid());
-  Descriptor descriptor(
-      ::open(unfinished.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666));
-  if (!descriptor.is_open()) return file_error(errno, "write the file", path);
-  return UnfinishedFile(path, unfinished, std::move(descriptor));
+  remove_leftovers(path);
+  const std::string first_name = path + kUnfinished.data() + std::to_string(::getpid());
+  std::string name = first_name;
+  for (int attempt = 1; attempt < kAttemptsMax; ++attempt) {
+    Descriptor descriptor(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
+    if (!descriptor.is_open()) return file_error(errno, "write the file", path);
+    if (lock(descriptor.get()) != Lock::of_another && !is_removed(descriptor.get())) {
+      if (::ftruncate(descriptor.get(), 0) != 0) return file_error(errno, "write the file", path);
+      return UnfinishedFile(path, name, std::move(descriptor));
+    }
+    name = first_name + "-" + std::to_string(attempt);
+  }
+  return invalid_input("Too many processes are writing this file; give another path",
+                       {{"path", path}});
 }
 
 UnfinishedFile::~UnfinishedFile() {
@@ -133,28 +176,24 @@ Status UnfinishedFile::write(std::string_view bytes) {
 
 Status UnfinishedFile::publish() {
   EVERGROVE_RETURN_IF_ERROR(sync_descriptor(descriptor_.get(), path_));
-  descriptor_.reset();
   if (::rename(unfinished_path_.c_str(), path_.c_str()) != 0) {
     return file_error(errno, "rename the finished file to its place", path_);
   }
   unfinished_path_.clear();
+  descriptor_.reset();  // with its lock, which is no longer needed
   return sync_folder(folder_of(path_));
 }
 
 Result<AppendFile> AppendFile::open(const std::string& path) {
-  constexpr int kAttemptsMax = 100;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     const bool is_new = ::access(path.c_str(), F_OK) != 0;
     Descriptor descriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
     if (!descriptor.is_open()) return file_error(errno, "open the file for appending", path);
-    if (::flock(descriptor.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK) return file_error(errno, "lock the file", path);
-      break;
-    }
+    const Lock locked = lock(descriptor.get());
+    if (locked == Lock::impossible) return file_error(errno, "lock the file", path);
+    if (locked == Lock::of_another) break;
     // Who had it may have removed it after it was opened here: then another is to be made.
-    struct stat about = {};
-    if (::fstat(descriptor.get(), &about) != 0) return file_error(errno, "look at the file", path);
-    if (about.st_nlink == 0) continue;
+    if (is_removed(descriptor.get())) continue;
     AppendFile file(path, std::move(descriptor), is_new);
     if (!is_new) return file;
     const Status synced = sync_folder(folder_of(path));

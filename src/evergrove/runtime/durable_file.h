@@ -39,7 +39,8 @@ class Descriptor {
 
 class UnfinishedFile {
  public:
-  // Creates a file of a name of its own in the folder of `path`.
+  // Creates a file of a name of its own in the folder of `path`, and locks it. Removes what
+  // processes that were killed left there unfinished of the same path.
   static Result<UnfinishedFile> create(const std::string& path);
   ~UnfinishedFile();
   UnfinishedFile(UnfinishedFile&& other) noexcept;

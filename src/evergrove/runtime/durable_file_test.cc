@@ -49,6 +49,24 @@ TEST_F(DurableFile, LeavesNothingWhenItIsNotPublished) {
   EXPECT_EQ(file_count(), 0u);
 }
 
+TEST_F(DurableFile, RemovesWhatTheKilledLeftAndNothingElse) {
+  const std::string path = folder_ + "/file";
+  for (const char* left : {"/file.unfinished-1", "/file.unfinished-1-2", "/other.unfinished-1"}) {
+    ASSERT_TRUE(AppendFile::open(folder_ + left).ok());
+  }
+  const auto alive = UnfinishedFile::create(path);
+  ASSERT_TRUE(alive.ok());
+  EXPECT_EQ(file_count(), 2u) << "that of the living, and another path's";
+  auto second = UnfinishedFile::create(path);
+  ASSERT_TRUE(second.ok());
+  EXPECT_NE(second->unfinished_path(), alive->unfinished_path());
+  EXPECT_EQ(file_count(), 3u);
+  ASSERT_TRUE(second->write("whole").ok());
+  ASSERT_TRUE(second->publish().ok());
+  EXPECT_EQ(read_file(path).value(), "whole");
+  EXPECT_TRUE(std::filesystem::exists(alive->unfinished_path()));
+}
+
 TEST_F(DurableFile, SaysWhereItCannotWrite) {
   const Status missing = UnfinishedFile::create(folder_ + "/no/file").status();
   EXPECT_EQ(missing.kind(), StatusKind::not_found);

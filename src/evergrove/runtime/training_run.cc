@@ -59,6 +59,17 @@ Status check_text(const train::RunHeader& header) {
   return {};
 }
 
+// A fingerprint that could not be taken would look like other data when the run is gone on from.
+Status check_fingerprints(const table::RowSource& source) {
+  for (const table::ManifestFile& file : source.manifest().files) {
+    if (file.fingerprint != table::kUnreadable) continue;
+    return storage_error(
+        "A file could not be read to the end; look at the disk, then repeat the command",
+        {{"file", file.path}});
+  }
+  return {};
+}
+
 // One run from the request to the report; lives as long as train().
 class Run {
  public:
@@ -96,6 +107,11 @@ Result<TrainingReport> Run::run() {
   if (!request_.model_path.empty()) {
     EVERGROVE_RETURN_IF_ERROR(UnfinishedFile::create(request_.model_path).status());
   }
+  EVERGROVE_RETURN_IF_ERROR(check_fingerprints(*request_.data.data));
+  for (const auto& valid : request_.data.valid) {
+    EVERGROVE_RETURN_IF_ERROR(check_fingerprints(*valid.source));
+  }
+  report_.seconds_read = seconds_between(start_, Clock::now());
   RunPast past;
   if (!request_.log_folder.empty()) {
     EVERGROVE_ASSIGN_OR_RETURN(log_, RunLog::open(request_.log_folder));
@@ -175,7 +191,7 @@ Result<train::PreparedData> Run::prepare(const train::RunHeader* known) {
   if (known != nullptr) parameters.objective = known->parameters.objective;
   Result<train::PreparedData> prepared =
       train::prepare(request_.data, parameters, known, progress);
-  report_.seconds_read = seconds_between(preparing_start, binning_start);
+  report_.seconds_read += seconds_between(preparing_start, binning_start);
   report_.seconds_bins = seconds_between(binning_start, Clock::now());
   return prepared;
 }

@@ -21,7 +21,8 @@ const table::Manifest& FileManifest::manifest() const {
     tbb::this_task_arena::isolate([this] {
       const Status unreadable = for_each_file(files_, [this](size_t i) -> Status {
         Result<std::string> fingerprint = fingerprint_(files_[i]);
-        manifest_.files[i].fingerprint = fingerprint.ok() ? *fingerprint : "unreadable";
+        manifest_.files[i].fingerprint =
+            fingerprint.ok() ? *fingerprint : std::string(table::kUnreadable);
         return fingerprint.status();
       });
       (void)unreadable;  // said in the fingerprint; reading the rows will give the error itself

@@ -76,8 +76,9 @@ struct ManifestFile {
   uint64_t size_bytes = 0;
   uint64_t first_row = 0;
   uint64_t row_count = 0;
-  std::string fingerprint;  // hex; of the content, not of names or times
+  std::string fingerprint;  // hex; of the content, not of names or times; or kUnreadable
 };
+inline constexpr std::string_view kUnreadable = "unreadable";
 struct Manifest {
   std::vector<ManifestFile> files;
   uint64_t row_count = 0;
