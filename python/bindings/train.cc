@@ -26,23 +26,14 @@ namespace {
 
 using TextPairs = std::vector<std::pair<std::string, std::string>>;
 
-bool is_objective(std::string_view name) {
-  for (const train::ParameterInfo& info : train::parameter_table()) {
-    if (info.name != "objective") continue;
-    return name == info.name ||
-           std::find(info.aliases.begin(), info.aliases.end(), name) != info.aliases.end();
-  }
-  return false;
-}
-
 Result<train::Parameters> make_parameters(const TextPairs& settings, bool& objective_is_chosen,
                                           std::vector<std::string>* notes) {
   train::Parameters parameters;
   for (const auto& [name, value] : settings) {
     EVERGROVE_RETURN_IF_ERROR(train::set_parameter(parameters, name, value, notes));
-    objective_is_chosen |= is_objective(name);
+    objective_is_chosen |= train::parameter_name(name) == "objective";
   }
-  EVERGROVE_RETURN_IF_ERROR(train::validate(parameters));
+  EVERGROVE_RETURN_IF_ERROR(train::validate(parameters, objective_is_chosen));
   return parameters;
 }
 

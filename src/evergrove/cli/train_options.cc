@@ -41,15 +41,6 @@ Result<std::pair<std::string, std::string>> split_setting(const std::string& set
   return std::pair(setting.substr(0, equals), setting.substr(equals + 1));
 }
 
-bool is_objective(std::string_view name) {
-  for (const train::ParameterInfo& info : train::parameter_table()) {
-    if (info.name != "objective") continue;
-    const auto& aliases = info.aliases;
-    return name == info.name || std::find(aliases.begin(), aliases.end(), name) != aliases.end();
-  }
-  return false;
-}
-
 Result<train::Parameters> make_parameters(const TrainOptions& options, bool& objective_is_chosen,
                                           std::vector<std::string>& notes) {
   train::Parameters parameters;
@@ -57,7 +48,7 @@ Result<train::Parameters> make_parameters(const TrainOptions& options, bool& obj
     EVERGROVE_ASSIGN_OR_RETURN(const auto pair, split_setting(setting, "--set"));
     EVERGROVE_RETURN_IF_ERROR(
         train::set_parameter(parameters, pair.first, pair.second, &notes));
-    objective_is_chosen |= is_objective(pair.first);
+    objective_is_chosen |= train::parameter_name(pair.first) == "objective";
   }
   if (!options.objective.empty()) {
     EVERGROVE_RETURN_IF_ERROR(
@@ -65,7 +56,7 @@ Result<train::Parameters> make_parameters(const TrainOptions& options, bool& obj
     objective_is_chosen = true;
   }
   if (options.seed) parameters.seed = *options.seed;
-  EVERGROVE_RETURN_IF_ERROR(train::validate(parameters));
+  EVERGROVE_RETURN_IF_ERROR(train::validate(parameters, objective_is_chosen));
   return parameters;
 }
 

@@ -188,6 +188,21 @@ TEST_F(TrainingRun, ALogThatNeverBeganLeavesNothingBehind) {
   EXPECT_TRUE(std::filesystem::is_empty(folder_ + "/mine"));
 }
 
+TEST_F(TrainingRun, ChecksWhatDependsOnTheObjectiveOnceTheLabelHasChosenIt) {
+  TrainingRequest request = testing_request(3);
+  request.data.label = "a";  // numbers: a regression
+  request.parameters.base_score = 5;
+  request.parameters.metrics = {"r2"};
+  const auto report = train(request);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  EXPECT_EQ(report->model.objective, model::ObjectiveKind::regression);
+  request.parameters.scale_pos_weight = 2;
+  EXPECT_NE(train(request).status().message().find("scale_pos_weight"), std::string::npos);
+  request.parameters.scale_pos_weight = 1;
+  request.data.label = "y";
+  EXPECT_NE(train(request).status().message().find("base_score"), std::string::npos);
+}
+
 TEST_F(TrainingRun, OneProcessHasALogAtATime) {
   const auto log = RunLog::open(folder_ + "/run");
   ASSERT_TRUE(log.ok());

@@ -90,6 +90,35 @@ Status unknown_name(std::string_view name) {
                        {{"parameter", std::string(name)}});
 }
 
+// What makes sense for some objectives only.
+Status validate_for_objective(const Parameters& parameters) {
+  const bool is_binary = parameters.objective == model::ObjectiveKind::binary;
+  if (parameters.scale_pos_weight != 1 && !is_binary) {
+    return invalid_input("scale_pos_weight is for the binary objective only; leave it out",
+                         {{"scale_pos_weight", number_text(parameters.scale_pos_weight)}});
+  }
+  if (!std::isnan(parameters.base_score)) {
+    if (parameters.objective == model::ObjectiveKind::multiclass) {
+      return invalid_input("base_score cannot be set for the multiclass objective; leave it out",
+                           {{"base_score", number_text(parameters.base_score)}});
+    }
+    if (is_binary && !(parameters.base_score > 0 && parameters.base_score < 1)) {
+      return invalid_input(
+          "base_score is a probability with the binary objective; give one between 0 and 1",
+          {{"base_score", number_text(parameters.base_score)}});
+    }
+  }
+  for (size_t i = 0; i < parameters.metrics.size(); ++i) {
+    const std::string& metric = parameters.metrics[i];
+    EVERGROVE_RETURN_IF_ERROR(check_metric(metric, parameters.objective));
+    if (std::find(parameters.metrics.begin(), parameters.metrics.begin() + i, metric) !=
+        parameters.metrics.begin() + i) {
+      return invalid_input("A metric is given twice; leave one out", {{"metric", metric}});
+    }
+  }
+  return Status();
+}
+
 }  // namespace
 
 Status set_parameter(Parameters& parameters, std::string_view name, std::string_view value,
@@ -110,39 +139,20 @@ Status set_parameter(Parameters& parameters, std::string_view name, std::string_
   return Status();
 }
 
-Status validate(const Parameters& parameters) {
+std::string_view parameter_name(std::string_view name_or_alias) {
+  const FoundEntry found = find_entry(normalised(name_or_alias));
+  return found.entry == nullptr ? std::string_view() : found.entry->name;
+}
+
+Status validate(const Parameters& parameters, bool objective_is_chosen) {
   for (const ParameterEntry& entry : parameter_entries()) {
     EVERGROVE_RETURN_IF_ERROR(check_entry(entry, parameters));
-  }
-  const bool is_binary = parameters.objective == model::ObjectiveKind::binary;
-  if (parameters.scale_pos_weight != 1 && !is_binary) {
-    return invalid_input("scale_pos_weight is for the binary objective only; leave it out",
-                         {{"scale_pos_weight", number_text(parameters.scale_pos_weight)}});
-  }
-  if (!std::isnan(parameters.base_score)) {
-    if (parameters.objective == model::ObjectiveKind::multiclass) {
-      return invalid_input("base_score cannot be set for the multiclass objective; leave it out",
-                           {{"base_score", number_text(parameters.base_score)}});
-    }
-    if (is_binary && !(parameters.base_score > 0 && parameters.base_score < 1)) {
-      return invalid_input(
-          "base_score is a probability with the binary objective; give one between 0 and 1",
-          {{"base_score", number_text(parameters.base_score)}});
-    }
   }
   if (parameters.growth == Growth::symmetric && parameters.max_depth > kSymmetricDepthMax) {
     return invalid_input("max_depth can be 16 at most with symmetric growth; lower it",
                          {{"max_depth", std::to_string(parameters.max_depth)}});
   }
-  for (size_t i = 0; i < parameters.metrics.size(); ++i) {
-    const std::string& metric = parameters.metrics[i];
-    EVERGROVE_RETURN_IF_ERROR(check_metric(metric, parameters.objective));
-    if (std::find(parameters.metrics.begin(), parameters.metrics.begin() + i, metric) !=
-        parameters.metrics.begin() + i) {
-      return invalid_input("A metric is given twice; leave one out", {{"metric", metric}});
-    }
-  }
-  return Status();
+  return objective_is_chosen ? validate_for_objective(parameters) : Status();
 }
 
 std::string first_difference(const Parameters& a, const Parameters& b) {

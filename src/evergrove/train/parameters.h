@@ -75,8 +75,12 @@ std::span<const ParameterInfo> parameter_table();
 Status set_parameter(Parameters& parameters, std::string_view name, std::string_view value,
                      std::vector<std::string>* notes = nullptr);
 
-// Checks the ranges and what only makes sense together.
-Status validate(const Parameters& parameters);
+// The name here of a parameter that is called so or by an alias; empty for an unknown name.
+std::string_view parameter_name(std::string_view name_or_alias);
+
+// Checks the ranges and what only makes sense together; without what depends on the objective as
+// long as that is to be chosen by the label.
+Status validate(const Parameters& parameters, bool objective_is_chosen = true);
 
 // All parameters as one JSON object in table order, and back. base_score NaN is null.
 std::string to_json(const Parameters& parameters);

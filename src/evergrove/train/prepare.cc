@@ -132,7 +132,7 @@ Status check_source(const DataSpec& spec) {
 Result<PreparedData> prepare(const DataSpec& spec, const Parameters& parameters,
                              const RunHeader* known, const PrepareProgress& progress) {
   EVERGROVE_RETURN_IF_ERROR(check_source(spec));
-  EVERGROVE_RETURN_IF_ERROR(validate(parameters));
+  EVERGROVE_RETURN_IF_ERROR(validate(parameters, spec.objective_is_chosen || known != nullptr));
   const table::RowSource& source = *spec.data;
   EVERGROVE_ASSIGN_OR_RETURN(const RawLabels raw, read_labels(source, spec.label));
   EVERGROVE_ASSIGN_OR_RETURN(std::vector<size_t> columns, feature_columns(spec));
@@ -146,6 +146,7 @@ Result<PreparedData> prepare(const DataSpec& spec, const Parameters& parameters,
   header.manifest = source.manifest();
   if (!spec.objective_is_chosen) header.parameters.objective = suggested_objective(raw);
   if (known != nullptr) header.parameters.objective = known->parameters.objective;
+  EVERGROVE_RETURN_IF_ERROR(validate(header.parameters));
   const bool regression = header.parameters.objective == model::ObjectiveKind::regression;
   if (known != nullptr) {
     header.classes = known->classes;
