@@ -115,7 +115,9 @@ int run(int argc, char** argv) {
   try {
     application.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    std::fputs(innermost(application).help().c_str(), stdout);
+    const CLI::App& command = innermost(application);
+    const std::string before = &command == &application ? "" : application.get_name();
+    std::fputs(command.help(before).c_str(), stdout);
     return 0;
   } catch (const CLI::CallForVersion& version) {
     std::printf("%s\n", version.what());

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "evergrove/cli/commands.h"
+#include "evergrove/cli/terminal.h"
 #include "evergrove/model/difference.h"
 #include "evergrove/runtime/model_file.h"
 
@@ -25,7 +26,7 @@ Result<int> diff(const std::string& first, const std::string& second) {
     std::printf("the same: %s\n", digest_a.c_str());
     return 0;
   }
-  std::printf("%s\n", model::first_difference(a, b).c_str());
+  std::printf("%s\n", printable(model::first_difference(a, b)).c_str());
   return 1;
 }
 

@@ -120,7 +120,7 @@ std::string importance_lines(const model::Model& model) {
     std::snprintf(line, sizeof line, "%22.1f %%  %10.0f  %10.3g  ",
                   total > 0 ? 100 * gain[order[i]] / total : 0.0, split[order[i]],
                   cover[order[i]]);
-    text += line + model.features[order[i]].name + "\n";
+    text += line + printable(model.features[order[i]].name) + "\n";
   }
   if (order.size() > kFeaturesShown) {
     text += "  and " + count_text(order.size() - kFeaturesShown) + " more (--json has all)\n";
@@ -147,8 +147,9 @@ void print_words(const Inspected& inspected) {
   const model::Metadata& about = model.metadata;
   std::string text = inspected.kind + " of " + count_text(model.trees.size(), "tree") + ", " +
                      count_text(about.iteration_count, "iteration") + "; " +
-                     std::string(model::objective_name(model.objective)) + " of " + about.label +
-                     " from " + count_text(about.manifest.row_count, "row") + " and " +
+                     std::string(model::objective_name(model.objective)) + " of " +
+                     printable(about.label) + " from " +
+                     count_text(about.manifest.row_count, "row") + " and " +
                      count_text(model.features.size(), "column") + "\n";
   text += "digest  " + model::digest(model) + "\n";
   if (inspected.torn_bytes > 0) {
@@ -162,7 +163,7 @@ void print_words(const Inspected& inspected) {
   }
   text += heading("data");
   for (const table::ManifestFile& file : about.manifest.files) {
-    text += "  " + file.path + "  " + count_text(file.row_count, "row") + "\n";
+    text += "  " + printable(file.path) + "  " + count_text(file.row_count, "row") + "\n";
   }
   text += importance_lines(model) + round_lines(about);
   std::fputs(text.c_str(), stdout);

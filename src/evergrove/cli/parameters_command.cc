@@ -47,6 +47,7 @@ void add_parameters(CLI::App& application, Action& chosen) {
   CLI::App* command = application.add_subcommand("parameters", "List what --set takes");
   auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "As one JSON object");
+  command->footer("Examples:\n  evergrove parameters\n  evergrove parameters --json");
   command->callback([&chosen, json] {
     chosen = [json]() -> Result<int> {
       *json ? print_table_json() : print_words();

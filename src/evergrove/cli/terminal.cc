@@ -10,10 +10,7 @@ namespace evergrove::cli {
 namespace {
 
 void print_line(std::string_view start, std::string_view sentence) {
-  std::string line(start);
-  // Names that came with the data must not bring escape sequences or further lines.
-  for (char c : sentence) line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
-  line += '\n';
+  const std::string line = std::string(start) + printable(sentence) + "\n";
   std::fputs(line.c_str(), stderr);
 }
 
@@ -45,6 +42,14 @@ std::string styled(std::string_view text, Style style, std::FILE* stream) {
                      : style == Style::red ? "31"
                                            : "32";
   return "\033[" + std::string(code) + "m" + std::string(text) + "\033[0m";
+}
+
+std::string printable(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return result;
 }
 
 void print_error(std::string_view sentence) {

@@ -21,6 +21,9 @@ enum class Style { bold, dim, red, green };
 std::string styled(std::string_view text, Style style, std::FILE* stream);
 
 // "evergrove: error: ..." and "evergrove: ...", a line each.
+// Text that came with the data, in which escape sequences and further lines become blanks.
+std::string printable(std::string_view text);
+
 void print_error(std::string_view sentence);
 void print_note(std::string_view sentence);
 
