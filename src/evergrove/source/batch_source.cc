@@ -107,7 +107,8 @@ void BatchSource::add_blocks(size_t supply) {
 
 Status BatchSource::status_of(const arrow::Status& status, size_t supply) const {
   if (!files_.files().empty()) return file_status(status, files_.files()[supply]);
-  return invalid_input("Arrow data in memory is not valid", {{"error", status.message()}});
+  return invalid_input("Arrow data in memory is not valid; make it anew",
+                       {{"error", brief(status.message())}});
 }
 
 Result<std::shared_ptr<arrow::Table>> BatchSource::read_table(

@@ -243,7 +243,7 @@ Result<table::ColumnValues> decode_column(const arrow::ChunkedArray& column,
   if (values == ValueClass::unusable) return refuse_unusable(spec);
   if (spec.kind == table::ColumnKind::categorical) return decode_categories(column, spec);
   if (values == ValueClass::text) {
-    return invalid_input("A column of numbers holds text here",
+    return invalid_input("A column of numbers holds text; open it as categories",
                          {{"column", spec.name}, {"type", column.type()->ToString()}});
   }
   return decode_numbers(column, spec);

@@ -74,7 +74,7 @@ class CsrSource final : public table::RowSource {
 
 Status check_matrix(const CsrMatrix& matrix) {
   const auto refuse = [](const std::string& what) {
-    return invalid_input("The sparse matrix is not a valid CSR matrix", {{"because", what}});
+    return invalid_input("A sparse matrix is not valid CSR; convert it anew", {{"because", what}});
   };
   if (matrix.row_starts.empty()) return refuse("it has no row starts");
   if (matrix.row_starts.size() - 1 >= (uint64_t{1} << 32))
@@ -124,7 +124,7 @@ Result<std::shared_ptr<table::RowSource>> from_csr(
     std::vector<std::pair<std::string, std::vector<double>>> dense) {
   EVERGROVE_RETURN_IF_ERROR(check_matrix(matrix));
   if (names.size() != matrix.column_count) {
-    return invalid_input("A sparse matrix needs a name for each column",
+    return invalid_input("A sparse matrix must have a name for each column",
                          {{"columns", std::to_string(matrix.column_count)},
                           {"names", std::to_string(names.size())}});
   }
@@ -136,7 +136,7 @@ Result<std::shared_ptr<table::RowSource>> from_csr(
   std::vector<table::ColumnValues> dense_values;
   for (auto& [name, values] : dense) {
     if (values.size() != row_count) {
-      return invalid_input("A column beside the sparse matrix has another number of rows",
+      return invalid_input("A column beside a sparse matrix must have as many rows",
                            {{"column", name},
                             {"rows", std::to_string(values.size())},
                             {"rows of the matrix", std::to_string(row_count)}});

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <tbb/parallel_for.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -47,12 +48,23 @@ bool is_of_the_store(const arrow::Status& status) {
 
 }  // namespace
 
+std::string brief(std::string_view error) {
+  constexpr size_t kBytesMax = 400;
+  std::string text(error.substr(0, kBytesMax));
+  const bool is_cut = error.size() > kBytesMax;
+  while (is_cut && !text.empty() && (text.back() & 0x80) != 0) text.pop_back();  // whole characters
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < ' '; }, ' ');
+  return is_cut ? text + "..." : text;
+}
+
 Status file_status(const arrow::Status& status, const DataFile& file) {
   if (status.ok()) return {};
-  const std::string error = status.message();
+  const std::string error = brief(status.message());
   if (status.IsOutOfMemory()) {
-    return storage_error("There is not enough memory to read a file",
-                         {{"file", file.path}, {"error", error}});
+    return storage_error(
+        "There is not enough memory to read a file; write it with smaller row groups",
+        {{"file", file.path}, {"error", error}});
   }
   const int number = arrow::internal::ErrnoFromStatus(status);
   if (number == ENOENT || (status.IsIOError() && !file.is_local() &&
@@ -60,17 +72,21 @@ Status file_status(const arrow::Status& status, const DataFile& file) {
                                                 "does not exist", "Path does not exist"}))) {
     return not_found("There is no such file; check the path", {{"path", file.path}});
   }
-  if (number != 0) {
-    return storage_error("A file cannot be read",
-                         {{"file", file.path}, {"error", std::strerror(number)}});
+  // Arrow says of a failed mmap what happened, but not its number.
+  if (number != 0 || contains_any(error, {"Memory mapping file failed"})) {
+    return storage_error(
+        "A file cannot be read; check its rights and the disk",
+        {{"file", file.path}, {"error", number != 0 ? std::strerror(number) : error}});
   }
   if (!file.is_local() && status.IsIOError() && is_of_the_store(status)) {
-    return storage_error("The object store did not give a file",
+    return storage_error("An object store did not give a file; check its access and the network",
                          {{"file", file.path}, {"error", error}});
   }
   if (status.IsNotImplemented()) {
-    return unsupported("A file uses something that this version of Arrow cannot read",
-                       {{"file", file.path}, {"error", error}});
+    return unsupported(
+        "A file uses something that this version of Arrow cannot read; write it with other "
+        "settings",
+        {{"file", file.path}, {"error", error}});
   }
   return corrupt("A file is damaged; write it anew", {{"file", file.path}, {"error", error}});
 }

@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "evergrove/base/status.h"
@@ -48,6 +49,9 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> open_file(const DataFile& f
 
 // Reads up to byte_count bytes from the start, fewer if the file ends before.
 Result<std::string> read_first_bytes(const DataFile& file, size_t byte_count);
+
+// What Arrow or a store says, on one line and cut where it begins to repeat itself.
+std::string brief(std::string_view error);
 
 // What an Arrow failure means for someone who reads this file: not_found and storage for what the
 // disk or store said, corrupt for what is in the file.

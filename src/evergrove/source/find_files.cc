@@ -37,8 +37,8 @@ Status path_status(const arrow::Status& status, const StorePlace& base) {
   if (!base.is_local) asked.store = base.store;
   const Status plain = file_status(status, asked);
   if (plain.kind() != StatusKind::corrupt) return plain;
-  return storage_error("A path cannot be looked up",
-                       {{"path", base.path}, {"error", status.message()}});
+  return storage_error("A path cannot be looked up; check its rights",
+                       {{"path", base.path}, {"error", brief(status.message())}});
 }
 
 Status refuse_empty_file(const std::string& path) {

@@ -11,7 +11,8 @@ namespace evergrove::source {
 namespace {
 
 Status stream_status(const arrow::Status& status) {
-  return invalid_input("The Arrow stream could not be read", {{"error", status.message()}});
+  return invalid_input("An Arrow stream failed; make it anew",
+                       {{"error", brief(status.message())}});
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ Status ipc_status(const arrow::Status& status, const DataFile& file) {
   const Status plain = file_status(status, file);
   if (plain.kind() != StatusKind::corrupt) return plain;
   return corrupt("An Arrow file is not complete or damaged; write it anew",
-                 {{"file", file.path}, {"error", status.message()}});
+                 {{"file", file.path}, {"error", brief(status.message())}});
 }
 
 class IpcFileBatches final : public BatchSupply {

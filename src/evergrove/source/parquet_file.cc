@@ -36,7 +36,7 @@ Status parquet_status(const arrow::Status& status, const DataFile& file) {
   const Status plain = file_status(status, file);
   if (plain.kind() != StatusKind::corrupt) return plain;
   return corrupt("A Parquet file is not complete or damaged; write it anew",
-                 {{"file", file.path}, {"error", status.message()}});
+                 {{"file", file.path}, {"error", brief(status.message())}});
 }
 
 // Calls work, which returns a Status or Result, and turns what it throws into corrupt.

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "evergrove/source/column_type.h"
+#include "evergrove/source/data_file.h"
 
 namespace evergrove::source {
 namespace {
@@ -27,8 +28,9 @@ Result<FieldOfName> distinct_names(const arrow::Schema& schema, const std::strin
 Status refuse_missing(const std::string& column, const std::string& with,
                       const std::string& without) {
   return invalid_input(
-      "The files of a data set must have the same columns, but one has a column that another lacks; "
-      "add or remove it",
+      "The files of a data set must have the same columns, but one lacks a column of another; add "
+      "it "
+      "or remove it",
       {{"column", column}, {"in", with}, {"not in", without}});
 }
 
@@ -124,11 +126,13 @@ Result<std::shared_ptr<arrow::RecordBatch>> conform(std::shared_ptr<arrow::Recor
     if (!array->type()->Equals(*field->type())) {
       auto cast = arrow::compute::Cast(*array, field->type(), arrow::compute::CastOptions::Safe());
       if (!cast.ok()) {
-        return invalid_input("A column cannot be given the type that it has in the other files",
-                             {{"column", field->name()},
-                              {"type here", array->type()->ToString()},
-                              {"type there", field->type()->ToString()},
-                              {"error", cast.status().message()}});
+        return invalid_input(
+            "A column cannot be given the type that it has in the other files; write one of them "
+            "anew",
+            {{"column", field->name()},
+             {"type here", array->type()->ToString()},
+             {"type there", field->type()->ToString()},
+             {"error", brief(cast.status().message())}});
       }
       array = *cast;
     }

@@ -11,6 +11,8 @@
 #include <mutex>
 #include <vector>
 
+#include "evergrove/source/data_file.h"
+
 namespace evergrove::source {
 namespace {
 
@@ -49,6 +51,15 @@ UrlParts split_url(std::string_view url) {
   }
   parts.host = authority;
   return parts;
+}
+
+// Arrow refuses s3://bucket, and takes s3://bucket/.
+std::string with_root(const std::string& url) {
+  const UrlParts parts = split_url(url);
+  if (!parts.path.empty()) return url;
+  std::string result = url;
+  const size_t host_end = static_cast<size_t>(parts.host.data() - url.data()) + parts.host.size();
+  return result.insert(host_end, "/");
 }
 
 bool is_azure(std::string_view scheme) { return scheme == "abfs" || scheme == "abfss"; }
@@ -102,6 +113,14 @@ arrow::Status load_s3() {
 
 arrow::Result<std::shared_ptr<arrow::fs::FileSystem>> open_store(const std::string& url,
                                                                  const UrlParts& parts) {
+  if (parts.scheme == "gs" || parts.scheme == "gcs") {
+    // Google's client asks for 15 minutes unless it is told otherwise.
+    if (parts.query.find("retry_limit_seconds") != std::string_view::npos) {
+      return arrow::fs::FileSystemFromUri(url);
+    }
+    return arrow::fs::FileSystemFromUri(url + (parts.query.empty() ? "?" : "&") +
+                                        "retry_limit_seconds=60");
+  }
   if (parts.scheme != "s3") return arrow::fs::FileSystemFromUri(url);
   ARROW_RETURN_NOT_OK(load_s3());
   auto store = arrow::fs::FileSystemFromUri(url);
@@ -129,15 +148,16 @@ std::string without_credentials(const std::string& path) {
   return result.append(parts.host).append(parts.path);
 }
 
-Result<StorePlace> Stores::place_of(const std::string& path) {
-  if (!is_url(path) || path.starts_with("file://")) {
-    const std::string place = is_url(path) ? path.substr(7) : path;
+Result<StorePlace> Stores::place_of(const std::string& asked) {
+  if (!is_url(asked) || asked.starts_with("file://")) {
+    const std::string place = is_url(asked) ? asked.substr(7) : asked;
     auto& local = opened_["file"];
     if (local == nullptr) local = std::make_shared<arrow::fs::LocalFileSystem>();
     return StorePlace{local, true, place, place};
   }
+  const std::string path = with_root(asked);
   const UrlParts parts = split_url(path);
-  const std::string shown = without_credentials(path);
+  const std::string shown = without_credentials(asked);
   const bool is_known = parts.scheme == "s3" || parts.scheme == "gs" || parts.scheme == "gcs" ||
                         is_azure(parts.scheme);
   if (!is_known) {
@@ -146,11 +166,13 @@ Result<StorePlace> Stores::place_of(const std::string& path) {
         {{"path", shown}});
   }
   const auto refuse = [&](const arrow::Status& status) {
-    const std::string error = without_secrets(status.message(), parts);
-    return status.IsIOError() ? storage_error("An object store cannot be reached",
-                                              {{"path", shown}, {"error", error}})
-                              : invalid_input("A URL cannot be understood; check it",
-                                              {{"path", shown}, {"error", error}});
+    const std::string error = brief(without_secrets(status.message(), parts));
+    return status.IsIOError()
+               ? storage_error(
+                     "An object store cannot be reached; check its address, access and the network",
+                     {{"path", shown}, {"error", error}})
+               : invalid_input("A URL cannot be understood; check it",
+                               {{"path", shown}, {"error", error}});
   };
   // S3 clients know their bucket's region, so each bucket gets its own.
   const std::string key = std::string(parts.scheme) + "://" + std::string(parts.user) + "@" +

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real S3 server for tests: versitygw on a folder, or else moto's server.
+
+    with s3_server(folder) as server:
+        server.put("bucket/rows.parquet", content)
+        evergrove("train", "--data", "s3://bucket/rows.parquet", env=server.environment, ...)
+
+Neither is part of the set-up, since neither is small: `go install
+github.com/versity/versitygw/cmd/versitygw@latest`, or `pip install moto flask flask-cors`.
+EVERGROVE_S3_SERVER names another executable of one of the two.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.fs
+
+ACCESS_KEY, SECRET_KEY = "evergrovekey", "evergrovesecret"
+
+
+@dataclass(frozen=True)
+class S3Server:
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes s3:// URLs mean this server."""
+        return {
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_ENDPOINT_URL": f"http://{self.address}",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_REGION": "us-east-1",
+        }
+
+    def file_system(self) -> pyarrow.fs.S3FileSystem:
+        return pyarrow.fs.S3FileSystem(
+            access_key=ACCESS_KEY,
+            secret_key=SECRET_KEY,
+            endpoint_override=self.address,
+            scheme="http",
+            region="us-east-1",
+            allow_bucket_creation=True,
+        )
+
+    def put(self, place: str, content: bytes) -> None:
+        """Writes an object; makes its bucket."""
+        files = self.file_system()
+        files.create_dir(place.split("/")[0])
+        with files.open_output_stream(place, compression=None) as stream:
+            stream.write(content)
+
+
+def s3_program() -> Path | None:
+    """The server's executable, if there is one."""
+    given = os.environ.get("EVERGROVE_S3_SERVER")
+    if given:
+        return Path(given)
+    beside = [Path(sys.executable).with_name("moto_server"), Path.home() / "go/bin/versitygw"]
+    names = ["versitygw", "moto_server"]
+    found = [Path(path) for name in names if (path := shutil.which(name))]
+    return next((path for path in [*found, *reversed(beside)] if path.is_file()), None)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def s3_server(folder: Path) -> Iterator[S3Server]:
+    """Starts a server that keeps its objects in the folder, and ends it. Requires: s3_program()."""
+    program = s3_program()
+    assert program is not None
+    server = S3Server(free_port())
+    if program.name == "moto_server":
+        arguments = ["-H", "127.0.0.1", "-p", str(server.port)]
+    else:
+        arguments = ["--port", server.address, "posix", str(folder)]
+    secrets = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
+    process = subprocess.Popen(
+        [program, *arguments],
+        env={**os.environ, **secrets},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until_it_listens(server.port, process)
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        assert process.poll() is None, f"the S3 server ended with {process.returncode}"
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise TimeoutError("the S3 server does not listen")
