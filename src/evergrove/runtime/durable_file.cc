@@ -157,8 +157,9 @@ Result<UnfinishedFile> UnfinishedFile::create(const std::string& path) {
     Descriptor descriptor(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
     if (!descriptor.is_open()) return file_error(errno, "write the file", path);
     if (lock(descriptor.get()) != Lock::of_another && !is_removed(descriptor.get())) {
-      if (::ftruncate(descriptor.get(), 0) != 0) return file_error(errno, "write the file", path);
-      return UnfinishedFile(path, name, std::move(descriptor));
+      UnfinishedFile file(path, name, std::move(descriptor));
+      if (::ftruncate(file.descriptor_.get(), 0) == 0) return file;
+      return file_error(errno, "write the file", path);
     }
     name = first_name + "-" + std::to_string(attempt);
   }
