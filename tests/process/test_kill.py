@@ -190,10 +190,12 @@ def test_a_signal_without_a_log_says_that_nothing_was_kept(tmp_path: Path, data:
     )
     assert process.stderr is not None
     assert "4,000 rows" in process.stderr.readline(), "the data is open, the training begins"
+    time.sleep(0.3)
     process.send_signal(signal.SIGTERM)
     answer = finish(process, timeout=20)
     assert answer.code == STOPPED, answer
-    assert "--log" in answer.err.splitlines()[-1]
+    last = answer.err.splitlines()[-1]
+    assert "--log" in last or "nothing was lost" in last, "the latter if no tree was begun"
     assert list(tmp_path.iterdir()) == []
 
 
