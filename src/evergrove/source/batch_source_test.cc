@@ -88,6 +88,18 @@ TEST(BatchSource, CutsLargeBatchesWithoutCopyingThem) {
   }
 }
 
+TEST(BatchSource, CutsLargeBatchesOfAFileOnlyIfTheyAreNotCompressed) {
+  TemporaryFiles files;
+  const auto table = counting_table(400'000);
+  const auto block_count = [&](arrow::Compression::type codec) {
+    return open_or_fail({files.ipc("a.arrow", *table, IpcForm::file, 400'000, codec)})
+        ->blocks()
+        .size();
+  };
+  EXPECT_EQ(block_count(arrow::Compression::UNCOMPRESSED), 4);
+  EXPECT_EQ(block_count(arrow::Compression::ZSTD), 1);
+}
+
 TEST(BatchSource, FingerprintsValuesWhateverTheBatches) {
   const auto table = counting_table(150'000);
   const auto fingerprint = [](const arrow::Table& rows, int64_t batch_rows) {

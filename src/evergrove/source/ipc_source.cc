@@ -6,6 +6,7 @@
 #include <arrow/ipc/reader.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "evergrove/source/batch_source.h"
 #include "evergrove/source/reader_pool.h"
@@ -94,20 +95,24 @@ Status IpcFileBatches::count_rows(int batch_count) {
   return {};
 }
 
-// Uncompressed batches point into the mapped file. Writers compress all columns or none (but may
-// leave one as it is that would not shrink), so the columns of the first batch tell.
+// Uncompressed batches that are read whole point into the mapped file. A file that is smaller than
+// its values is compressed; for others the first batch tells.
 Status IpcFileBatches::find_in_place() {
   if (!opened_->supports_zero_copy() || batch_rows_.empty()) return {};
+  const uint64_t row_count = std::accumulate(batch_rows_.begin(), batch_rows_.end(), uint64_t{0});
+  uint64_t row_bits = 0;
+  for (const auto& field : schema_->fields()) row_bits += std::max(field->type()->bit_width(), 0);
+  if (file_.size_bytes / std::max<uint64_t>(row_count, 1) < row_bits / 8) return {};
   const auto mapped = opened_->ReadAt(0, static_cast<int64_t>(file_.size_bytes));
   if (!mapped.ok()) return ipc_status(mapped.status(), file_);
   const uint8_t* begin = (*mapped)->data();
-  for (int i = 0; i < schema_->num_fields(); ++i) {
-    EVERGROVE_ASSIGN_OR_RETURN(const FileReader reader, open_reader({i}));
-    const auto batch = reader->ReadRecordBatch(0);
-    if (!batch.ok()) return ipc_status(batch.status(), file_);
-    if (!lies_within(*(*batch)->column(0)->data(), begin, begin + file_.size_bytes)) return {};
-  }
-  in_place_ = true;
+  EVERGROVE_ASSIGN_OR_RETURN(const FileReader reader, open_reader({}));
+  const auto batch = reader->ReadRecordBatch(0);
+  if (!batch.ok()) return ipc_status(batch.status(), file_);
+  const arrow::ArrayDataVector& columns = (*batch)->column_data();
+  in_place_ = std::all_of(columns.begin(), columns.end(), [&](const auto& column) {
+    return lies_within(*column, begin, begin + file_.size_bytes);
+  });
   return {};
 }
 
@@ -123,13 +128,15 @@ Result<std::unique_ptr<BatchSupply>> IpcFileBatches::open(const DataFile& file) 
 
 Result<std::shared_ptr<arrow::RecordBatch>> IpcFileBatches::read(
     size_t batch, const std::vector<int>& fields) const {
-  FileReader reader = readers_.take(fields);
+  // Arrow copies the fields that it is asked for out of the file, but maps a batch as a whole.
+  const std::vector<int> asked = in_place_ ? std::vector<int>() : fields;
+  FileReader reader = readers_.take(asked);
   if (reader == nullptr) {
-    EVERGROVE_ASSIGN_OR_RETURN(reader, open_reader(fields));
+    EVERGROVE_ASSIGN_OR_RETURN(reader, open_reader(asked));
   }
   auto read = reader->ReadRecordBatch(static_cast<int>(batch));
   if (!read.ok()) return ipc_status(read.status(), file_);
-  readers_.give_back(fields, std::move(reader));
+  readers_.give_back(asked, std::move(reader));
   if (static_cast<uint64_t>((*read)->num_rows()) == batch_rows_[batch]) return *std::move(read);
   return ipc_status(arrow::Status::Invalid("a batch has changed its length"), file_);
 }
