@@ -35,6 +35,7 @@ class Case:
     class_count: int = 0
     exclude: list[str] = field(default_factory=list)
     fixed_split: split.Split | None = None
+    seed_factor: int = 1  # so many times as many seeds as are asked for
     needs: Path | None = None  # a file that must be there
 
     def missing(self) -> str:
@@ -97,6 +98,7 @@ CASES = [
         load_fraud,
         exclude=features.OTHER_COLUMNS,
         fixed_split=split.Split(first_day=115),
+        seed_factor=4,
         needs=FRAUD,
     ),
     Case(
