@@ -9,9 +9,9 @@
 //   count  all; none goes wrong
 //   io     all; the N-th gives EIO, once
 //   full   those that take room; the N-th and all later ones give ENOSPC
-//   short  writes; the N-th writes a half of its bytes, later ones (and what takes room) give ENOSPC
-//   kill   all; SIGKILL in place of the N-th
-//   tear   writes; the N-th writes a half of its bytes, then SIGKILL
+//   short  writes; the N-th writes a half of its bytes, later ones (and what takes room) give
+//   ENOSPC kill   all; SIGKILL in place of the N-th tear   writes; the N-th writes a half of its
+//   bytes, then SIGKILL
 // The report holds the count at the end, or what the operation was that went wrong.
 // SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE
@@ -43,10 +43,12 @@ static atomic_char is_watched[kDescriptorsMax];  // descriptors of files in the 
 // Raw system calls, which are not counted.
 static void report(const char* what, const char* name) {
   if (report_path == NULL) return;
-  const int file = (int)syscall(SYS_openat, AT_FDCWD, report_path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+  const int file =
+      (int)syscall(SYS_openat, AT_FDCWD, report_path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
   if (file < 0) return;
   char text[600];
-  const int size = snprintf(text, sizeof text, "%ld %s %s\n", atomic_load(&operation_count), what, name);
+  const int size =
+      snprintf(text, sizeof text, "%ld %s %s\n", atomic_load(&operation_count), what, name);
   if (size > 0) syscall(SYS_write, file, text, (size_t)size);
   syscall(SYS_close, file);
 }
@@ -90,13 +92,13 @@ static int fault(int use, const char* what, const char* name) {
 }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-#define FAIL_IF_ASKED(use, name)               \
-  do {                                         \
+#define FAIL_IF_ASKED(use, name)                  \
+  do {                                            \
     const int error = fault(use, __func__, name); \
-    if (error > 0) {                           \
-      errno = error;                           \
-      return (__typeof__(result))-1;           \
-    }                                          \
+    if (error > 0) {                              \
+      errno = error;                              \
+      return (__typeof__(result))-1;              \
+    }                                             \
   } while (0)
 
 static int opened(int file, const char* path) {
@@ -106,30 +108,30 @@ static int opened(int file, const char* path) {
 
 static int use_of(int flags) { return flags & O_CREAT ? kMakingRoom : kReading; }
 
-#define DEFINE_OPEN(name)                                         \
-  int name(const char* path, int flags, ...) {                    \
-    va_list more;                                                 \
-    va_start(more, flags);                                        \
+#define DEFINE_OPEN(name)                                                         \
+  int name(const char* path, int flags, ...) {                                    \
+    va_list more;                                                                 \
+    va_start(more, flags);                                                        \
     const mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0; \
-    va_end(more);                                                 \
-    int result = 0;                                               \
-    if (in_folder(path)) FAIL_IF_ASKED(use_of(flags), path);      \
-    result = REAL(name)(path, flags, mode);                       \
-    return opened(result, path);                                  \
+    va_end(more);                                                                 \
+    int result = 0;                                                               \
+    if (in_folder(path)) FAIL_IF_ASKED(use_of(flags), path);                      \
+    result = REAL(name)(path, flags, mode);                                       \
+    return opened(result, path);                                                  \
   }
 DEFINE_OPEN(open)
 DEFINE_OPEN(open64)
 
-#define DEFINE_OPENAT(name)                                       \
-  int name(int at, const char* path, int flags, ...) {            \
-    va_list more;                                                 \
-    va_start(more, flags);                                        \
+#define DEFINE_OPENAT(name)                                                       \
+  int name(int at, const char* path, int flags, ...) {                            \
+    va_list more;                                                                 \
+    va_start(more, flags);                                                        \
     const mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0; \
-    va_end(more);                                                 \
-    int result = 0;                                               \
-    if (in_folder(path)) FAIL_IF_ASKED(use_of(flags), path);      \
-    result = REAL(name)(at, path, flags, mode);                   \
-    return opened(result, path);                                  \
+    va_end(more);                                                                 \
+    int result = 0;                                                               \
+    if (in_folder(path)) FAIL_IF_ASKED(use_of(flags), path);                      \
+    result = REAL(name)(at, path, flags, mode);                                   \
+    return opened(result, path);                                                  \
   }
 DEFINE_OPENAT(openat)
 DEFINE_OPENAT(openat64)
@@ -139,12 +141,12 @@ int close(int file) {
   return REAL(close)(file);
 }
 
-#define DEFINE_READ(name, parameters, arguments)           \
-  ssize_t name parameters {                                \
-    ssize_t result = 0;                                    \
-    if (watched(file)) FAIL_IF_ASKED(kReading, "");        \
-    result = REAL(name) arguments;                         \
-    return result;                                         \
+#define DEFINE_READ(name, parameters, arguments)    \
+  ssize_t name parameters {                         \
+    ssize_t result = 0;                             \
+    if (watched(file)) FAIL_IF_ASKED(kReading, ""); \
+    result = REAL(name) arguments;                  \
+    return result;                                  \
   }
 DEFINE_READ(read, (int file, void* to, size_t size), (file, to, size))
 DEFINE_READ(pread, (int file, void* to, size_t size, off_t offset), (file, to, size, offset))
@@ -174,12 +176,12 @@ DEFINE_WRITE(pwrite64, (int file, const void* from, size_t size, off64_t offset)
 DEFINE_WRITE(writev, (int file, const struct iovec* from, int count), (file, from, count),
              (file, from, count / 2))
 
-#define DEFINE_OF_FILE(name, use, parameters, arguments)   \
-  int name parameters {                                    \
-    int result = 0;                                        \
-    if (watched(file)) FAIL_IF_ASKED(use, "");             \
-    result = REAL(name) arguments;                         \
-    return result;                                         \
+#define DEFINE_OF_FILE(name, use, parameters, arguments) \
+  int name parameters {                                  \
+    int result = 0;                                      \
+    if (watched(file)) FAIL_IF_ASKED(use, "");           \
+    result = REAL(name) arguments;                       \
+    return result;                                       \
   }
 DEFINE_OF_FILE(fsync, kMakingRoom, (int file), (file))
 DEFINE_OF_FILE(fdatasync, kMakingRoom, (int file), (file))
@@ -188,12 +190,12 @@ DEFINE_OF_FILE(ftruncate64, kReading, (int file, off64_t size), (file, size))
 DEFINE_OF_FILE(fstat, kReading, (int file, struct stat* about), (file, about))
 DEFINE_OF_FILE(fstat64, kReading, (int file, struct stat64* about), (file, about))
 
-#define DEFINE_OF_PATH(name, use, parameters, arguments)   \
-  int name parameters {                                    \
-    int result = 0;                                        \
-    if (in_folder(path)) FAIL_IF_ASKED(use, path);         \
-    result = REAL(name) arguments;                         \
-    return result;                                         \
+#define DEFINE_OF_PATH(name, use, parameters, arguments) \
+  int name parameters {                                  \
+    int result = 0;                                      \
+    if (in_folder(path)) FAIL_IF_ASKED(use, path);       \
+    result = REAL(name) arguments;                       \
+    return result;                                       \
   }
 DEFINE_OF_PATH(mkdir, kMakingRoom, (const char* path, mode_t mode), (path, mode))
 DEFINE_OF_PATH(rename, kMakingRoom, (const char* from, const char* path), (from, path))
@@ -205,12 +207,12 @@ DEFINE_OF_PATH(stat64, kReading, (const char* path, struct stat64* about), (path
 DEFINE_OF_PATH(lstat, kReading, (const char* path, struct stat* about), (path, about))
 DEFINE_OF_PATH(lstat64, kReading, (const char* path, struct stat64* about), (path, about))
 
-#define DEFINE_MMAP(name, offset_type)                                                    \
+#define DEFINE_MMAP(name, offset_type)                                                         \
   void* name(void* at, size_t size, int protection, int flags, int file, offset_type offset) { \
-    void* result = NULL;                                                                  \
-    if (watched(file)) FAIL_IF_ASKED(kReading, "");                                       \
-    result = REAL(name)(at, size, protection, flags, file, offset);                       \
-    return result;                                                                        \
+    void* result = NULL;                                                                       \
+    if (watched(file)) FAIL_IF_ASKED(kReading, "");                                            \
+    result = REAL(name)(at, size, protection, flags, file, offset);                            \
+    return result;                                                                             \
   }
 DEFINE_MMAP(mmap, off_t)
 DEFINE_MMAP(mmap64, off64_t)

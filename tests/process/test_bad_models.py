@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Model files that are cut short, altered, of a newer version or no models at all, and logs that are
-not the run's: each is refused in one sentence, and never taken for another model."""
+"""Model files that are cut short, altered, of a newer version or no models at all, and logs of
+other runs: each is refused in one sentence, and never taken for another model."""
 
 import json
 from pathlib import Path
@@ -39,9 +39,7 @@ def refuses_the_model(
     refuses(folder, "diff", model, model, says=says)
     refuses(folder, "evaluate", "--model", model, "--data", data, says=says)
     scores = folder / "scores.parquet"
-    refuses(
-        *(folder, "predict", "--model", model, "--data", data, "--out", scores), says=says
-    )
+    refuses(*(folder, "predict", "--model", model, "--data", data, "--out", scores), says=says)
     refuses_to_train(folder, data, "--continue", model, says=says)
 
 
@@ -65,9 +63,7 @@ def test_an_altered_byte_is_refused_or_without_meaning(tmp_path: Path, whole: Pa
     refused = 0
     places = range(1, len(content), len(content) // 40)
     for place in places:
-        altered.write_bytes(
-            content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :]
-        )
+        altered.write_bytes(content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :])
         answer = evergrove("digest", altered)
         if answer.code == BAD_INPUT:
             refused += 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Places that cannot be written to, and disks that are full: told before the training where that can
+"""Places that cannot be written to, and disks that are full: told before the training where it can
 be known, in one sentence; a full disk leaves a log that can be gone on from."""
 
 import json
@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,10 +76,8 @@ def test_a_place_for_scores(tmp_path: Path, data: Path, model: Path, what: str) 
 def test_a_place_for_the_log(tmp_path: Path, data: Path, place: str, word: str) -> None:
     (tmp_path / "file").write_text("mine")
     log = tmp_path / place
-    refuses(
-        *(tmp_path, *training(data, tmp_path / "model", "--log", log)),
-        says=[str(tmp_path / word), "log"],
-    )
+    says = [str(tmp_path / word), "log"]
+    refuses(tmp_path, *training(data, tmp_path / "model", "--log", log), says=says)
 
 
 def test_a_file_system_that_takes_no_files(tmp_path: Path, data: Path, model: Path) -> None:
@@ -116,8 +115,17 @@ def test_a_kept_column_called_score(tmp_path: Path, model: Path) -> None:
 
 def test_scores_to_an_object_store(tmp_path: Path, data: Path, model: Path) -> None:
     out = Path("s3://bucket/scores.parquet")
-    refuses(tmp_path, "predict", "--data", data, "--model", model, "--out", "s3://bucket/s.parquet",
-            says=["local", str(out)[:3]])
+    refuses(
+        tmp_path,
+        "predict",
+        "--data",
+        data,
+        "--model",
+        model,
+        "--out",
+        "s3://bucket/s.parquet",
+        says=["local", str(out)[:3]],
+    )
 
 
 @pytest.fixture
@@ -132,7 +140,8 @@ def forbidden() -> Iterator[tuple[Path, dict[str, int]]]:
 
 
 def test_a_folder_that_is_not_writable(forbidden: tuple[Path, dict[str, int]]) -> None:
-    folder, user = forbidden
+    folder, given = forbidden
+    user: dict[str, Any] = {**given}
     data = folder / "rows.parquet"
     says = ["not allowed", "another path"]
     refuses(folder, *training(data, folder / "model"), says=[str(folder / "model"), *says], **user)
@@ -177,9 +186,7 @@ MANY_TREES = ["--set", "n_estimators=200", "min_rows=2"]
 
 @needs_root
 @pytest.mark.parametrize("kilobytes", [4, 40, 100])
-def test_a_full_disk_leaves_a_log_to_go_on_from(
-    tmp_path: Path, data: Path, kilobytes: int
-) -> None:
+def test_a_full_disk_leaves_a_log_to_go_on_from(tmp_path: Path, data: Path, kilobytes: int) -> None:
     undisturbed = tmp_path / "undisturbed"
     assert evergrove(*training(data, undisturbed), *MANY_TREES).code == DONE
     with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none") as disk:
@@ -238,7 +245,9 @@ def test_a_limit_on_file_sizes_leaves_a_log_to_go_on_from(
     answer = evergrove(*command, *MANY_TREES, preexec_fn=limit)
     fails_for_the_disk(answer, str(tmp_path / "log"), "File too large")
     left = set(contents(tmp_path)) - before
-    assert left == ({"log", "log/run.log"} if size_bytes > 2000 else set()), "the header did not fit"
+    assert left == ({"log", "log/run.log"} if size_bytes > 2000 else set()), (
+        "the header did not fit"
+    )
     answer = evergrove(*command, *MANY_TREES)
     assert answer.code == DONE, answer
     assert evergrove("diff", undisturbed, tmp_path / "model").code == DONE

@@ -102,10 +102,8 @@ SCORING_OPTIONS = {
 def test_option_of_predict(tmp_path: Path, model: Path, data: Path, what: str) -> None:
     arguments, words = SCORING_OPTIONS[what]
     out = tmp_path / "scores.parquet"
-    refuses(
-        *(tmp_path, "predict", "--model", model, "--data", data, "--out", out, *arguments),
-        says=words,
-    )
+    scoring = ["predict", "--model", model, "--data", data, "--out", out, *arguments]
+    refuses(tmp_path, *scoring, says=words)
 
 
 METRICS = {

@@ -223,9 +223,8 @@ def refuses_to_score(
 ) -> None:
     """Both predict and evaluate must refuse the data."""
     out = folder / "scores.parquet"
-    refuses(
-        *(folder, "predict", "--model", model, "--data", data, "--out", out, *arguments), says=says
-    )
+    scoring = ["predict", "--model", model, "--data", data, "--out", out, *arguments]
+    refuses(folder, *scoring, says=says)
     refuses(folder, "evaluate", "--model", model, "--data", data, *arguments, says=says)
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs that are killed at random instants, stopped by signals, started twice, or repeated: the model
-is always the undisturbed one.
+"""Runs that are killed at random instants, stopped by signals, started twice, or repeated: always
+the model is the undisturbed one.
 
 The instants are drawn from EVERGROVE_SEED (0 unless it is set); a failure names its own.
 EVERGROVE_CAMPAIGN=1 kills 50 runs instead of 10.
