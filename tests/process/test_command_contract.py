@@ -21,7 +21,6 @@ from tests.process.command import (
 )
 from tests.process.rows import LABEL, small_rows, write
 
-COMMANDS = ["train", "evaluate", "predict", "inspect", "digest", "diff", "parameters", "completion"]
 ESCAPE = "\x1b"
 
 
