@@ -4,9 +4,7 @@
 #include <array>
 #include <charconv>
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
+#include "evergrove/cli/toml_parser.h"
 #include "evergrove/cli/whole_number.h"
 #include "evergrove/runtime/durable_file.h"
 #include "evergrove/train/edit_distance.h"
