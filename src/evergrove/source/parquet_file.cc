@@ -8,6 +8,9 @@
 #include <parquet/metadata.h>
 #include <parquet/schema.h>
 
+#include <algorithm>
+#include <span>
+
 namespace evergrove::source {
 namespace {
 
@@ -17,24 +20,37 @@ void add_leaves(const parquet::arrow::SchemaField& field, std::vector<int>& leav
 }
 
 parquet::ArrowReaderProperties make_properties(const DataFile& file,
-                                               const parquet::SchemaDescriptor& schema,
-                                               ParquetText text) {
+                                               std::span<const int> dictionary_leaves) {
   parquet::ArrowReaderProperties properties(/*use_threads=*/false);
   properties.set_pre_buffer(!file.is_local());
   // Spark's old timestamps; nanoseconds would overflow in 2262.
   properties.set_coerce_int96_timestamp_unit(arrow::TimeUnit::MICRO);
-  if (text == ParquetText::plain) return properties;
-  for (int i = 0; i < schema.num_columns(); ++i) {
-    const bool is_text = schema.Column(i)->physical_type() == parquet::Type::BYTE_ARRAY;
-    const bool is_top_level = schema.Column(i)->path()->ToDotVector().size() == 1;
-    if (is_text && is_top_level) properties.set_read_dictionary(i, true);
-  }
+  for (int leaf : dictionary_leaves) properties.set_read_dictionary(leaf, true);
   return properties;
+}
+
+bool is_top_level_text(const parquet::ColumnDescriptor& column) {
+  return column.physical_type() == parquet::Type::BYTE_ARRAY &&
+         column.path()->ToDotVector().size() == 1;
+}
+
+// Arrow makes dictionaries of these, but not of the delta encodings.
+bool can_be_dictionary(const parquet::ColumnChunkMetaData& chunk) {
+  const std::vector<parquet::Encoding::type>& encodings = chunk.encodings();
+  return std::all_of(encodings.begin(), encodings.end(), [](parquet::Encoding::type encoding) {
+    return encoding == parquet::Encoding::PLAIN || encoding == parquet::Encoding::RLE ||
+           encoding == parquet::Encoding::BIT_PACKED ||
+           encoding == parquet::Encoding::PLAIN_DICTIONARY ||
+           encoding == parquet::Encoding::RLE_DICTIONARY;
+  });
 }
 
 Status parquet_status(const arrow::Status& status, const DataFile& file) {
   const Status plain = file_status(status, file);
   if (plain.kind() != StatusKind::corrupt) return plain;
+  if (status.message().find("ot yet implemented") != std::string::npos) {
+    return file_status(arrow::Status::NotImplemented(status.message()), file);
+  }
   return corrupt("A Parquet file is not complete or damaged; write it anew",
                  {{"file", file.path}, {"error", brief(status.message())}});
 }
@@ -50,8 +66,13 @@ auto guarded(const DataFile& file, auto work) -> decltype(work()) {
   }
 }
 
-Status check_row_groups(ParquetFooter& footer, const DataFile& file) {
+// Fills row_groups and dictionary_leaves.
+Status read_row_groups_of(ParquetFooter& footer, const DataFile& file) {
   const parquet::FileMetaData& metadata = *footer.metadata;
+  std::vector<uint8_t> as_dictionary;
+  for (int leaf = 0; leaf < metadata.num_columns(); ++leaf) {
+    as_dictionary.push_back(is_top_level_text(*metadata.schema()->Column(leaf)));
+  }
   uint64_t row_count = 0;
   for (int i = 0; i < metadata.num_row_groups(); ++i) {
     const auto group = metadata.RowGroup(i);
@@ -60,11 +81,15 @@ Status check_row_groups(ParquetFooter& footer, const DataFile& file) {
     }
     RowGroup& added = footer.row_groups.emplace_back();
     added.row_count = group->num_rows();
-    for (int column = 0; column < group->num_columns(); ++column) {
-      added.compressed_bytes +=
-          std::max<int64_t>(group->ColumnChunk(column)->total_compressed_size(), 0);
+    for (int leaf = 0; leaf < group->num_columns(); ++leaf) {
+      const auto chunk = group->ColumnChunk(leaf);
+      added.compressed_bytes += std::max<int64_t>(chunk->total_compressed_size(), 0);
+      if (as_dictionary[leaf] != 0 && !can_be_dictionary(*chunk)) as_dictionary[leaf] = 0;
     }
     row_count += added.row_count;
+  }
+  for (int leaf = 0; leaf < metadata.num_columns(); ++leaf) {
+    if (as_dictionary[leaf] != 0) footer.dictionary_leaves.push_back(leaf);
   }
   if (row_count == static_cast<uint64_t>(metadata.num_rows())) return {};
   return parquet_status(arrow::Status::Invalid("its row groups do not add up to its rows"), file);
@@ -82,8 +107,8 @@ Result<ParquetFooter> read_parquet_footer(const DataFile& file) {
     footer.metadata = builder.raw_reader()->metadata();
     parquet::arrow::SchemaManifest manifest;
     const arrow::Status schema_status = parquet::arrow::SchemaManifest::Make(
-        footer.metadata->schema(), footer.metadata->key_value_metadata(),
-        make_properties(file, *footer.metadata->schema(), ParquetText::plain), &manifest);
+        footer.metadata->schema(), footer.metadata->key_value_metadata(), make_properties(file, {}),
+        &manifest);
     if (!schema_status.ok()) return parquet_status(schema_status, file);
     arrow::FieldVector fields;
     FieldLeaves leaves;
@@ -93,7 +118,7 @@ Result<ParquetFooter> read_parquet_footer(const DataFile& file) {
     }
     footer.schema = arrow::schema(std::move(fields));
     footer.leaves = std::make_shared<const FieldLeaves>(std::move(leaves));
-    EVERGROVE_RETURN_IF_ERROR(check_row_groups(footer, file));
+    EVERGROVE_RETURN_IF_ERROR(read_row_groups_of(footer, file));
     return footer;
   });
 }
@@ -108,7 +133,9 @@ Result<std::unique_ptr<parquet::arrow::FileReader>> open_parquet_reader(const Da
     const arrow::Status status =
         builder.Open(std::move(opened), parquet::default_reader_properties(), footer.metadata);
     if (!status.ok()) return parquet_status(status, file);
-    builder.properties(make_properties(file, *footer.metadata->schema(), text));
+    const std::span<const int> dictionary_leaves =
+        text == ParquetText::dictionary ? footer.dictionary_leaves : std::span<const int>();
+    builder.properties(make_properties(file, dictionary_leaves));
     auto reader = builder.Build();
     if (!reader.ok()) return parquet_status(reader.status(), file);
     return *std::move(reader);
@@ -123,7 +150,7 @@ Result<std::shared_ptr<arrow::Table>> read_row_groups(parquet::arrow::FileReader
   return guarded(file, [&]() -> Result<Table> {
     auto table = reader.ReadRowGroups(row_groups, leaves);
     if (!table.ok()) return parquet_status(table.status(), file);
-    // Damaged offsets and lengths of strings would be read beyond their buffers.
+    // Cheap, and what Arrow's decoders might overlook would be read beyond its buffers.
     const arrow::Status valid = (*table)->Validate();
     if (!valid.ok()) return parquet_status(valid, file);
     return *std::move(table);

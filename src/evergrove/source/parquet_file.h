@@ -37,6 +37,7 @@ struct ParquetFooter {
   std::shared_ptr<arrow::Schema> schema;
   std::shared_ptr<const FieldLeaves> leaves;
   std::vector<RowGroup> row_groups;
+  std::vector<int> dictionary_leaves;  // text that Arrow can read as dictionaries
 };
 
 // What text is read as. Dictionaries save memory and time; plain keeps the types of the file.

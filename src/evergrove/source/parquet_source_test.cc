@@ -146,6 +146,27 @@ TEST(ParquetSource, KeepsTypesForWhoeverWritesThemOn) {
   }
 }
 
+TEST(ParquetSource, ReadsTextOfEveryEncoding) {
+  TemporaryFiles files;
+  const auto table = counting_table(1000);
+  for (auto encoding : {parquet::Encoding::PLAIN, parquet::Encoding::DELTA_LENGTH_BYTE_ARRAY,
+                        parquet::Encoding::DELTA_BYTE_ARRAY}) {
+    const std::string path = files.path("a.parquet");
+    const auto file = arrow::io::FileOutputStream::Open(path).ValueOrDie();
+    const auto properties =
+        parquet::WriterProperties::Builder().disable_dictionary()->encoding("t", encoding)->build();
+    ASSERT_TRUE(
+        parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), file, 300, properties)
+            .ok());
+    ASSERT_TRUE(file->Close().ok());
+    const std::vector<std::string> names = names_of(*open_or_fail({path}), "t");
+    ASSERT_EQ(names.size(), 1000);
+    for (size_t i = 0; i < names.size(); ++i) {
+      ASSERT_EQ(names[i], "value " + std::to_string(i % 5));
+    }
+  }
+}
+
 TEST(ParquetSource, RefusesATruncatedFile) {
   TemporaryFiles files;
   const std::string bytes = read_all(files.parquet("a.parquet", *counting_table(1000)));
