@@ -12,7 +12,7 @@ from tests.process.command import ROOT, environment, executable
 from tests.process.rows import small_rows, write
 
 PAGE = (ROOT / "docs/guide/bad_input.md").read_text()
-ROW = re.compile(r"^\|[^|]*\| ([A-Z][^|]*[^| ]) \|", re.MULTILINE)
+ROW = re.compile(r"^\|[^|]*\| ([A-Z*][^|]*[^| ]) \|", re.MULTILINE)
 EXAMPLE = re.compile(r"^```bash\n(.*?)^```\n\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 

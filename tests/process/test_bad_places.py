@@ -5,6 +5,7 @@ be known, in one sentence; a full disk leaves a log that can be gone on from."""
 import json
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -105,6 +106,42 @@ def test_scores_in_place_of_their_data(tmp_path: Path, model: Path) -> None:
     refuses(tmp_path, *predicting(data, model, data), says=["rows.parquet", "another path"])
     (tmp_path / "link.parquet").symlink_to(data)
     refuses(tmp_path, *predicting(data, model, tmp_path / "link.parquet"), says=["link.parquet"])
+
+
+def test_a_model_in_place_of_its_data(tmp_path: Path) -> None:
+    data = write(small_rows(), tmp_path / "rows.parquet")
+    valid = write(small_rows(seed=1), tmp_path / "valid.parquet")
+    says = ["would replace the data", "another path"]
+    refuses(tmp_path, *training(data, data), says=says)
+    refuses(tmp_path, *training(data, valid, "--valid", valid), says=says)
+
+
+def test_a_model_or_log_among_its_data(tmp_path: Path) -> None:
+    """Repeating the command would read them."""
+    write(small_rows(), tmp_path / "data" / "deep" / "rows.parquet")
+    data = tmp_path / "data"
+    says = ["among the data", "another place"]
+    refuses(tmp_path, *training(data, data / "model"), says=[*says, str(data / "model")])
+    refuses(tmp_path, *training(data, data / "deep" / "model"), says=says)
+    refuses(tmp_path, *training(data, tmp_path / "model", "--log", data / "new/log"), says=says)
+    refuses(tmp_path, *training(data, tmp_path / "model", "--log", data), says=says)
+    here = training(Path(), Path("model"))
+    refuses(tmp_path, *here, says=says, cwd=data)
+    beside = training(data, tmp_path / "data-model", "--log", tmp_path / "data-log")
+    assert evergrove(*beside).code == DONE
+
+
+def test_a_pipe_where_the_file_should_be(tmp_path: Path, data: Path, model: Path) -> None:
+    """As root, renaming a file to /dev/null would do away with the device."""
+    os.mkfifo(tmp_path / "pipe")
+    says = ["pipe", "another path"]
+    refuses(tmp_path, *training(data, tmp_path / "pipe"), says=says, timeout=10)
+    refuses(tmp_path, *predicting(data, model, tmp_path / "pipe"), says=says, timeout=10)
+
+
+def test_an_empty_path_for_scores(tmp_path: Path, data: Path, model: Path) -> None:
+    given = ["predict", "--data", data, "--model", model, "--out", ""]
+    refuses(tmp_path, *given, says=["empty"], cwd=tmp_path)
 
 
 def test_a_kept_column_called_score(tmp_path: Path, model: Path) -> None:
@@ -276,6 +313,24 @@ def test_a_result_that_cannot_be_printed_is_not_done(
         )
     assert done.returncode == STORAGE, done
     assert "standard output" in done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_do_no_harm(tmp_path: Path, data: Path, closed: str) -> None:
+    """A file that is opened next would take the number of a closed stream, and what is printed."""
+    for file in ("undisturbed", "model"):
+        log: list[object] = [] if file == "undisturbed" else ["--log", tmp_path / "log"]
+        words = [executable(), *training(data, tmp_path / file, "--json", *log, *MANY_TREES)]
+        words.remove("--quiet")
+        command = shlex.join(map(str, words)) + (f" {closed}" if log else "")
+        done = subprocess.run(
+            ["bash", "-c", command], env=environment(), capture_output=True, timeout=60, check=False
+        )
+        expected = STORAGE if log and ">&-" in closed.replace("2>&-", "") else DONE
+        assert done.returncode == expected, done
+    assert evergrove("diff", tmp_path / "undisturbed", tmp_path / "model").code == DONE
+    inspected = evergrove("inspect", tmp_path / "log", "--json").json
+    assert (inspected["iterations"], inspected["torn_bytes"]) == (200, 0)
 
 
 def test_a_reader_that_went_away_is_no_crash(tmp_path: Path, data: Path, model: Path) -> None:

@@ -2,6 +2,7 @@
 #include "evergrove/cli/train_options.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
 #include "evergrove/base/number_text.h"
@@ -29,6 +30,31 @@ Status check_options(const TrainOptions& options) {
                          {{"value", number_text(*options.valid_fraction)}});
   }
   return {};
+}
+
+// What is written into a folder of data would be read as data when the command is repeated.
+Status check_is_outside(std::string_view what, const std::string& place,
+                        const std::vector<std::string>& paths) {
+  if (place.empty()) return {};
+  std::error_code error;
+  const auto target = std::filesystem::weakly_canonical(std::filesystem::absolute(place), error);
+  for (const std::string& path : paths) {
+    if (error || !std::filesystem::is_directory(path, error)) continue;
+    const auto folder = std::filesystem::weakly_canonical(path, error);
+    const auto below = target.lexically_relative(folder);
+    if (error || below.empty() || *below.begin() == "..") continue;
+    return invalid_input("The " + std::string(what) +
+                             " would be written among the data that is read; give another place",
+                         {{std::string(what), place}, {"data", path}});
+  }
+  return {};
+}
+
+Status check_places(const TrainOptions& options) {
+  std::vector<std::string> paths = options.data;
+  for (const auto& valid : options.valid) paths.insert(paths.end(), valid.begin(), valid.end());
+  EVERGROVE_RETURN_IF_ERROR(check_is_outside("model", options.model, paths));
+  return check_is_outside("log", options.log, paths);
 }
 
 // Splits NAME=VALUE.
@@ -78,6 +104,7 @@ Result<source::OpenOptions> make_open_options(const TrainOptions& options) {
 Result<runtime::TrainingRequest> make_request(const TrainOptions& options,
                                               std::vector<std::string>& notes) {
   EVERGROVE_RETURN_IF_ERROR(check_options(options));
+  EVERGROVE_RETURN_IF_ERROR(check_places(options));
   runtime::TrainingRequest request;
   train::DataSpec& spec = request.data;
   EVERGROVE_ASSIGN_OR_RETURN(request.parameters,

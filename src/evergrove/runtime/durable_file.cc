@@ -145,9 +145,16 @@ UnfinishedFile::UnfinishedFile(UnfinishedFile&& other) noexcept
 }
 
 Result<UnfinishedFile> UnfinishedFile::create(const std::string& path) {
+  if (path.empty()) return invalid_input("The path of the file to write is empty; give one");
   struct stat about = {};
-  if (::stat(path.c_str(), &about) == 0 && S_ISDIR(about.st_mode)) {
+  const bool is_there = ::stat(path.c_str(), &about) == 0;
+  if (is_there && S_ISDIR(about.st_mode)) {
     return invalid_input("A file is to be written where a folder is; give another path",
+                         {{"path", path}});
+  }
+  // Renaming a file to /dev/null would do away with the device.
+  if (is_there && !S_ISREG(about.st_mode)) {
+    return invalid_input("A file is to be written where a device or pipe is; give another path",
                          {{"path", path}});
   }
   remove_leftovers(path);

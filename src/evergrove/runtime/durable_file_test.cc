@@ -2,6 +2,7 @@
 #include "evergrove/runtime/durable_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 
@@ -72,6 +73,9 @@ TEST_F(DurableFile, SaysWhereItCannotWrite) {
   EXPECT_EQ(missing.kind(), StatusKind::not_found);
   EXPECT_NE(missing.message().find("/no/file"), std::string::npos);
   EXPECT_EQ(UnfinishedFile::create(folder_).status().kind(), StatusKind::invalid_input);
+  EXPECT_EQ(UnfinishedFile::create("").status().kind(), StatusKind::invalid_input);
+  ASSERT_EQ(::mkfifo((folder_ + "/pipe").c_str(), 0666), 0);
+  EXPECT_EQ(UnfinishedFile::create(folder_ + "/pipe").status().kind(), StatusKind::invalid_input);
   ASSERT_TRUE(UnfinishedFile::create(folder_ + "/file")->publish().ok());
   EXPECT_EQ(UnfinishedFile::create(folder_ + "/file/x").status().kind(), StatusKind::invalid_input);
   EXPECT_EQ(make_folder(folder_ + "/file").kind(), StatusKind::invalid_input);

@@ -8,12 +8,12 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
-#include <filesystem>
 #include <optional>
 #include <set>
 
 #include "evergrove/base/number_text.h"
 #include "evergrove/runtime/block_scorer.h"
+#include "evergrove/runtime/output_place.h"
 #include "evergrove/runtime/parquet_output.h"
 #include "evergrove/runtime/predict.h"
 #include "evergrove/runtime/scoring_options.h"
@@ -148,13 +148,7 @@ Status check_out_path(const std::string& path, const table::RowSource& source) {
     return unsupported("Scores are written to local files only; give a path, and copy the file",
                        {{"path", path}});
   }
-  for (const table::ManifestFile& file : source.manifest().files) {
-    std::error_code not_there;
-    if (!std::filesystem::equivalent(path, file.path, not_there) || not_there) continue;
-    return invalid_input("The scores would replace the data they are made from; give another path",
-                         {{"path", path}});
-  }
-  return {};
+  return check_is_no_data("The scores", path, source);
 }
 
 // Scores all blocks into the output, in order.

@@ -11,6 +11,7 @@
 #include "evergrove/runtime/durable_file.h"
 #include "evergrove/runtime/model_file.h"
 #include "evergrove/runtime/model_metadata.h"
+#include "evergrove/runtime/output_place.h"
 #include "evergrove/runtime/peak_memory.h"
 #include "evergrove/runtime/run_log.h"
 #include "evergrove/runtime/run_past.h"
@@ -90,6 +91,7 @@ class Run {
     return request_.progress(progress);
   }
   Result<train::PreparedData> prepare(const train::RunHeader* known);
+  Status check_model_place() const;
   Status replay(std::vector<train::Iteration> past, bool log_them);
   Status train();
   Status stopped() const;
@@ -104,9 +106,7 @@ class Run {
 
 Result<TrainingReport> Run::run() {
   // A place that cannot be written to is to be found out before the training, not after it.
-  if (!request_.model_path.empty()) {
-    EVERGROVE_RETURN_IF_ERROR(UnfinishedFile::create(request_.model_path).status());
-  }
+  if (!request_.model_path.empty()) EVERGROVE_RETURN_IF_ERROR(check_model_place());
   EVERGROVE_RETURN_IF_ERROR(check_fingerprints(*request_.data.data));
   for (const auto& valid : request_.data.valid) {
     EVERGROVE_RETURN_IF_ERROR(check_fingerprints(*valid.source));
@@ -174,6 +174,15 @@ Result<TrainingReport> Run::run() {
   report_.peak_rss_bytes = peak_rss_bytes();
   report_.seconds_total = seconds_between(start_, Clock::now());
   return std::move(report_);
+}
+
+Status Run::check_model_place() const {
+  const std::string& path = request_.model_path;
+  EVERGROVE_RETURN_IF_ERROR(check_is_no_data("The model", path, *request_.data.data));
+  for (const auto& valid : request_.data.valid) {
+    EVERGROVE_RETURN_IF_ERROR(check_is_no_data("The model", path, *valid.source));
+  }
+  return UnfinishedFile::create(path).status();
 }
 
 Result<train::PreparedData> Run::prepare(const train::RunHeader* known) {
