@@ -27,11 +27,12 @@ class ConfigReader {
     for (const auto& [key, node] : table_) {
       const std::string_view typed = key.str();
       if (std::find(kKeys.begin(), kKeys.end(), typed) != kKeys.end()) continue;
-      fail("There is no such key; did you mean " +
-               std::string(kKeys[train::nearest(typed, kKeys)]) +
-               "? (Parameters belong under [parameters].)",
-           typed);
-      return;
+      if (!train::parameter_name(typed).empty()) {
+        return fail("This is a parameter; put it under [parameters]", typed);
+      }
+      return fail("There is no such key; did you mean " +
+                      std::string(kKeys[train::nearest(typed, kKeys)]) + "?",
+                  typed);
     }
   }
   void text(std::string_view key, std::string& value) {
