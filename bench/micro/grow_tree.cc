@@ -69,11 +69,18 @@ void grow(benchmark::State& state, GrowthOrder order) {
 }
 
 BENCHMARK_CAPTURE(grow, best_first, GrowthOrder::best_first)
-    ->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
+    ->Arg(1)
+    ->Arg(2)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
 BENCHMARK_CAPTURE(grow, by_level, GrowthOrder::by_level)
-    ->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
+    ->Arg(2)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
 BENCHMARK_CAPTURE(grow, symmetric, GrowthOrder::symmetric)
-    ->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
+    ->Arg(2)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
 
 }  // namespace
 }  // namespace evergrove::trees

@@ -112,8 +112,8 @@ Columns classes() {
     int32_t best = 0;
     double highest = -100;
     for (int32_t c = 0; c < 5; ++c) {
-      const double score = x[c][row] * x[c + 1][row] * 4 + x[c + 3][row] - 0.2 * c +
-                           0.5 * dice.bell(row, 10);
+      const double score =
+          x[c][row] * x[c + 1][row] * 4 + x[c + 3][row] - 0.2 * c + 0.5 * dice.bell(row, 10);
       if (score > highest) best = c, highest = score;
     }
     label.push_back(best);
@@ -156,9 +156,9 @@ std::vector<Case> cases() {
         one.name = std::string(name) + " " + words[static_cast<int>(growth)] +
                    (sampled ? " sampled" : " whole");
         train::Parameters& p = one.parameters;
-        p.objective = name == "classes"                       ? model::ObjectiveKind::multiclass
+        p.objective = name == "classes"                      ? model::ObjectiveKind::multiclass
                       : name == "numbers" || name == "heavy" ? model::ObjectiveKind::regression
-                                                              : model::ObjectiveKind::binary;
+                                                             : model::ObjectiveKind::binary;
         p.n_estimators = name == "classes" ? 8 : 20;
         p.growth = growth;
         p.max_leaves = 25;
@@ -188,9 +188,8 @@ std::shared_ptr<table::RowSource> rows_of(const Case& one, size_t block_rows) {
                     : data == "census"  ? census()
                     : data == "classes" ? classes()
                                         : numbers(data == "heavy");
-  return std::make_shared<table::MemorySource>(std::move(columns.schema),
-                                               std::move(columns.values), columns.row_count,
-                                               block_rows);
+  return std::make_shared<table::MemorySource>(std::move(columns.schema), std::move(columns.values),
+                                               columns.row_count, block_rows);
 }
 
 }  // namespace evergrove::golden

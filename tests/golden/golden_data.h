@@ -15,7 +15,7 @@ namespace evergrove::golden {
 struct Case {
   std::string name;
   train::Parameters parameters;
-  std::string weight;         // a column, or empty
+  std::string weight;  // a column, or empty
   double valid_fraction = 0;
 };
 

@@ -23,14 +23,22 @@ Status make(StatusKind kind, std::string_view message, Details details) {
 
 std::string_view kind_name(StatusKind kind) {
   switch (kind) {
-    case StatusKind::ok: return "ok";
-    case StatusKind::invalid_input: return "invalid_input";
-    case StatusKind::not_found: return "not_found";
-    case StatusKind::corrupt: return "corrupt";
-    case StatusKind::unsupported: return "unsupported";
-    case StatusKind::storage: return "storage";
-    case StatusKind::interrupted: return "interrupted";
-    case StatusKind::internal: return "internal";
+    case StatusKind::ok:
+      return "ok";
+    case StatusKind::invalid_input:
+      return "invalid_input";
+    case StatusKind::not_found:
+      return "not_found";
+    case StatusKind::corrupt:
+      return "corrupt";
+    case StatusKind::unsupported:
+      return "unsupported";
+    case StatusKind::storage:
+      return "storage";
+    case StatusKind::interrupted:
+      return "interrupted";
+    case StatusKind::internal:
+      return "internal";
   }
   return "internal";
 }

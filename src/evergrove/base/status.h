@@ -67,8 +67,8 @@ Status internal_error(std::string_view message, Details details = {});
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}           // NOLINT: implicit on purpose
-  Result(Status status) : value_(std::move(status)) {}    // NOLINT: implicit on purpose
+  Result(T value) : value_(std::move(value)) {}         // NOLINT: implicit on purpose
+  Result(Status status) : value_(std::move(status)) {}  // NOLINT: implicit on purpose
 
   bool ok() const { return std::holds_alternative<T>(value_); }
   Status status() const { return ok() ? Status() : std::get<Status>(value_); }
@@ -91,10 +91,10 @@ class [[nodiscard]] Result {
 #define EVERGROVE_CONCAT(a, b) EVERGROVE_CONCAT_INNER(a, b)
 
 // __COUNTER__ and not __LINE__: all lines of a macro's argument count as one, lambdas too.
-#define EVERGROVE_RETURN_IF_ERROR_INNER(status, expression)  \
-  do {                                                       \
-    ::evergrove::Status status = (expression);               \
-    if (!status.ok()) return status;                         \
+#define EVERGROVE_RETURN_IF_ERROR_INNER(status, expression) \
+  do {                                                      \
+    ::evergrove::Status status = (expression);              \
+    if (!status.ok()) return status;                        \
   } while (false)
 #define EVERGROVE_RETURN_IF_ERROR(expression) \
   EVERGROVE_RETURN_IF_ERROR_INNER(EVERGROVE_CONCAT(evergrove_status_, __COUNTER__), expression)
@@ -104,6 +104,6 @@ class [[nodiscard]] Result {
   if (!result.ok()) return result.status();                               \
   declaration = std::move(result).value()
 
-#define EVERGROVE_ASSIGN_OR_RETURN(declaration, expression)                               \
-  EVERGROVE_ASSIGN_OR_RETURN_INNER(EVERGROVE_CONCAT(evergrove_result_, __COUNTER__),      \
-                                   declaration, expression)
+#define EVERGROVE_ASSIGN_OR_RETURN(declaration, expression)                                       \
+  EVERGROVE_ASSIGN_OR_RETURN_INNER(EVERGROVE_CONCAT(evergrove_result_, __COUNTER__), declaration, \
+                                   expression)

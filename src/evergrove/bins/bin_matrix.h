@@ -40,7 +40,9 @@ class BinMatrix {
     return reinterpret_cast<const Bin*>(columns_.data()) + feature * row_count_;
   }
   template <typename Bin>
-  const Bin* rows() const { return reinterpret_cast<const Bin*>(rows_.data()); }
+  const Bin* rows() const {
+    return reinterpret_cast<const Bin*>(rows_.data());
+  }
   size_t row_stride() const { return row_stride_; }  // in bins
 
   // Requires: build_rows() was called.

@@ -62,7 +62,7 @@ std::string usage_sentence(const CLI::App& application, const CLI::App& command,
   if (is_missing_command || dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     const std::vector<std::string> all = application.remaining(true);
     const std::string first = !extras.empty() ? extras.front() : all.empty() ? "?" : all.front();
-    const std::string_view what = first.starts_with("-")         ? "There is no option "
+    const std::string_view what = first.starts_with("-")     ? "There is no option "
                                   : &application == &command ? "There is no command "
                                                              : "Nothing is expected here: ";
     return std::string(what) + first + suggestion(application, command, first);
@@ -135,14 +135,19 @@ int run(int argc, char** argv) {
 
 int exit_code(StatusKind kind) {
   switch (kind) {
-    case StatusKind::ok: return 0;
+    case StatusKind::ok:
+      return 0;
     case StatusKind::invalid_input:
     case StatusKind::not_found:
     case StatusKind::corrupt:
-    case StatusKind::unsupported: return 2;
-    case StatusKind::storage: return 3;
-    case StatusKind::interrupted: return 4;
-    case StatusKind::internal: return 70;
+    case StatusKind::unsupported:
+      return 2;
+    case StatusKind::storage:
+      return 3;
+    case StatusKind::interrupted:
+      return 4;
+    case StatusKind::internal:
+      return 70;
   }
   return 70;
 }

@@ -68,8 +68,8 @@ std::string bash_script(const CLI::App& application) {
 }
 
 std::string fish_script(const CLI::App& application) {
-  std::string script = "complete -c evergrove -n __fish_use_subcommand -f -a '" +
-                       command_names(application) + "'\n";
+  std::string script =
+      "complete -c evergrove -n __fish_use_subcommand -f -a '" + command_names(application) + "'\n";
   for (const CLI::App* command : application.get_subcommands({})) {
     const std::string condition =
         "complete -c evergrove -n '__fish_seen_subcommand_from " + command->get_name() + "' ";

@@ -13,8 +13,8 @@ namespace evergrove::cli {
 namespace {
 
 constexpr std::array<std::string_view, 15> kKeys = {
-    "data",    "label", "objective", "valid", "valid_fraction", "weight",     "exclude",
-    "categorical", "types", "seed", "threads", "log", "resume", "model", "parameters"};
+    "data",  "label", "objective", "valid", "valid_fraction", "weight", "exclude",   "categorical",
+    "types", "seed",  "threads",   "log",   "resume",         "model",  "parameters"};
 
 // Reads one document; the first thing that is wrong is kept and ends the rest.
 class ConfigReader {

@@ -41,9 +41,8 @@ Result<int> evaluate(const EvaluateOptions& options) {
   const runtime::ThreadLimit threads(options.threads);
   EVERGROVE_ASSIGN_OR_RETURN(const auto source,
                              threads.execute([&] { return source::open(options.data, open); }));
-  EVERGROVE_ASSIGN_OR_RETURN(
-      const runtime::Evaluation evaluation,
-      runtime::evaluate(model, *source, options.metrics, options.threads));
+  EVERGROVE_ASSIGN_OR_RETURN(const runtime::Evaluation evaluation,
+                             runtime::evaluate(model, *source, options.metrics, options.threads));
   if (!options.json) {
     std::printf("%s: %s\n%s", options.model.c_str(),
                 count_text(evaluation.row_count, "row").c_str(),

@@ -71,11 +71,11 @@ ordered_json to_json(const Inspected& inspected) {
   for (size_t i = 0; i < model.features.size(); ++i) {
     const model::Feature& feature = model.features[i];
     const bool numeric = feature.kind == table::ColumnKind::numeric;
-    features.push_back({{"name", feature.name},
-                        {"kind", numeric ? "numeric" : "categorical"},
-                        {"bins", feature.bin_count()},
-                        {"importance",
-                         {{"gain", gain[i]}, {"split", split[i]}, {"cover", cover[i]}}}});
+    features.push_back(
+        {{"name", feature.name},
+         {"kind", numeric ? "numeric" : "categorical"},
+         {"bins", feature.bin_count()},
+         {"importance", {{"gain", gain[i]}, {"split", split[i]}, {"cover", cover[i]}}}});
   }
   auto rounds = ordered_json::array();
   for (const auto& metrics : about.metrics) rounds.push_back(metrics_json(metrics));
@@ -111,15 +111,15 @@ std::string importance_lines(const model::Model& model) {
   const auto cover = model::importance(model, model::ImportanceKind::cover);
   std::vector<size_t> order(model.features.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return gain[a] > gain[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return gain[a] > gain[b]; });
   double total = 0;
   for (double value : gain) total += value;
   std::string text = heading("importance      share of gain      splits       cover");
   for (size_t i = 0; i < std::min(order.size(), kFeaturesShown); ++i) {
     char line[160];
     std::snprintf(line, sizeof line, "%22.1f %%  %10.0f  %10.3g  ",
-                  total > 0 ? 100 * gain[order[i]] / total : 0.0, split[order[i]],
-                  cover[order[i]]);
+                  total > 0 ? 100 * gain[order[i]] / total : 0.0, split[order[i]], cover[order[i]]);
     text += line + printable(model.features[order[i]].name) + "\n";
   }
   if (order.size() > kFeaturesShown) {

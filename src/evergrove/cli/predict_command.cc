@@ -48,8 +48,7 @@ Result<int> predict(const PredictOptions& options) {
   runtime::PredictRequest request = options.request;
   EVERGROVE_ASSIGN_OR_RETURN(request.kind, kind_of(options.kind));
   EVERGROVE_ASSIGN_OR_RETURN(const model::Model model, runtime::read_model(options.model));
-  EVERGROVE_ASSIGN_OR_RETURN(const uint64_t row_count,
-                             runtime::predict_to_parquet(model, request));
+  EVERGROVE_ASSIGN_OR_RETURN(const uint64_t row_count, runtime::predict_to_parquet(model, request));
   const std::chrono::duration<double> total = std::chrono::steady_clock::now() - start;
   if (options.json) {
     print_json({{"digest", model::digest(model)},
@@ -62,8 +61,8 @@ Result<int> predict(const PredictOptions& options) {
                 {"trees", model.trees.size()},
                 {"best_iteration", model.metadata.best_iteration}});
   } else if (!options.quiet) {
-    std::printf("%s: %s in %s\n", request.out_path.c_str(),
-                count_text(row_count, "row").c_str(), seconds_text(total.count()).c_str());
+    std::printf("%s: %s in %s\n", request.out_path.c_str(), count_text(row_count, "row").c_str(),
+                seconds_text(total.count()).c_str());
   }
   return 0;
 }

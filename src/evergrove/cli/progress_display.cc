@@ -70,8 +70,8 @@ void ProgressDisplay::show(const runtime::TrainingProgress& progress) {
   }
   // The first plain line comes after the first interval: a short run says nothing.
   if (!shown_at_) shown_at_ = live_ ? now - kLiveInterval : now;
-  const bool due = live_ ? new_phase || now - *shown_at_ >= kLiveInterval
-                         : now - *shown_at_ >= kPlainInterval;
+  const bool due =
+      live_ ? new_phase || now - *shown_at_ >= kLiveInterval : now - *shown_at_ >= kPlainInterval;
   if (!due) return;
   shown_at_ = now;
   draw(progress, progress_words(progress, training_start_iteration_,

@@ -45,8 +45,6 @@ std::string bytes_text(uint64_t bytes) {
   return formatted("%.2f GB", value / 1e9);
 }
 
-std::string metric_text(double value) {
-  return std::isnan(value) ? "-" : formatted("%.6g", value);
-}
+std::string metric_text(double value) { return std::isnan(value) ? "-" : formatted("%.6g", value); }
 
 }  // namespace evergrove::cli

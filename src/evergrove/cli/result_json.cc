@@ -34,8 +34,7 @@ nlohmann::ordered_json manifest_json(const table::Manifest& manifest) {
 
 void print_json(const nlohmann::ordered_json& json) {
   // Names that are not UTF-8 get a replacement character, for JSON has no other way.
-  std::string text =
-      json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  std::string text = json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   text += '\n';
   std::fputs(text.c_str(), stdout);
 }

@@ -61,15 +61,14 @@ void print_train_json(const runtime::TrainingReport& report) {
 }
 
 void print_train_words(const TrainOptions& options, const runtime::TrainingReport& report) {
-  std::string text = styled(options.model, Style::bold, stdout) + ": " +
-                     count_text(report.model.trees.size(), "tree") + " from " +
-                     count_text(report.row_count, "row") + " and " +
-                     count_text(report.feature_count, "column") + " in " +
-                     seconds_text(report.seconds_total) + " (read " +
-                     seconds_text(report.seconds_read) + ", bins " +
-                     seconds_text(report.seconds_bins) + ", train " +
-                     seconds_text(report.seconds_train) + "), " +
-                     bytes_text(report.peak_rss_bytes) + " of memory\n";
+  std::string text =
+      styled(options.model, Style::bold, stdout) + ": " +
+      count_text(report.model.trees.size(), "tree") + " from " +
+      count_text(report.row_count, "row") + " and " + count_text(report.feature_count, "column") +
+      " in " + seconds_text(report.seconds_total) + " (read " + seconds_text(report.seconds_read) +
+      ", bins " + seconds_text(report.seconds_bins) + ", train " +
+      seconds_text(report.seconds_train) + "), " + bytes_text(report.peak_rss_bytes) +
+      " of memory\n";
   text += metrics_lines(report.metrics);
   if (report.model.metadata.best_iteration > 0) {
     text += "best iteration  " + count_text(report.model.metadata.best_iteration) + "\n";

@@ -72,8 +72,7 @@ Result<train::Parameters> make_parameters(const TrainOptions& options, bool& obj
   train::Parameters parameters;
   for (const std::string& setting : options.settings) {
     EVERGROVE_ASSIGN_OR_RETURN(const auto pair, split_setting(setting, "--set"));
-    EVERGROVE_RETURN_IF_ERROR(
-        train::set_parameter(parameters, pair.first, pair.second, &notes));
+    EVERGROVE_RETURN_IF_ERROR(train::set_parameter(parameters, pair.first, pair.second, &notes));
     objective_is_chosen |= train::parameter_name(pair.first) == "objective";
   }
   if (!options.objective.empty()) {

@@ -1,6 +1,7 @@
 // whole_number(): a check for options that take a whole number, in decimal.
 //
-// CLI11 itself would take -1 for 2^64 - 1, 010 for 8, and what is too large for the largest there is.
+// CLI11 itself would take -1 for 2^64 - 1, 010 for 8, and what is too large for the largest there
+// is.
 //
 //   command->add_option("--seed", seed)->check(whole_number(0, UINT64_MAX));
 // SPDX-License-Identifier: Apache-2.0

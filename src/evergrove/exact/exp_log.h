@@ -11,8 +11,8 @@
 
 namespace evergrove::exact {
 
-double exp(double x);   // overflows to +infinity above 709.78, 0 below -745.14
-double log(double x);   // -infinity at 0, NaN below 0
+double exp(double x);      // overflows to +infinity above 709.78, 0 below -745.14
+double log(double x);      // -infinity at 0, NaN below 0
 double sigmoid(double x);  // 1 / (1 + exp(-x))
 
 // Elementwise over spans of equal length, with SIMD; the same bits as the scalar functions.

@@ -119,8 +119,7 @@ std::string first_difference(const Model& a, const Model& b) {
     return differ("the unit of margins (a power of 2)", int64_t{a.value_exponent},
                   int64_t{b.value_exponent});
   }
-  const std::string margins =
-      first_item_difference("base margin", a.base_margins, b.base_margins);
+  const std::string margins = first_item_difference("base margin", a.base_margins, b.base_margins);
   if (!margins.empty()) return margins;
   for (size_t i = 0; i < std::min(a.trees.size(), b.trees.size()); ++i) {
     const std::string words = tree_difference(a, b, i);

@@ -5,16 +5,18 @@ namespace evergrove::model {
 
 std::string_view importance_name(ImportanceKind kind) {
   switch (kind) {
-    case ImportanceKind::gain: return "gain";
-    case ImportanceKind::split: return "split";
-    case ImportanceKind::cover: return "cover";
+    case ImportanceKind::gain:
+      return "gain";
+    case ImportanceKind::split:
+      return "split";
+    case ImportanceKind::cover:
+      return "cover";
   }
   return "gain";
 }
 
 Result<ImportanceKind> importance_from_name(std::string_view name) {
-  for (ImportanceKind kind :
-       {ImportanceKind::gain, ImportanceKind::split, ImportanceKind::cover}) {
+  for (ImportanceKind kind : {ImportanceKind::gain, ImportanceKind::split, ImportanceKind::cover}) {
     if (importance_name(kind) == name) return kind;
   }
   return invalid_input("The kind of importance must be gain, split or cover",

@@ -71,9 +71,12 @@ double read_canonical(ByteReader& in) {
 
 std::string_view objective_name(ObjectiveKind kind) {
   switch (kind) {
-    case ObjectiveKind::binary: return "binary";
-    case ObjectiveKind::multiclass: return "multiclass";
-    case ObjectiveKind::regression: return "regression";
+    case ObjectiveKind::binary:
+      return "binary";
+    case ObjectiveKind::multiclass:
+      return "multiclass";
+    case ObjectiveKind::regression:
+      return "regression";
   }
   return "binary";
 }
@@ -141,7 +144,8 @@ Feature read_feature(ByteReader& in) {
   feature.cuts.reserve(cut_count);
   for (uint32_t i = 0; i < cut_count; ++i) feature.cuts.push_back(read_canonical(in));
   const uint32_t category_count = in.count(4);
-  for (uint32_t i = 0; i < category_count && in.ok(); ++i) feature.categories.push_back(in.string());
+  for (uint32_t i = 0; i < category_count && in.ok(); ++i)
+    feature.categories.push_back(in.string());
   return feature;
 }
 

@@ -23,7 +23,7 @@
 namespace evergrove::model {
 
 enum class ObjectiveKind : uint8_t { binary, multiclass, regression };
-std::string_view objective_name(ObjectiveKind kind);                  // "binary", ...
+std::string_view objective_name(ObjectiveKind kind);  // "binary", ...
 Result<ObjectiveKind> objective_from_name(std::string_view name);
 
 // One input column. Numeric: `cuts` ascend strictly, and are the only values that thresholds take
@@ -38,8 +38,7 @@ struct Feature {
   // Bins are 0 (missing) to bin_count() - 1. A number x is in bin 1 + (how many cuts are < x), so
   // that bin b holds cuts[b-2] < x <= cuts[b-1]; a category is in bin 1 + its index.
   uint32_t bin_count() const {
-    const size_t values =
-        kind == table::ColumnKind::numeric ? cuts.size() + 1 : categories.size();
+    const size_t values = kind == table::ColumnKind::numeric ? cuts.size() + 1 : categories.size();
     return static_cast<uint32_t>(values + 1);
   }
 };
@@ -54,9 +53,9 @@ struct Node {
   bool missing_left = false;  // where missing (bin 0) goes
   int32_t left = -1;          // node indices in the tree, greater than the node's own
   int32_t right = -1;
-  int64_t value = 0;          // leaf: margin to add, in units of 2^value_exponent; else 0
-  uint64_t cover = 0;         // training rows that reached the node
-  double gain = 0;            // loss reduction of the split; 0 for leaves
+  int64_t value = 0;   // leaf: margin to add, in units of 2^value_exponent; else 0
+  uint64_t cover = 0;  // training rows that reached the node
+  double gain = 0;     // loss reduction of the split; 0 for leaves
 };
 
 struct Tree {
@@ -74,13 +73,13 @@ struct MetricValue {
 struct Metadata {
   std::string parameters_json = "{}";  // all parameters, resolved
   std::string label;
-  std::string weight;                  // empty: none
-  std::vector<std::string> classes;    // names of the classes in order; empty for regression
-  table::Manifest manifest;            // the training data
+  std::string weight;                // empty: none
+  std::vector<std::string> classes;  // names of the classes in order; empty for regression
+  table::Manifest manifest;          // the training data
   std::vector<std::vector<MetricValue>> metrics;  // one entry an iteration
-  uint64_t iteration_count = 0;        // iterations in `trees`
-  uint64_t best_iteration = 0;         // 1-based; the iterations that are kept
-  std::string created_by;              // "evergrove 0.1.0"
+  uint64_t iteration_count = 0;                   // iterations in `trees`
+  uint64_t best_iteration = 0;                    // 1-based; the iterations that are kept
+  std::string created_by;                         // "evergrove 0.1.0"
 };
 
 struct Model {

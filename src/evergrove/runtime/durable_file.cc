@@ -28,18 +28,21 @@ Status file_error(int error, std::string_view doing, const std::string& path) {
   const std::string sentence = "Cannot " + std::string(doing);
   const Details details = {{"path", path}, {"reason", std::strerror(error)}};
   switch (error) {
-    case ENOENT: return not_found(sentence + "; its folder does not exist", details);
+    case ENOENT:
+      return not_found(sentence + "; its folder does not exist", details);
     case ENOTDIR:
     case EISDIR:
     case ENAMETOOLONG:
-    case ELOOP: return invalid_input(sentence + "; give another path", details);
+    case ELOOP:
+      return invalid_input(sentence + "; give another path", details);
     case EACCES:
     case EPERM:
     case EROFS:
       return invalid_input(sentence + "; it is not allowed there, give another path or the right",
                            details);
     case ENOSPC:
-    case EDQUOT: return storage_error(sentence + "; the disk is full, make room", details);
+    case EDQUOT:
+      return storage_error(sentence + "; the disk is full, make room", details);
     case EFBIG:
       return storage_error(sentence + "; there is a limit on the size of files, raise it", details);
     default:
@@ -131,8 +134,7 @@ void Descriptor::reset() {
   number_ = -1;
 }
 
-UnfinishedFile::UnfinishedFile(std::string path, std::string unfinished_path,
-                               Descriptor descriptor)
+UnfinishedFile::UnfinishedFile(std::string path, std::string unfinished_path, Descriptor descriptor)
     : path_(std::move(path)),
       unfinished_path_(std::move(unfinished_path)),
       descriptor_(std::move(descriptor)) {}
@@ -238,7 +240,8 @@ void AppendFile::remove() { ::unlink(path_.c_str()); }
 Result<std::string> read_file(const std::string& path) {
   const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!descriptor.is_open()) {
-    if (errno == ENOENT) return not_found("There is no such file; check the path", {{"path", path}});
+    if (errno == ENOENT)
+      return not_found("There is no such file; check the path", {{"path", path}});
     return file_error(errno, "open the file", path);
   }
   return read_descriptor(descriptor.get(), path);

@@ -50,7 +50,8 @@ class UnfinishedFile {
   // Syncs, closes and renames it to its place, and syncs the folder.
   Status publish();
 
-  // Where it is for now, for writers that open files themselves; they must be done before publish().
+  // Where it is for now, for writers that open files themselves; they must be done before
+  // publish().
   const std::string& unfinished_path() const { return unfinished_path_; }
 
  private:

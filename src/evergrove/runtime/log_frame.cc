@@ -39,8 +39,8 @@ struct Frame {
   uint64_t end = 0;
 
   bool is_whole() const {
-    return is_complete && checksum == runtime::checksum(static_cast<uint8_t>(record.type),
-                                                        record.payload);
+    return is_complete &&
+           checksum == runtime::checksum(static_cast<uint8_t>(record.type), record.payload);
   }
 };
 

@@ -29,14 +29,13 @@ constexpr std::string_view kVersion = "1";
 
 std::shared_ptr<arrow::Schema> schema_of_nodes() {
   using arrow::field;
-  return arrow::schema({field("tree", arrow::int32()), field("node", arrow::int32()),
-                        field("output", arrow::int32()), field("feature", arrow::utf8()),
-                        field("threshold", arrow::float64()),
-                        field("missing_left", arrow::boolean()),
-                        field("categories", arrow::list(arrow::utf8())),
-                        field("left", arrow::int32()), field("right", arrow::int32()),
-                        field("value", arrow::float64()), field("cover", arrow::int64()),
-                        field("gain", arrow::float64())});
+  return arrow::schema(
+      {field("tree", arrow::int32()), field("node", arrow::int32()),
+       field("output", arrow::int32()), field("feature", arrow::utf8()),
+       field("threshold", arrow::float64()), field("missing_left", arrow::boolean()),
+       field("categories", arrow::list(arrow::utf8())), field("left", arrow::int32()),
+       field("right", arrow::int32()), field("value", arrow::float64()),
+       field("cover", arrow::int64()), field("gain", arrow::float64())});
 }
 
 // Appends nodes to the columns of the file.
@@ -57,10 +56,9 @@ class NodeWriter {
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> finish(
       const std::shared_ptr<arrow::Schema>& schema) {
     arrow::ArrayVector columns;
-    for (arrow::ArrayBuilder* builder :
-         std::initializer_list<arrow::ArrayBuilder*>{&tree_, &node_, &output_, &feature_,
-                                                     &threshold_, &missing_left_, &categories_,
-                                                     &left_, &right_, &value_, &cover_, &gain_}) {
+    for (arrow::ArrayBuilder* builder : std::initializer_list<arrow::ArrayBuilder*>{
+             &tree_, &node_, &output_, &feature_, &threshold_, &missing_left_, &categories_, &left_,
+             &right_, &value_, &cover_, &gain_}) {
       ARROW_ASSIGN_OR_RAISE(columns.emplace_back(), builder->Finish());
     }
     const int64_t row_count = columns[0]->length();
@@ -71,8 +69,8 @@ class NodeWriter {
   arrow::Status add(const model::Node& node) {
     ARROW_RETURN_NOT_OK(cover_.Append(static_cast<int64_t>(node.cover)));
     if (node.feature < 0) {
-      ARROW_RETURN_NOT_OK(value_.Append(
-          std::ldexp(static_cast<double>(node.value), model_.value_exponent)));
+      ARROW_RETURN_NOT_OK(
+          value_.Append(std::ldexp(static_cast<double>(node.value), model_.value_exponent)));
       for (arrow::ArrayBuilder* builder : std::initializer_list<arrow::ArrayBuilder*>{
                &feature_, &threshold_, &missing_left_, &categories_, &left_, &right_, &gain_}) {
         ARROW_RETURN_NOT_OK(builder->AppendNull());
@@ -187,8 +185,18 @@ class NodeReader {
 
  private:
   enum Column {
-    kTree, kNode, kOutput, kFeature, kThreshold, kMissingLeft, kCategories, kLeft, kRight, kValue,
-    kCover, kGain,
+    kTree,
+    kNode,
+    kOutput,
+    kFeature,
+    kThreshold,
+    kMissingLeft,
+    kCategories,
+    kLeft,
+    kRight,
+    kValue,
+    kCover,
+    kGain,
   };
 
   explicit NodeReader(const model::Model& model) : model_(model) {
@@ -211,8 +219,8 @@ class NodeReader {
 
   Result<model::Node> node_at(int64_t row) const {
     model::Node node;
-    node.cover = static_cast<uint64_t>(
-        static_cast<const arrow::Int64Array&>(*columns_[kCover]).Value(row));
+    node.cover =
+        static_cast<uint64_t>(static_cast<const arrow::Int64Array&>(*columns_[kCover]).Value(row));
     if (columns_[kFeature]->IsNull(row)) {
       if (columns_[kValue]->IsNull(row)) return altered("a leaf without a value");
       const double units = std::ldexp(double_at(kValue, row), -model_.value_exponent);
@@ -225,12 +233,11 @@ class NodeReader {
     for (int column : {kMissingLeft, kLeft, kRight, kGain}) {
       if (columns_[column]->IsNull(row)) return altered("a split that is not whole");
     }
-    const auto found = features_.find(
-        static_cast<const arrow::StringArray&>(*columns_[kFeature]).GetString(row));
+    const auto found =
+        features_.find(static_cast<const arrow::StringArray&>(*columns_[kFeature]).GetString(row));
     if (found == features_.end()) return altered("a split on an unknown feature");
     node.feature = found->second;
-    node.missing_left =
-        static_cast<const arrow::BooleanArray&>(*columns_[kMissingLeft]).Value(row);
+    node.missing_left = static_cast<const arrow::BooleanArray&>(*columns_[kMissingLeft]).Value(row);
     node.left = int_at(kLeft, row);
     node.right = int_at(kRight, row);
     node.gain = double_at(kGain, row);
@@ -301,7 +308,8 @@ Result<model::Model> model_from_bytes(std::string_view bytes) {
   if (const Status valid = model::validate(about.model); !valid.ok()) {
     return altered(valid.message());
   }
-  if (model::digest(about.model) != about.digest) return altered("nodes that do not fit the digest");
+  if (model::digest(about.model) != about.digest)
+    return altered("nodes that do not fit the digest");
   return std::move(about.model);
 }
 

@@ -34,9 +34,8 @@ TEST_P(ModelFile, GivesBackTheModelAndWhatIsToldAboutIt) {
   const auto back = model_from_bytes(*bytes);
   ASSERT_TRUE(back.ok()) << back.status().message();
   EXPECT_EQ(model::canonical_bytes(*back), model::canonical_bytes(model));
-  EXPECT_EQ(back->metadata.parameters_json, metadata_from_json(metadata_to_json(model, ""))
-                                                .value()
-                                                .model.metadata.parameters_json);
+  EXPECT_EQ(back->metadata.parameters_json,
+            metadata_from_json(metadata_to_json(model, "")).value().model.metadata.parameters_json);
   EXPECT_EQ(back->metadata.classes, model.metadata.classes);
   EXPECT_EQ(back->metadata.label, model.metadata.label);
   EXPECT_EQ(back->metadata.best_iteration, model.metadata.best_iteration);

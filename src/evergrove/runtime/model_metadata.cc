@@ -141,8 +141,8 @@ std::vector<model::MetricValue> metrics_from(const Json& json, bool& ok) {
     JsonObject object(values, ok);
     if (!ok) return metrics;
     for (const auto& [name, value] : values.items()) {
-      const double number = value.is_null() ? std::numeric_limits<double>::quiet_NaN()
-                                            : object.number_of(value);
+      const double number =
+          value.is_null() ? std::numeric_limits<double>::quiet_NaN() : object.number_of(value);
       metrics.push_back({set, name, number});
     }
   }
@@ -213,7 +213,11 @@ bool is_utf8(std::string_view bytes) {
   size_t i = 0;
   while (i < bytes.size()) {
     const auto lead = static_cast<uint8_t>(bytes[i]);
-    const size_t length = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+    const size_t length = lead < 0x80       ? 1
+                          : lead >> 5 == 6  ? 2
+                          : lead >> 4 == 14 ? 3
+                          : lead >> 3 == 30 ? 4
+                                            : 0;
     if (length == 0 || i + length > bytes.size()) return false;
     uint32_t code = length == 1 ? lead : lead & (0xffu >> (length + 1));
     for (size_t k = 1; k < length; ++k) {

@@ -129,7 +129,8 @@ void RunLog::wait(std::unique_lock<std::mutex>& lock, Condition condition) {
   if (condition()) return;
   const auto start = std::chrono::steady_clock::now();
   changed_.wait(lock, condition);
-  seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  seconds_waited_ +=
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 void RunLog::write_queue() {

@@ -79,8 +79,8 @@ class RunLog {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::string queue_;          // encoded iterations, each after its length
-  bool is_writing_ = false;    // a frame that was taken off the queue is not yet durable
+  std::string queue_;        // encoded iterations, each after its length
+  bool is_writing_ = false;  // a frame that was taken off the queue is not yet durable
   bool closing_ = false;
   Status failure_;
   std::thread writer_;

@@ -7,11 +7,11 @@ namespace evergrove::runtime {
 namespace {
 
 Status differs(std::string_view what, const std::string& before, const std::string& now) {
-  return invalid_input("The " + std::string(what) +
-                           " is not what it was when the run began; give the same, or start a new "
-                           "run in another log folder",
-                       {{"then", before.empty() ? "(none)" : before},
-                        {"now", now.empty() ? "(none)" : now}});
+  return invalid_input(
+      "The " + std::string(what) +
+          " is not what it was when the run began; give the same, or start a new "
+          "run in another log folder",
+      {{"then", before.empty() ? "(none)" : before}, {"now", now.empty() ? "(none)" : now}});
 }
 
 Status check_manifest(const table::Manifest& then, const table::Manifest& now,
@@ -96,8 +96,7 @@ Result<RunPast> past_of_model(const model::Model& model, const train::DataSpec& 
   Result<train::Parameters> trained_with = train::from_json(about.parameters_json);
   if (!trained_with.ok()) return trained_with.status().with_context(context);
   EVERGROVE_RETURN_IF_ERROR(
-      check_parameters(*trained_with, parameters, spec.objective_is_chosen)
-          .with_context(context));
+      check_parameters(*trained_with, parameters, spec.objective_is_chosen).with_context(context));
   if (about.label != spec.label) {
     return differs("label", about.label, spec.label).with_context(context);
   }

@@ -56,9 +56,8 @@ inline std::shared_ptr<table::RowSource> testing_rows(size_t row_count, bool thr
   std::vector<table::ColumnSpec> schema = {{"a", ColumnKind::numeric, "double"},
                                            {"b", ColumnKind::numeric, "double"},
                                            {"colour", ColumnKind::categorical, "string"}};
-  std::vector<ColumnValues> columns = {
-      ColumnValues::of(a), ColumnValues::of(b),
-      ColumnValues::of(colours, {"red", "gr\"ün", "blue", ""})};
+  std::vector<ColumnValues> columns = {ColumnValues::of(a), ColumnValues::of(b),
+                                       ColumnValues::of(colours, {"red", "gr\"ün", "blue", ""})};
   if (three_classes) {
     schema.push_back({"species", ColumnKind::categorical, "string"});
     columns.push_back(ColumnValues::of(species, {"setosa", "virginica", "versicolor"}));

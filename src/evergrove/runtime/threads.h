@@ -15,8 +15,7 @@ namespace evergrove::runtime {
 
 class ThreadLimit {
  public:
-  explicit ThreadLimit(int threads)
-      : arena_(threads > 0 ? threads : tbb::task_arena::automatic) {
+  explicit ThreadLimit(int threads) : arena_(threads > 0 ? threads : tbb::task_arena::automatic) {
     // TBB keeps no more workers than cores unless it is told to.
     if (threads > static_cast<int>(std::thread::hardware_concurrency())) {
       more_.emplace(tbb::global_control::max_allowed_parallelism, static_cast<size_t>(threads));

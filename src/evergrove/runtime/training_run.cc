@@ -140,9 +140,10 @@ Result<TrainingReport> Run::run() {
   report_.feature_count = prepared.header.features.size();
   add_column_notes(request_.data, prepared.header, report_.notes);
   if (!request_.data.objective_is_chosen && !past.header) {
-    report_.notes.push_back("The objective is " +
-                            std::string(model::objective_name(prepared.header.parameters.objective)) +
-                            ", by the values of the label");
+    report_.notes.push_back(
+        "The objective is " +
+        std::string(model::objective_name(prepared.header.parameters.objective)) +
+        ", by the values of the label");
   }
   const train::RunHeader header = prepared.header;
   const Clock::time_point training_start = Clock::now();
@@ -198,8 +199,7 @@ Result<train::PreparedData> Run::prepare(const train::RunHeader* known) {
   };
   train::Parameters parameters = request_.parameters;
   if (known != nullptr) parameters.objective = known->parameters.objective;
-  Result<train::PreparedData> prepared =
-      train::prepare(request_.data, parameters, known, progress);
+  Result<train::PreparedData> prepared = train::prepare(request_.data, parameters, known, progress);
   report_.seconds_read += seconds_between(preparing_start, binning_start);
   report_.seconds_bins = seconds_between(binning_start, Clock::now());
   return prepared;
@@ -219,8 +219,7 @@ Status Run::replay(std::vector<train::Iteration> past, bool log_them) {
 Status Run::train() {
   TrainingProgress progress;
   progress.phase = "training";
-  progress.iteration_count =
-      static_cast<uint64_t>(trainer_->header().parameters.n_estimators);
+  progress.iteration_count = static_cast<uint64_t>(trainer_->header().parameters.n_estimators);
   progress.trees_per_iteration = trainer_->header().base_margins.size();
   progress.iteration = trainer_->iteration_count();
   if (!trainer_->finished() && !tell(progress)) return stopped();
@@ -236,8 +235,8 @@ Status Run::train() {
 }
 
 Status Run::stopped() const {
-  const std::string done = "Stopped after " + std::to_string(trainer_->iteration_count()) +
-                           " iterations; ";
+  const std::string done =
+      "Stopped after " + std::to_string(trainer_->iteration_count()) + " iterations; ";
   if (log_) {
     return interrupted(done + "they are in the log in " + request_.log_folder +
                        ": repeat the command with --resume (resume=True) to go on");

@@ -25,16 +25,16 @@ struct TrainingProgress {
   uint64_t iteration_count = 0;
   uint64_t trees_per_iteration = 1;
   const std::vector<model::MetricValue>* metrics = nullptr;  // of the newest iteration, or null
-  double seconds = 0;      // since the start
+  double seconds = 0;                                        // since the start
 };
 
 struct TrainingRequest {
   train::DataSpec data;
   train::Parameters parameters;
-  int threads = 0;           // 0: all cores
-  std::string log_folder;    // empty: no log
-  bool resume = false;       // go on from the log if there is one
-  std::string model_path;    // empty: no file is written
+  int threads = 0;                            // 0: all cores
+  std::string log_folder;                     // empty: no log
+  bool resume = false;                        // go on from the log if there is one
+  std::string model_path;                     // empty: no file is written
   std::optional<model::Model> continue_from;  // a finished model to add iterations to
   // Called after each step; returning false stops the run: the record at hand is finished and the
   // status is interrupted. May be empty. Called from the thread that called train().
@@ -48,10 +48,10 @@ struct TrainingReport {
   double seconds_read = 0;
   double seconds_bins = 0;
   double seconds_train = 0;
-  double seconds_log = 0;    // the part of seconds_train spent waiting for the log
+  double seconds_log = 0;  // the part of seconds_train spent waiting for the log
   double seconds_total = 0;
   uint64_t peak_rss_bytes = 0;
-  uint64_t row_count = 0;    // training rows
+  uint64_t row_count = 0;  // training rows
   uint64_t feature_count = 0;
   uint64_t resumed_iterations = 0;  // taken from the log or from continue_from
   std::vector<std::string> notes;   // what the user should know, a sentence each

@@ -108,7 +108,8 @@ TEST_F(TrainingRun, WithoutResumeALogIsNotTouched) {
 TEST_F(TrainingRun, OtherDataParametersOrColumnsAreRefusedByName) {
   stop_after(4);
   const std::string before = log_bytes();
-  const auto refused = [&](const std::string& word, const std::function<void(TrainingRequest&)>& alter) {
+  const auto refused = [&](const std::string& word,
+                           const std::function<void(TrainingRequest&)>& alter) {
     TrainingRequest request = logged();
     alter(request);
     const Status status = train(request).status();

@@ -72,7 +72,7 @@ struct BlockExtent {
 
 // What was read: enough to say later, file by file, whether it is still the same data.
 struct ManifestFile {
-  std::string path;         // as given, without credentials; "(memory)" for frames
+  std::string path;  // as given, without credentials; "(memory)" for frames
   uint64_t size_bytes = 0;
   uint64_t first_row = 0;
   uint64_t row_count = 0;

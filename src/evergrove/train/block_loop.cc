@@ -58,14 +58,14 @@ Status for_each_column(const table::RowSource& source, std::span<const size_t> c
   }
   std::vector<Status> statuses(columns.size());
   tbb::parallel_for(size_t{0}, columns.size(), [&](size_t column) {
-    statuses[column] = for_each_block(
-        source, columns.subspan(column, 1),
-        [&](size_t index, const table::RowBlock& block) -> Status {
-          if (meter.asked_to_stop()) return stopped();
-          const Status status = visit(index, column, block, block.columns[0]);
-          meter.tick();
-          return status;
-        });
+    statuses[column] = for_each_block(source, columns.subspan(column, 1),
+                                      [&](size_t index, const table::RowBlock& block) -> Status {
+                                        if (meter.asked_to_stop()) return stopped();
+                                        const Status status =
+                                            visit(index, column, block, block.columns[0]);
+                                        meter.tick();
+                                        return status;
+                                      });
     if (statuses[column].ok() && after_column) after_column(column);
   });
   return first_failure(statuses);

@@ -258,8 +258,7 @@ TEST(Prepare, RefusesBadLabelsAndWeights) {
     const auto result = prepare(spec_of(rows, setting), setting.parameters, nullptr, nullptr);
     ASSERT_FALSE(result.ok()) << word;
     EXPECT_EQ(result.status().kind(), StatusKind::invalid_input);
-    EXPECT_NE(result.status().message().find(word), std::string::npos)
-        << result.status().message();
+    EXPECT_NE(result.status().message().find(word), std::string::npos) << result.status().message();
   };
   const Setting plain{.parameters = quick()};
   Setting weighted = plain;
@@ -313,10 +312,8 @@ TEST(Prepare, RefusesBadLabelsAndWeights) {
 }
 
 TEST(Prepare, StopsWhenAsked) {
-  const auto result =
-      prepare(spec_of(Rows(200), {}), quick(), nullptr, [](std::string_view, double) {
-        return false;
-      });
+  const auto result = prepare(spec_of(Rows(200), {}), quick(), nullptr,
+                              [](std::string_view, double) { return false; });
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.status().kind(), StatusKind::interrupted);
 }

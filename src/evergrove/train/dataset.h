@@ -19,7 +19,7 @@
 namespace evergrove::train {
 
 struct Dataset {
-  std::string name;               // "train", "valid", ...
+  std::string name;  // "train", "valid", ...
   bins::BinMatrix bins;
   std::vector<uint16_t> classes;  // classification: the class of each row
   std::vector<double> targets;    // regression: the label of each row
@@ -42,7 +42,7 @@ struct DataSpec {
   std::vector<ValidSource> valid;
   double valid_fraction = 0;  // 0: none; of the rows, by hash of the row id, under the name "valid"
   std::string label;
-  std::string weight;                    // empty: none
+  std::string weight;  // empty: none
   std::vector<std::string> exclude;
   std::vector<std::string> categorical;  // numeric columns to take as categories
   bool objective_is_chosen = false;      // false: prepare() may choose it by the label

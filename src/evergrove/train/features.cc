@@ -18,8 +18,8 @@ constexpr size_t kCategoriesMax = 100'000;
 // What a pass gathers of one column; guarded by the mutex while blocks come in.
 struct ColumnSample {
   std::mutex mutex;
-  std::vector<double> values;                         // numeric: the sample
-  std::unordered_map<std::string, uint64_t> counts;   // categorical: rows by category
+  std::vector<double> values;                        // numeric: the sample
+  std::unordered_map<std::string, uint64_t> counts;  // categorical: rows by category
   bool too_many = false;
 };
 
@@ -58,8 +58,7 @@ void finish(ColumnSample& sample, const Parameters& parameters, model::Feature& 
     feature.cuts = bins::make_cuts(std::move(sample.values), bins_max);
     return;
   }
-  std::vector<std::pair<std::string, uint64_t>> counted(sample.counts.begin(),
-                                                        sample.counts.end());
+  std::vector<std::pair<std::string, uint64_t>> counted(sample.counts.begin(), sample.counts.end());
   std::sort(counted.begin(), counted.end(), [](const auto& a, const auto& b) {
     return a.second != b.second ? a.second > b.second : a.first < b.first;
   });
@@ -78,9 +77,9 @@ Result<std::vector<size_t>> feature_columns(const DataSpec& spec) {
   for (const auto* names : {&spec.exclude, &spec.categorical}) {
     for (const std::string& name : *names) {
       if (schema.find(name)) continue;
-      return invalid_input("The data has no such column; check the name",
-                           {{"column", name},
-                            {"given to", names == &spec.exclude ? "exclude" : "categorical"}});
+      return invalid_input(
+          "The data has no such column; check the name",
+          {{"column", name}, {"given to", names == &spec.exclude ? "exclude" : "categorical"}});
     }
   }
   std::vector<size_t> columns;

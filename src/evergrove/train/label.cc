@@ -26,9 +26,9 @@ Result<size_t> find_column(const table::RowSource& source, const std::string& na
   for (size_t i = 0; i < source.schema().columns.size() && i < 20; ++i) {
     known += (i > 0 ? ", " : "") + source.schema().columns[i].name;
   }
-  return invalid_input("The data has no column for the " + std::string(role) +
-                           "; name one of its columns",
-                       {{"asked for", name}, {"columns", known}});
+  return invalid_input(
+      "The data has no column for the " + std::string(role) + "; name one of its columns",
+      {{"asked for", name}, {"columns", known}});
 }
 
 struct BadRows {
@@ -212,9 +212,9 @@ Result<std::vector<std::string>> find_classes(const RawLabels& labels,
     }
   }
   if (classes.size() < 2) {
-    return invalid_input("The label is constant, so there is nothing to learn; check the column",
-                         {{"column", labels.column},
-                          {"value", classes.empty() ? std::string("none") : classes[0]}});
+    return invalid_input(
+        "The label is constant, so there is nothing to learn; check the column",
+        {{"column", labels.column}, {"value", classes.empty() ? std::string("none") : classes[0]}});
   }
   if (classes.size() > kClassesMax) {
     return invalid_input("The label has too many classes; is it a number for regression?",
@@ -301,8 +301,8 @@ Result<std::vector<double>> to_targets(const RawLabels& labels, bool must_vary) 
 }
 
 Result<MarginStart> margin_start(const Parameters& parameters, size_t class_count,
-                                 std::span<const uint16_t> classes,
-                                 std::span<const double> targets, std::span<const float> weights) {
+                                 std::span<const uint16_t> classes, std::span<const double> targets,
+                                 std::span<const float> weights) {
   MarginStart start;
   const double given = parameters.base_score;
   if (parameters.objective == model::ObjectiveKind::regression) {
@@ -318,9 +318,8 @@ Result<MarginStart> margin_start(const Parameters& parameters, size_t class_coun
       weight_sum += weight;
     }
     if (weight_sum == 0) return no_weight();
-    start.base_margins = {std::isnan(given)
-                              ? std::llrint(double(sum) / double(weight_sum))
-                              : to_units(given, start.value_exponent)};
+    start.base_margins = {std::isnan(given) ? std::llrint(double(sum) / double(weight_sum))
+                                            : to_units(given, start.value_exponent)};
     return start;
   }
   std::vector<Int128> class_weights(class_count, 0);
@@ -336,8 +335,7 @@ Result<MarginStart> margin_start(const Parameters& parameters, size_t class_coun
   };
   if (parameters.objective == model::ObjectiveKind::binary) {
     const double p = std::isnan(given) ? share(1) : given;
-    start.base_margins = {
-        to_units(exact::log(p) - exact::log(1 - p), start.value_exponent)};
+    start.base_margins = {to_units(exact::log(p) - exact::log(1 - p), start.value_exponent)};
     return start;
   }
   for (size_t k = 0; k < class_count; ++k) {

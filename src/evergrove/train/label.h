@@ -49,7 +49,7 @@ struct MarginStart {
   std::vector<int64_t> base_margins;
 };
 Result<MarginStart> margin_start(const Parameters& parameters, size_t class_count,
-                                 std::span<const uint16_t> classes,
-                                 std::span<const double> targets, std::span<const float> weights);
+                                 std::span<const uint16_t> classes, std::span<const double> targets,
+                                 std::span<const float> weights);
 
 }  // namespace evergrove::train

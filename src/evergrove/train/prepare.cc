@@ -188,12 +188,11 @@ Result<PreparedData> prepare(const DataSpec& spec, const Parameters& parameters,
         division.whole() ? std::function<bool(uint64_t)>()
                          : [&](uint64_t row) { return division.in_training(row); };
     EVERGROVE_ASSIGN_OR_RETURN(
-        header.features, find_features(source, columns, parameters, in_training,
-                                       header.manifest.row_count, meter));
-    EVERGROVE_ASSIGN_OR_RETURN(
-        const MarginStart start,
-        margin_start(header.parameters, header.classes.size(), train.classes, train.targets,
-                     train.weights));
+        header.features,
+        find_features(source, columns, parameters, in_training, header.manifest.row_count, meter));
+    EVERGROVE_ASSIGN_OR_RETURN(const MarginStart start,
+                               margin_start(header.parameters, header.classes.size(), train.classes,
+                                            train.targets, train.weights));
     header.value_exponent = start.value_exponent;
     header.base_margins = start.base_margins;
   }
@@ -203,8 +202,8 @@ Result<PreparedData> prepare(const DataSpec& spec, const Parameters& parameters,
   if (!division.whole()) {
     held_out.bins = bins::BinMatrix(division.valid_count(), header.features);
   }
-  EVERGROVE_RETURN_IF_ERROR(fill_bins(source, columns, header.features, division, train.bins,
-                                      &held_out.bins, meter));
+  EVERGROVE_RETURN_IF_ERROR(
+      fill_bins(source, columns, header.features, division, train.bins, &held_out.bins, meter));
   train.bins.build_rows();
   if (!division.whole()) {
     held_out.bins.build_rows();
@@ -225,8 +224,8 @@ Result<PreparedData> prepare(const DataSpec& spec, const Parameters& parameters,
     const RowDivision all(valid.source->manifest().row_count, 0, 0);
     set.bins = bins::BinMatrix(valid.source->manifest().row_count, header.features);
     ProgressMeter valid_meter(progress, "binning", places.size() * valid.source->blocks().size());
-    EVERGROVE_RETURN_IF_ERROR(fill_bins(*valid.source, places, header.features, all, set.bins,
-                                        nullptr, valid_meter));
+    EVERGROVE_RETURN_IF_ERROR(
+        fill_bins(*valid.source, places, header.features, all, set.bins, nullptr, valid_meter));
     set.bins.build_rows();
     set.bins.drop_columns();
     header.valid_names.push_back(valid.name);

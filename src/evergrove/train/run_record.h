@@ -23,15 +23,15 @@ namespace evergrove::train {
 struct RunHeader {
   Parameters parameters;
   std::string label;
-  std::string weight;                     // empty: none
+  std::string weight;  // empty: none
   double valid_fraction = 0;
-  std::vector<std::string> valid_names;   // names of the evaluation sets
+  std::vector<std::string> valid_names;  // names of the evaluation sets
   std::vector<std::string> classes;
-  std::vector<model::Feature> features;   // with cuts and categories
+  std::vector<model::Feature> features;  // with cuts and categories
   int32_t value_exponent = -32;
   std::vector<int64_t> base_margins;
-  table::Manifest manifest;                     // training data
-  std::vector<table::Manifest> valid_manifests; // by valid_names, without the fraction's
+  table::Manifest manifest;                      // training data
+  std::vector<table::Manifest> valid_manifests;  // by valid_names, without the fraction's
 };
 
 // One boosting iteration: a tree an output, and the metrics after it.

@@ -24,8 +24,7 @@ Result<BinnedTree> BinnedTree::make(const model::Tree& tree,
       }
       const model::Feature& feature = features[from.feature];
       if (feature.kind == table::ColumnKind::numeric) {
-        const auto cut =
-            std::lower_bound(feature.cuts.begin(), feature.cuts.end(), from.threshold);
+        const auto cut = std::lower_bound(feature.cuts.begin(), feature.cuts.end(), from.threshold);
         const bool is_cut = cut != feature.cuts.end() && *cut == from.threshold;
         if (!is_cut && from.threshold != INFINITY) {
           return corrupt("A tree has a threshold that is not a cut of its feature",

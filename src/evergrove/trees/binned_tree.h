@@ -18,8 +18,7 @@ namespace evergrove::trees {
 class BinnedTree {
  public:
   // Refuses a tree whose thresholds are not cuts of the features, as corrupt.
-  static Result<BinnedTree> make(const model::Tree& tree,
-                                 std::span<const model::Feature> features);
+  static Result<BinnedTree> make(const model::Tree& tree, std::span<const model::Feature> features);
 
   // Adds the value of each row's leaf to margins[row * stride + offset], for all rows of the
   // matrix, or for those with excluded[row] == 0 when it is not empty. In parallel.
@@ -28,9 +27,9 @@ class BinnedTree {
 
  private:
   struct Node {
-    int32_t feature;      // -1: leaf
-    uint32_t bin_last;    // numeric
-    int32_t table;        // categorical: where its table starts; -1: numeric
+    int32_t feature;    // -1: leaf
+    uint32_t bin_last;  // numeric
+    int32_t table;      // categorical: where its table starts; -1: numeric
     bool missing_left;
     int32_t left, right;
     int64_t value;

@@ -34,10 +34,9 @@ HWY_INLINE V score(D d, const CandidateSums& c, size_t i, const CandidateLimits&
   const V h_low = hn::Min(h_left_real, h_right_real);
   const V sum = hn::Add(side_score(d, g_left, h_left_real, limits),
                         side_score(d, g_right, h_right_real, limits));
-  const auto may = hn::And(
-      hn::And(hn::Ge(hn::Min(n_left, n_right), hn::Set(d, limits.rows_min)),
-              hn::Ge(h_low, hn::Set(d, limits.hessian_min))),
-      hn::Gt(hn::Add(h_low, hn::Set(d, limits.lambda_l2)), hn::Zero(d)));
+  const auto may = hn::And(hn::And(hn::Ge(hn::Min(n_left, n_right), hn::Set(d, limits.rows_min)),
+                                   hn::Ge(h_low, hn::Set(d, limits.hessian_min))),
+                           hn::Gt(hn::Add(h_low, hn::Set(d, limits.lambda_l2)), hn::Zero(d)));
   return hn::IfThenElse(may, sum, hn::Set(d, -1.0));
 }
 

@@ -17,8 +17,8 @@ struct NarrowGradient {
   uint16_t h;  // 0..kNarrowMax
 };
 struct WideGradient {
-  int32_t g;   // -kWideMax..kWideMax
-  int32_t h;   // 0..kWideMax
+  int32_t g;  // -kWideMax..kWideMax
+  int32_t h;  // 0..kWideMax
 };
 inline constexpr int32_t kNarrowMax = 4095;
 inline constexpr int32_t kWideMax = (1 << 30) - 1;

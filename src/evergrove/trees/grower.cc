@@ -79,8 +79,7 @@ void Grower::find_split(Growth& growth, Item& item) {
 // one what is left of the parent's.
 void Grower::expand(Growth& growth, Item& item, Item& left, Item& right) {
   const bool numeric = features_[item.split.feature].kind == table::ColumnKind::numeric;
-  const size_t left_count =
-      partition_.split(item.begin, item.end, item.split, bins_, numeric);
+  const size_t left_count = partition_.split(item.begin, item.end, item.split, bins_, numeric);
   CHECK(left_count == static_cast<size_t>(item.split.left.count));
   left.begin = item.begin;
   left.end = right.begin = item.begin + left_count;
@@ -98,8 +97,7 @@ void Grower::expand(Growth& growth, Item& item, Item& left, Item& right) {
   Item& small = left.row_count() <= right.row_count() ? left : right;
   Item& large = &small == &left ? right : left;
   const HistogramInput input{&bins_, &growth.gradients, growth.columns};
-  small.histogram =
-      build_histogram(input, partition_.rows(small.begin, small.end), false, pool_);
+  small.histogram = build_histogram(input, partition_.rows(small.begin, small.end), false, pool_);
   large.histogram = subtract(std::move(item.histogram), *small.histogram, large.row_count(),
                              !growth.gradients.wide, pool_);
   for (Item* child : {&small, &large}) {
@@ -200,8 +198,8 @@ void Grower::grow_symmetric(Growth& growth) {
     }
     if (nodes.empty()) break;
     const RandomKey key(options_.seed, "colsample_bylevel", mix64(growth.tree_index) + depth);
-    const std::vector<uint32_t> columns = sample_columns(
-        growth.columns, options_.columns_by_level * options_.columns_by_node, key);
+    const std::vector<uint32_t> columns =
+        sample_columns(growth.columns, options_.columns_by_level * options_.columns_by_node, key);
     const Split shared = growth.search.best_shared(histograms, sums, columns);
     if (!shared.found()) break;
     std::vector<uint32_t> batch;
@@ -248,8 +246,8 @@ GrownTree Grower::read_off(Growth& growth) {
     node.gain = item.split.gain;
     if (feature.kind == table::ColumnKind::numeric) {
       const size_t cut = item.split.bin_last - 1;
-      node.threshold = cut < feature.cuts.size() ? feature.cuts[cut]
-                                                 : std::numeric_limits<double>::infinity();
+      node.threshold =
+          cut < feature.cuts.size() ? feature.cuts[cut] : std::numeric_limits<double>::infinity();
     } else {
       for (uint32_t bin : item.split.bins_left) node.categories_left.push_back(bin - 1);
     }

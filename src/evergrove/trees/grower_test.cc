@@ -199,9 +199,9 @@ class SlowGrower {
       std::vector<std::pair<double, uint32_t>> order;
       for (const auto& [bin, sums] : present) {
         if (sums.count < static_cast<int64_t>(options_.category_rows_min)) continue;
-        order.emplace_back(double(sums.g) * units().g /
-                               (double(sums.h) * units().h + options_.category_smooth),
-                           bin);
+        order.emplace_back(
+            double(sums.g) * units().g / (double(sums.h) * units().h + options_.category_smooth),
+            bin);
       }
       std::sort(order.begin(), order.end());
       const size_t longest = (order.size() + 1) / 2;

@@ -143,8 +143,7 @@ void add_rows(const HistogramInput& input, Scratch& scratch, const Rows rows, si
 }
 
 template <typename Bin, typename Rows>
-void add_to_scratch(const HistogramInput& input, Scratch& scratch, const Rows& rows,
-                    size_t count) {
+void add_to_scratch(const HistogramInput& input, Scratch& scratch, const Rows& rows, size_t count) {
   const bool all = scratch.columns.empty();
   if (input.gradients->wide) {
     const WideGradient* gradients = input.gradients->wide_pairs.data();

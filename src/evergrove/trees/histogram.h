@@ -41,8 +41,8 @@ constexpr Sums unpack(uint64_t word) {
 
 struct Histogram {
   bool packed = false;
-  std::vector<uint64_t> words;   // packed
-  std::vector<int64_t> g;        // wide
+  std::vector<uint64_t> words;  // packed
+  std::vector<int64_t> g;       // wide
   std::vector<int64_t> h;
   std::vector<uint32_t> count;
 

@@ -71,8 +71,7 @@ size_t RowPartition::split_by(size_t begin, size_t end, const Bin* column,
     const uint32_t* from = rows_.data() + first;
     const uint32_t* end_of_part = rows_.data() + part_begin(part + 1);
     std::copy_n(from, left, buffer_.data() + begin + lefts[part]);
-    std::copy(from + left, end_of_part,
-              buffer_.data() + begin + left_count + rights_before);
+    std::copy(from + left, end_of_part, buffer_.data() + begin + left_count + rights_before);
   });
   tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
     std::copy(buffer_.data() + part_begin(part), buffer_.data() + part_begin(part + 1),
@@ -93,9 +92,8 @@ size_t RowPartition::split(size_t begin, size_t end, const Split& split,
   }
   goes_left[0] = split.missing_left;
   const size_t left_count =
-      bins.bin_bytes() == 1
-          ? split_by(begin, end, bins.column<uint8_t>(split.feature), goes_left)
-          : split_by(begin, end, bins.column<uint16_t>(split.feature), goes_left);
+      bins.bin_bytes() == 1 ? split_by(begin, end, bins.column<uint8_t>(split.feature), goes_left)
+                            : split_by(begin, end, bins.column<uint16_t>(split.feature), goes_left);
   table = std::move(goes_left);
   return left_count;
 }

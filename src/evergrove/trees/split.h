@@ -18,9 +18,9 @@
 namespace evergrove::trees {
 
 struct Split {
-  double gain = 0;        // 0: no split
+  double gain = 0;  // 0: no split
   int32_t feature = -1;
-  uint32_t bin_last = 0;  // numeric: bins 1 to bin_last go left
+  uint32_t bin_last = 0;            // numeric: bins 1 to bin_last go left
   std::vector<uint32_t> bins_left;  // categorical: the bins that go left, ascending, without bin 0
   bool missing_left = false;        // where bin 0 goes
   Sums left;

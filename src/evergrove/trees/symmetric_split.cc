@@ -53,8 +53,8 @@ Split SplitSearch::best_shared(std::span<const Histogram* const> histograms,
       Scratch scratch(bin_count);
       for (size_t node = 0; node < histograms.size(); ++node) {
         const Histogram& histogram = *histograms[node];
-        fill(histogram, start, bin_count, !numeric,
-             missing_left ? histogram.at(start) : Sums{}, scratch);
+        fill(histogram, start, bin_count, !numeric, missing_left ? histogram.at(start) : Sums{},
+             scratch);
         const CandidateLimits limits = {double(sums[node].g),
                                         double(sums[node].h),
                                         double(sums[node].count),
