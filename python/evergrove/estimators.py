@@ -66,10 +66,11 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         min_gain: float = 0.0,
         lambda_l1: float = 0.0,
         lambda_l2: float = 1.0,
-        max_onehot: int = 4,
+        max_step: float = 5.0,
+        max_onehot: int = 16,
         category_smooth: float = 10.0,
         category_l2: float = 10.0,
-        min_category_rows: int = 20,
+        min_category_rows: int = 100,
         subsample: float = 1.0,
         colsample_bytree: float = 1.0,
         colsample_bylevel: float = 1.0,
@@ -96,6 +97,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self.min_gain = min_gain
         self.lambda_l1 = lambda_l1
         self.lambda_l2 = lambda_l2
+        self.max_step = max_step
         self.max_onehot = max_onehot
         self.category_smooth = category_smooth
         self.category_l2 = category_l2

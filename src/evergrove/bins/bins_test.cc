@@ -143,5 +143,19 @@ TEST(BinMatrix, KeepsBothOrders) {
   }
 }
 
+TEST(Cuts, AreFinerAtBothEnds) {
+  constexpr size_t kCount = 100'000;
+  std::vector<double> values(kCount);
+  for (size_t i = 0; i < kCount; ++i) values[i] = static_cast<double>(i);
+  const std::vector<double> cuts = make_cuts(values, 100);
+  ASSERT_LE(cuts.size(), 99u);
+  // 500, 250, 125, 62 and 31 of the 1,000 values of a mean bin from either end.
+  for (size_t i = 0; i < 5; ++i) {
+    const double beyond = 1000.0 / double(2 << (4 - i));
+    EXPECT_NEAR(cuts[i], beyond, 1) << i;
+    EXPECT_NEAR(double(kCount) - cuts[cuts.size() - 1 - i], beyond, 2) << i;
+  }
+}
+
 }  // namespace
 }  // namespace evergrove::bins

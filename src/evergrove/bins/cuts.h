@@ -35,8 +35,9 @@ class RowSample {
 };
 
 // Returns strictly ascending cuts that make at most bins_max bins of the values, NaN left out: a
-// bin a distinct value when there are few, else bins of about equal count, with values that would
-// fill a bin alone in a bin of their own. A cut lies half-way between two neighbouring values.
+// bin a distinct value when there are few, else bins of about equal count, finer at both ends, with
+// values that would fill a bin alone in a bin of their own. A cut lies half-way between two
+// neighbouring values.
 // Requires: bins_max >= 2.
 std::vector<double> make_cuts(std::vector<double> values, uint32_t bins_max);
 

@@ -43,6 +43,7 @@ trees::GrowthOptions growth_options(const RunHeader& header) {
   options.columns_by_level = p.colsample_bylevel;
   options.columns_by_node = p.colsample_bynode;
   options.learning_rate = p.learning_rate;
+  options.step_max = p.objective == model::ObjectiveKind::regression ? 0 : p.max_step;
   options.value_exponent = header.value_exponent;
   options.seed = p.seed;
   return options;

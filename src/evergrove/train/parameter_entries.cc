@@ -161,6 +161,15 @@ std::vector<ParameterEntry> make_entries() {
        .aliases = {{"reg_lambda"}, {"lambda"}, {"l2_regularization"}, {"l2_leaf_reg"}, {"l2_reg"}},
        .low = 0,
        .high = kNumberMax},
+      {.name = "max_step",
+       .member = &Parameters::max_step,
+       .documentation =
+           "Limit of a leaf's value before the learning rate, in units of margin (log-odds), for "
+           "classification; 0: no limit. It keeps Newton's step sane where a leaf holds rare "
+           "positives alone, whose second derivative is next to nothing.",
+       .aliases = {{"max_delta_step"}, {"clamp_leaf_logit"}},
+       .low = 0,
+       .high = kNumberMax},
       {.name = "max_onehot",
        .member = &Parameters::max_onehot,
        .documentation =

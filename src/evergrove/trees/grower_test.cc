@@ -440,5 +440,19 @@ TEST(Pack, HoldsTheSumOfTheMostRowsOfTheLargestGradients) {
             (Sums{kNarrowMax * (rows - 1), kNarrowMax * rows - 5, rows - 1}));
 }
 
+TEST(LeafValue, IsLimitedBeforeTheLearningRate) {
+  GrowthOptions options;
+  options.lambda_l2 = 0;
+  options.value_exponent = 0;
+  options.learning_rate = 100;
+  const Sums steep{-40, 2, 2};  // a step of 20 units
+  const GradientUnits units{1, 1};
+  EXPECT_EQ(leaf_value(steep, units, options), 2000);
+  options.step_max = 5;
+  EXPECT_EQ(leaf_value(steep, units, options), 500);
+  EXPECT_EQ(leaf_value({40, 2, 2}, units, options), -500);
+  EXPECT_EQ(leaf_value({-4, 2, 2}, units, options), 200) << "a smaller step is left as it is";
+}
+
 }  // namespace
 }  // namespace evergrove::trees

@@ -26,6 +26,7 @@ struct GrowthOptions {
   double columns_by_level = 1;
   double columns_by_node = 1;
   double learning_rate = 0.1;
+  double step_max = 0;  // of a leaf's value before the learning rate, either way; 0: no limit
   int32_t value_exponent = -32;  // leaf values are in units of 2^value_exponent
   uint64_t seed = 0;
 };

@@ -250,7 +250,9 @@ int64_t leaf_value(const Sums& sums, const GradientUnits& units, const GrowthOpt
   const double soft = std::max(std::abs(g) - options.lambda_l1, 0.0);
   const double h = double(sums.h) * units.h + options.lambda_l2;
   if (!(h > 0) || soft == 0) return 0;
-  const double value = (g < 0 ? soft : -soft) / h * options.learning_rate;
+  double step = soft / h;
+  if (options.step_max > 0) step = std::min(step, options.step_max);
+  const double value = (g < 0 ? step : -step) * options.learning_rate;
   // Far beyond any margin that means something, and small enough to be exact in a double.
   constexpr double kLargest = 4503599627370496.0;  // 2^52
   const double scaled = std::ldexp(value, -options.value_exponent);
