@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real S3 server for tests: versitygw on a folder, or else moto's server.
+"""Servers of object stores for tests: S3 (versitygw on a folder, or moto), GCS and Azure emulators.
 
     with s3_server(folder) as server:
         server.put("bucket/rows.parquet", content)
         evergrove("train", "--data", "s3://bucket/rows.parquet", env=server.environment, ...)
 
-Neither is part of the set-up, since neither is small: `go install
-github.com/versity/versitygw/cmd/versitygw@latest`, or `pip install moto flask flask-cors`.
-EVERGROVE_S3_SERVER names another executable of one of the two.
+None is part of the set-up, since none is small. Found on the PATH, in ~/go/bin or beside Python:
+
+    go install github.com/versity/versitygw/cmd/versitygw@latest
+    pip install moto flask flask-cors        (moto_server, instead of versitygw)
+    go install github.com/fsouza/fake-gcs-server@latest
+    npm install --global azurite
+
+EVERGROVE_S3_SERVER names another executable of versitygw or moto_server.
 """
 
 import os
@@ -63,15 +68,20 @@ class S3Server:
             stream.write(content)
 
 
+def program(*names: str) -> Path | None:
+    """The first of these executables that is there."""
+    for name in names:
+        beside = [Path(sys.executable).with_name(name), Path.home() / "go/bin" / name]
+        found = shutil.which(name)
+        for path in [Path(found)] if found else beside:
+            if path.is_file():
+                return path
+    return None
+
+
 def s3_program() -> Path | None:
-    """The server's executable, if there is one."""
     given = os.environ.get("EVERGROVE_S3_SERVER")
-    if given:
-        return Path(given)
-    beside = [Path(sys.executable).with_name("moto_server"), Path.home() / "go/bin/versitygw"]
-    names = ["versitygw", "moto_server"]
-    found = [Path(path) for name in names if (path := shutil.which(name))]
-    return next((path for path in [*found, *reversed(beside)] if path.is_file()), None)
+    return Path(given) if given else program("versitygw", "moto_server")
 
 
 def free_port() -> int:
@@ -84,23 +94,32 @@ def free_port() -> int:
 @contextmanager
 def s3_server(folder: Path) -> Iterator[S3Server]:
     """Starts a server that keeps its objects in the folder, and ends it. Requires: s3_program()."""
-    program = s3_program()
-    assert program is not None
+    executable = s3_program()
+    assert executable is not None
     server = S3Server(free_port())
-    if program.name == "moto_server":
+    if executable.name == "moto_server":
         arguments = ["-H", "127.0.0.1", "-p", str(server.port)]
     else:
         arguments = ["--port", server.address, "posix", str(folder)]
     secrets = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
+    with listening([executable, *arguments], server.port, secrets):
+        yield server
+
+
+@contextmanager
+def listening(
+    command: list[str | Path], port: int, environment: dict[str, str] | None = None
+) -> Iterator[None]:
+    """Runs a server until the end of the block; enters it when the port answers."""
     process = subprocess.Popen(
-        [program, *arguments],
-        env={**os.environ, **secrets},
+        command,
+        env={**os.environ, **(environment or {})},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until_it_listens(server.port, process)
-        yield server
+        wait_until_it_listens(port, process)
+        yield
     finally:
         process.kill()
         process.wait()
@@ -109,9 +128,9 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
 def wait_until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        assert process.poll() is None, f"the S3 server ended with {process.returncode}"
+        assert process.poll() is None, f"the server ended with {process.returncode}"
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)
-    raise TimeoutError("the S3 server does not listen")
+    raise TimeoutError("the server does not listen")

@@ -48,6 +48,10 @@ bool is_of_the_store(const arrow::Status& status) {
 
 }  // namespace
 
+arrow::Status store_exception(const char* what) {
+  return arrow::Status::IOError("HTTP client: ", what);  // is_of_the_store() knows these words
+}
+
 std::string brief(std::string_view error) {
   constexpr size_t kBytesMax = 400;
   std::string text(error.substr(0, kBytesMax));
@@ -98,7 +102,7 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> open_file(const DataFile& f
   if (file.store != nullptr) {
     arrow::fs::FileInfo info(file.place, arrow::fs::FileType::File);
     info.set_size(static_cast<int64_t>(file.size_bytes));  // saves a question to the store
-    auto result = file.store->OpenInputFile(info);
+    auto result = without_throwing([&] { return file.store->OpenInputFile(info); });
     if (!result.ok()) return file_status(result.status(), file);
     opened = *std::move(result);
   } else if (access == FileAccess::memory_map && file.size_bytes > 0) {
@@ -112,7 +116,7 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> open_file(const DataFile& f
     descriptor = (*result)->file_descriptor();
     opened = *std::move(result);
   }
-  const auto size = opened->GetSize();
+  const auto size = without_throwing([&] { return opened->GetSize(); });
   if (!size.ok()) return file_status(size.status(), file);
   EVERGROVE_RETURN_IF_ERROR(check_unchanged(file, descriptor, *size));
   return opened;
@@ -121,7 +125,8 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> open_file(const DataFile& f
 Result<std::string> read_first_bytes(const DataFile& file, size_t byte_count) {
   EVERGROVE_ASSIGN_OR_RETURN(const auto opened, open_file(file, FileAccess::read));
   std::string bytes(std::min<uint64_t>(byte_count, file.size_bytes), '\0');
-  const auto read_count = opened->ReadAt(0, static_cast<int64_t>(bytes.size()), bytes.data());
+  const auto read_count = without_throwing(
+      [&] { return opened->ReadAt(0, static_cast<int64_t>(bytes.size()), bytes.data()); });
   if (!read_count.ok()) return file_status(read_count.status(), file);
   bytes.resize(*read_count);
   return bytes;

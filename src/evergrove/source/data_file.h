@@ -50,8 +50,20 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> open_file(const DataFile& f
 // Reads up to byte_count bytes from the start, fewer if the file ends before.
 Result<std::string> read_first_bytes(const DataFile& file, size_t byte_count);
 
+arrow::Status store_exception(const char* what);
+
 // What Arrow or a store says, on one line and cut where it begins to repeat itself.
 std::string brief(std::string_view error);
+
+// Does what work does, which returns an arrow::Status or arrow::Result; what a store's client
+// throws beneath Arrow becomes an IOError.
+auto without_throwing(auto work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const std::exception& error) {
+    return store_exception(error.what());
+  }
+}
 
 // What an Arrow failure means for someone who reads this file: not_found and storage for what the
 // disk or store said, corrupt for what is in the file.

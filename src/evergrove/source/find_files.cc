@@ -53,7 +53,7 @@ Result<std::vector<DataFile>> list_files(const StorePlace& base, bool recursive,
   selector.base_dir = base.place;
   selector.recursive = recursive;
   selector.allow_not_found = true;
-  const auto infos = base.store->GetFileInfo(selector);
+  const auto infos = without_throwing([&] { return base.store->GetFileInfo(selector); });
   if (!infos.ok()) return path_status(infos.status(), base);
   std::vector<DataFile> files;
   for (const FileInfo& info : *infos) {
@@ -98,7 +98,7 @@ Result<std::vector<DataFile>> find_one(const std::string& path, Stores& stores) 
   EVERGROVE_ASSIGN_OR_RETURN(StorePlace base, stores.place_of(path));
   while (base.place.size() > 1 && base.place.ends_with('/')) base.place.pop_back();
   while (base.path.size() > 1 && base.path.ends_with('/')) base.path.pop_back();
-  const auto info = base.store->GetFileInfo(base.place);
+  const auto info = without_throwing([&] { return base.store->GetFileInfo(base.place); });
   if (!info.ok()) return path_status(info.status(), base);
   switch (info->type()) {
     case FileType::NotFound:

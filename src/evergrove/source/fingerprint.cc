@@ -25,8 +25,9 @@ constexpr uint64_t kSampleCount = 16;
 // Reads exactly [offset, offset + byte_count).
 Status read_range(arrow::io::RandomAccessFile& opened, const DataFile& file, uint64_t offset,
                   uint64_t byte_count, char* out) {
-  const auto read_count =
-      opened.ReadAt(static_cast<int64_t>(offset), static_cast<int64_t>(byte_count), out);
+  const auto read_count = without_throwing([&] {
+    return opened.ReadAt(static_cast<int64_t>(offset), static_cast<int64_t>(byte_count), out);
+  });
   if (!read_count.ok()) return file_status(read_count.status(), file);
   if (static_cast<uint64_t>(*read_count) == byte_count) return {};
   return storage_error("A file became shorter while it was being read", {{"file", file.path}});

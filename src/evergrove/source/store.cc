@@ -2,6 +2,7 @@
 #include "evergrove/source/store.h"
 
 #include <arrow/api.h>
+#include <arrow/filesystem/azurefs.h>
 #include <arrow/filesystem/filesystem.h>
 #include <arrow/filesystem/localfs.h>
 #include <arrow/util/config.h>
@@ -111,6 +112,19 @@ arrow::Status load_s3() {
   return status;
 }
 
+// Arrow takes an account's key from nowhere, so it comes from where Azure's own tools have it.
+arrow::Result<std::shared_ptr<arrow::fs::FileSystem>> open_azure(const std::string& url) {
+  std::string place;
+  ARROW_ASSIGN_OR_RAISE(auto options, arrow::fs::AzureOptions::FromUri(url, &place));
+  for (const char* name : {"AZURE_STORAGE_KEY", "AZURE_STORAGE_ACCOUNT_KEY"}) {
+    const char* key = std::getenv(name);
+    if (key == nullptr || *key == '\0') continue;
+    ARROW_RETURN_NOT_OK(options.ConfigureAccountKeyCredential(key));
+    break;
+  }
+  return arrow::fs::AzureFileSystem::Make(options);
+}
+
 arrow::Result<std::shared_ptr<arrow::fs::FileSystem>> open_store(const std::string& url,
                                                                  const UrlParts& parts) {
   if (parts.scheme == "gs" || parts.scheme == "gcs") {
@@ -119,9 +133,9 @@ arrow::Result<std::shared_ptr<arrow::fs::FileSystem>> open_store(const std::stri
       return arrow::fs::FileSystemFromUri(url);
     }
     return arrow::fs::FileSystemFromUri(url + (parts.query.empty() ? "?" : "&") +
-                                        "retry_limit_seconds=60");
+                                        "retry_limit_seconds=30");
   }
-  if (parts.scheme != "s3") return arrow::fs::FileSystemFromUri(url);
+  if (is_azure(parts.scheme)) return open_azure(url);
   ARROW_RETURN_NOT_OK(load_s3());
   auto store = arrow::fs::FileSystemFromUri(url);
   // The client's threads must end before its own globals go; those were made by the first use, and
@@ -179,11 +193,11 @@ Result<StorePlace> Stores::place_of(const std::string& asked) {
                           std::string(parts.host) + "?" + std::string(parts.query);
   auto& store = opened_[key];
   if (store == nullptr) {
-    auto opened = open_store(path, parts);
+    auto opened = without_throwing([&] { return open_store(path, parts); });
     if (!opened.ok()) return refuse(opened.status());
     store = *std::move(opened);
   }
-  auto place = store->PathFromUri(path);
+  auto place = without_throwing([&] { return store->PathFromUri(path); });
   if (!place.ok()) return refuse(place.status());
   while (place->ends_with('/')) place->pop_back();
   return StorePlace{store, false, *std::move(place), shown};
