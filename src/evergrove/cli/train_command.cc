@@ -17,6 +17,7 @@
 #include "evergrove/cli/whole_number.h"
 #include "evergrove/runtime/threads.h"
 #include "evergrove/runtime/training_run.h"
+#include "evergrove/train/features.h"
 
 namespace evergrove::cli {
 namespace {
@@ -79,15 +80,13 @@ void print_train_words(const TrainOptions& options, const runtime::TrainingRepor
 
 // What the columns were taken for, since a CSV does not say.
 std::string columns_note(const train::DataSpec& spec) {
-  const auto is_feature = [&](const std::string& name) {
-    if (name == spec.label || name == spec.weight) return false;
-    return std::find(spec.exclude.begin(), spec.exclude.end(), name) == spec.exclude.end();
-  };
   constexpr size_t kNamesShown = 12;
   size_t numeric_count = 0;
   std::vector<std::string> categorical;
-  for (const table::ColumnSpec& column : spec.data->schema().columns) {
-    if (!is_feature(column.name)) continue;
+  const Result<std::vector<size_t>> features = train::feature_columns(spec);
+  if (!features.ok()) return "";
+  for (size_t index : *features) {
+    const table::ColumnSpec& column = spec.data->schema().columns[index];
     if (column.kind == table::ColumnKind::numeric) {
       ++numeric_count;
     } else {
@@ -114,7 +113,7 @@ Result<int> train(TrainOptions options) {
   const double open_seconds = seconds_since(start);
   if (!options.quiet) {
     for (const std::string& note : notes) print_note(note);
-    print_note(columns_note(request.data));
+    if (const std::string note = columns_note(request.data); !note.empty()) print_note(note);
   }
   ProgressDisplay display(options.quiet);
   request.progress = [&](const runtime::TrainingProgress& progress) {

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "evergrove/train/features.h"
+
 namespace evergrove::runtime {
 namespace {
 
@@ -78,13 +80,8 @@ Status check_same_run(const train::RunHeader& logged, const train::DataSpec& spe
   std::vector<std::string> then;
   std::vector<std::string> now;
   for (const model::Feature& feature : logged.features) then.push_back(feature.name);
-  for (const table::ColumnSpec& column : spec.data->schema().columns) {
-    if (column.name == spec.label || column.name == spec.weight) continue;
-    if (std::find(spec.exclude.begin(), spec.exclude.end(), column.name) != spec.exclude.end()) {
-      continue;
-    }
-    now.push_back(column.name);
-  }
+  EVERGROVE_ASSIGN_OR_RETURN(const std::vector<size_t> columns, train::feature_columns(spec));
+  for (size_t column : columns) now.push_back(spec.data->schema().columns[column].name);
   if (then != now) return differs("list of columns to learn from", joined(then), joined(now));
   return {};
 }

@@ -16,6 +16,7 @@
 #include "evergrove/runtime/run_log.h"
 #include "evergrove/runtime/run_past.h"
 #include "evergrove/runtime/threads.h"
+#include "evergrove/train/features.h"
 #include "evergrove/train/trainer.h"
 
 namespace evergrove::runtime {
@@ -30,6 +31,10 @@ double seconds_between(Clock::time_point start, Clock::time_point end) {
 // What people may not expect of how their columns were understood.
 void add_column_notes(const train::DataSpec& spec, const train::RunHeader& header,
                       std::vector<std::string>& notes) {
+  for (const table::ColumnSpec& column : spec.data->schema().columns) {
+    if (!train::is_index_column(column.name)) continue;
+    notes.push_back("Column " + column.name + " is pandas' index, and is not learnt from");
+  }
   for (const model::Feature& feature : header.features) {
     const auto index = spec.data->schema().find(feature.name);
     if (!index) continue;

@@ -72,6 +72,10 @@ std::string_view kind_text(ColumnKind kind) {
 
 }  // namespace
 
+bool is_index_column(std::string_view name) {
+  return name.starts_with("__index_level_") && name.ends_with("__");
+}
+
 Result<std::vector<size_t>> feature_columns(const DataSpec& spec) {
   const table::Schema& schema = spec.data->schema();
   for (const auto* names : {&spec.exclude, &spec.categorical}) {
@@ -85,7 +89,7 @@ Result<std::vector<size_t>> feature_columns(const DataSpec& spec) {
   std::vector<size_t> columns;
   for (size_t i = 0; i < schema.columns.size(); ++i) {
     const std::string& name = schema.columns[i].name;
-    if (name == spec.label || name == spec.weight ||
+    if (name == spec.label || name == spec.weight || is_index_column(name) ||
         std::find(spec.exclude.begin(), spec.exclude.end(), name) != spec.exclude.end()) {
       continue;
     }

@@ -11,8 +11,12 @@
 
 namespace evergrove::train {
 
-// Returns the columns that are features, in schema order: all but label, weight and what is
-// excluded. Refuses names that are not columns, and data that leaves no feature.
+// Whether a column is pandas' index, as its to_parquet() writes it: __index_level_0__ and so on. It
+// tells rows apart and nothing else, and no other library would be given it.
+bool is_index_column(std::string_view name);
+
+// Returns the columns that are features, in schema order: all but label, weight, pandas' index and
+// what is excluded. Refuses names that are not columns, and data that leaves no feature.
 Result<std::vector<size_t>> feature_columns(const DataSpec& spec);
 
 // Returns, for a source, the places of the features' columns. Refuses a source that lacks one or
