@@ -142,9 +142,14 @@ std::vector<uint32_t> Boosting::sample_rows(uint64_t iteration) {
 }
 
 void Boosting::add_metrics(const Scored& scored, std::vector<model::MetricValue>& to) const {
-  const MetricInput input{header_.parameters.objective, header_.value_exponent, output_count(),
-                          scored.margins,               scored.data->classes,   scored.data->targets,
-                          scored.data->weights};
+  MetricInput input;
+  input.objective = header_.parameters.objective;
+  input.value_exponent = header_.value_exponent;
+  input.output_count = output_count();
+  input.margins = scored.margins;
+  input.classes = scored.data->classes;
+  input.targets = scored.data->targets;
+  input.weights = scored.data->weights;
   const Result<std::vector<double>> values = evaluate_metrics(metric_names_, input);
   CHECK(values.ok());
   for (size_t i = 0; i < metric_names_.size(); ++i) {
