@@ -18,8 +18,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from bench.compare import outcome, settings  # noqa: E402
-from examples.fraud import chart, console, demo, interruption, report  # noqa: E402
+from bench.compare import outcome, settings, worker  # noqa: E402
+from examples.fraud import (  # noqa: E402
+    chart,
+    console,
+    demo,
+    interruption,
+    report,
+    transactions,
+)
 from examples.fraud.story import Library, Story  # noqa: E402
 
 # Writes one record of 100 bytes a step, then the model; goes on from the log, as the command does.
@@ -200,7 +207,7 @@ def test_days_are_the_books_or_the_last_possible_ones() -> None:
 def test_a_peer_that_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     missing = ("no_such_library", settings.lightgbm, "LightGBM")
     monkeypatch.setitem(settings.PEERS, "lightgbm", missing)
-    job = outcome.Job("", "", "", "binary", "", settings.Settings())
+    job = worker.Job("", "", "", "binary", "", settings.Settings())
     answer = outcome.run_peer("lightgbm", job, tmp_path)
     assert answer.error.startswith("not installed")
     assert Library(answer.title, error=answer.error).cells() == ["LightGBM", answer.error]
@@ -238,7 +245,7 @@ def test_the_whole_demo_small(tmp_path: Path) -> None:
 
 
 def test_the_demo_refuses_data_that_it_cannot_use(tmp_path: Path) -> None:
-    table = demo.transactions.generate(demo.transactions.Options(60, 120, day_count=30, radius=15))
+    table = transactions.generate(transactions.Options(60, 120, day_count=30, radius=15))
     lacking = tmp_path / "lacking.parquet"
     pq.write_table(table.drop_columns(["TERMINAL_ID"]), lacking)
     short = tmp_path / "short.parquet"

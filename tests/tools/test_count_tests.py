@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def count(folder: Path, *more: str) -> tuple[int, str]:
-    program = [sys.executable, ROOT / "tools" / "count_tests.py", folder, *more]
+    program = [sys.executable, str(ROOT / "tools" / "count_tests.py"), str(folder), *more]
     answer = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
     return answer.returncode, answer.stdout
 

@@ -219,8 +219,8 @@ Status Boosting::replay(const Iteration& iteration) {
       return corrupt("A logged tree belongs to another output",
                      {{"iteration", std::to_string(iteration.index)}});
     }
-    EVERGROVE_ASSIGN_OR_RETURN(
-        auto tree, trees::BinnedTree::make(iteration.trees[output], header_.features));
+    EVERGROVE_ASSIGN_OR_RETURN(auto tree,
+                               trees::BinnedTree::make(iteration.trees[output], header_.features));
     binned.push_back(std::move(tree));
   }
   for (size_t output = 0; output < binned.size(); ++output) {
@@ -302,8 +302,7 @@ Result<std::unique_ptr<Trainer>> Trainer::create(RunHeader header, TrainingData 
         "Early stopping needs something to watch; give validation data or a validation fraction",
         {{"early_stopping_rounds", std::to_string(header.parameters.early_stopping_rounds)}});
   }
-  return std::unique_ptr<Trainer>(
-      std::make_unique<Boosting>(std::move(header), std::move(data)));
+  return std::unique_ptr<Trainer>(std::make_unique<Boosting>(std::move(header), std::move(data)));
 }
 
 }  // namespace evergrove::train

@@ -42,8 +42,7 @@ struct Candidates {
     bins[size] = bin;
   }
   Sums at(size_t i) const {
-    return {static_cast<int64_t>(g[i]), static_cast<int64_t>(h[i]),
-            static_cast<int64_t>(count[i])};
+    return {static_cast<int64_t>(g[i]), static_cast<int64_t>(h[i]), static_cast<int64_t>(count[i])};
   }
   void shift(const Sums& by) {
     for (size_t i = 0; i < size; ++i) {
@@ -85,14 +84,10 @@ void collect_running(const Histogram& histogram, uint32_t start, uint32_t bin_co
 
 CandidateLimits limits_of(const Sums& sums, const SplitSearch& search) {
   const GrowthOptions& o = *search.options;
-  return {double(sums.g),
-          double(sums.h),
-          double(sums.count),
-          search.units.g,
-          search.units.h,
-          o.lambda_l1,
-          o.lambda_l2,
-          double(std::max<uint64_t>(1, o.leaf_rows_min)),
+  return {double(sums.g),     double(sums.h),
+          double(sums.count), search.units.g,
+          search.units.h,     o.lambda_l1,
+          o.lambda_l2,        double(std::max<uint64_t>(1, o.leaf_rows_min)),
           o.leaf_hessian_min};
 }
 
@@ -127,8 +122,9 @@ void search_numeric(const SplitSearch& search, const Histogram& histogram, const
     }
     const BestCandidate found = best_candidate(candidates.sums(), limits);
     if (found.index < 0 || !best.beats(found.score)) continue;
-    best.split = {best.gain(found.score), static_cast<int32_t>(feature),
-                  candidates.bins[found.index], {}, missing_left, candidates.at(found.index)};
+    best.split = {
+        best.gain(found.score), static_cast<int32_t>(feature), candidates.bins[found.index], {},
+        missing_left,           candidates.at(found.index)};
     // No missing here: should one come later, it goes where most rows went.
     if (missing.count == 0) {
       best.split.missing_left = 2 * best.split.left.count >= sums.count;
@@ -302,7 +298,8 @@ Split SplitSearch::apply(const Split& split, const Histogram& histogram, const S
   const Sums right = sums - here.left;
   here.gain = may_apply(here.left, right, *this)
                   ? (leaf_score(here.left, units, *options) + leaf_score(right, units, *options) -
-                     leaf_score(sums, units, *options)) / 2
+                     leaf_score(sums, units, *options)) /
+                        2
                   : 0;
   if (!(here.gain > 0)) return {};
   return here;
