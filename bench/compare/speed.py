@@ -234,7 +234,7 @@ def verdict(runs: Runs) -> list[str]:
     least = min(peers, key=lambda name: median(runs[name], "peak_rss_bytes"))
     share = median(runs[OURS], "peak_rss_bytes") / median(runs[least], "peak_rss_bytes")
     lines.append(f"Peak memory: {share:.2f} times that of {title(least)}, the least of the others.")
-    return ["  \n".join(lines)]
+    return [f"- {line}" for line in lines]
 
 
 def spread(values: list[dict[str, float]], name: str, show: Callable[[float], str]) -> str:
