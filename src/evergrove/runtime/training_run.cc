@@ -100,7 +100,6 @@ class Run {
   Status replay(std::vector<train::Iteration> past, bool log_them);
   Status train();
   Status stopped() const;
-  TrainingReport report();
 
   const TrainingRequest& request_;
   Clock::time_point start_;
