@@ -37,7 +37,8 @@ void add_numbers(const table::RowBlock& block, const table::ColumnValues& column
   to.values.insert(to.values.end(), values.begin(), values.end());
 }
 
-void add_categories(const table::RowBlock& block, const table::ColumnValues& column,
+// Returns whether there are still few enough.
+bool add_categories(const table::RowBlock& block, const table::ColumnValues& column,
                     const std::function<bool(uint64_t)>& in_training, ColumnSample& to) {
   std::vector<uint64_t> counts(column.dictionary.size(), 0);
   for (size_t i = 0; i < block.row_count; ++i) {
@@ -45,11 +46,12 @@ void add_categories(const table::RowBlock& block, const table::ColumnValues& col
     if (column.codes[i] >= 0) ++counts[column.codes[i]];
   }
   std::lock_guard lock(to.mutex);
-  if (to.too_many) return;
+  if (to.too_many) return false;
   for (size_t code = 0; code < counts.size(); ++code) {
     if (counts[code] > 0) to.counts[column.dictionary[code]] += counts[code];
   }
   to.too_many = to.counts.size() > kCategoriesMax;
+  return !to.too_many;
 }
 
 void finish(ColumnSample& sample, const Parameters& parameters, model::Feature& feature) {
@@ -150,8 +152,7 @@ Result<std::vector<model::Feature>> find_features(
           add_numbers(block, values, row_sample, in_training, samples[i]);
           return {};
         }
-        add_categories(block, values, in_training, samples[i]);
-        if (!samples[i].too_many) return {};
+        if (add_categories(block, values, in_training, samples[i])) return {};
         return invalid_input(
             "A text column has too many categories; exclude it (an identifier?) or group its "
             "values",
