@@ -118,7 +118,9 @@ TEST(ColumnDecoder, ReadsTimesAsSecondsAlikeInEveryUnit) {
     const std::string before = std::to_string(second - 1);
     for (const auto& [unit, zeros] : std::vector<std::pair<TimeUnit::type, std::string>>{
              {TimeUnit::MILLI, "00"}, {TimeUnit::MICRO, "00000"}, {TimeUnit::NANO, "00000000"}}) {
-      const auto digits = [&zeros = zeros](int64_t tenths) { return std::to_string(tenths) + zeros; };
+      const auto digits = [&zeros = zeros](int64_t tenths) {
+        return std::to_string(tenths) + zeros;
+      };
       const std::string json = "[" + digits(second * 10 + 1) + ", " + digits(second * 10 - 1) + "]";
       expect_numbers(numbers(arrow::timestamp(unit, "Europe/Berlin"), {json}), expected);
       expect_numbers(numbers(arrow::duration(unit), {json}), expected);
