@@ -14,6 +14,7 @@
 #include "evergrove/runtime/durable_file.h"
 #include "evergrove/runtime/log_frame.h"
 #include "evergrove/runtime/model_file.h"
+#include "evergrove/runtime/model_metadata.h"
 #include "evergrove/runtime/run_log.h"
 
 namespace evergrove::cli {
@@ -97,7 +98,7 @@ ordered_json to_json(const Inspected& inspected) {
           {"parameters", parameters_json(about.parameters_json)},
           {"features", std::move(features)},
           {"metrics", std::move(rounds)},
-          {"manifest", manifest_json(about.manifest)},
+          {"manifest", runtime::manifest_to_json(about.manifest)},
           {"torn_bytes", inspected.torn_bytes}};
 }
 

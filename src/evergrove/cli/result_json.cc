@@ -20,18 +20,6 @@ nlohmann::ordered_json parameters_json(const std::string& parameters) {
   return json;
 }
 
-nlohmann::ordered_json manifest_json(const table::Manifest& manifest) {
-  auto files = nlohmann::ordered_json::array();
-  for (const table::ManifestFile& file : manifest.files) {
-    files.push_back({{"path", file.path},
-                     {"size_bytes", file.size_bytes},
-                     {"first_row", file.first_row},
-                     {"rows", file.row_count},
-                     {"fingerprint", file.fingerprint}});
-  }
-  return {{"rows", manifest.row_count}, {"files", std::move(files)}};
-}
-
 void print_json(const nlohmann::ordered_json& json) {
   // Names that are not UTF-8 get a replacement character, for JSON has no other way.
   std::string text = json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);

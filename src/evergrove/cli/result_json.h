@@ -14,7 +14,6 @@ namespace evergrove::cli {
 // {"valid": {"auc": 0.9, ...}, ...}
 nlohmann::ordered_json metrics_json(const std::vector<model::MetricValue>& metrics);
 nlohmann::ordered_json parameters_json(const std::string& parameters);
-nlohmann::ordered_json manifest_json(const table::Manifest& manifest);
 
 void print_json(const nlohmann::ordered_json& json);
 

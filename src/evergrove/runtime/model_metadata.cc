@@ -10,18 +10,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json to_json(const table::Manifest& manifest) {
-  Json files = Json::array();
-  for (const table::ManifestFile& file : manifest.files) {
-    files.push_back({{"path", file.path},
-                     {"size_bytes", file.size_bytes},
-                     {"first_row", file.first_row},
-                     {"rows", file.row_count},
-                     {"fingerprint", file.fingerprint}});
-  }
-  return {{"rows", manifest.row_count}, {"files", std::move(files)}};
-}
-
 Json to_json(const model::Feature& feature) {
   Json json = {{"name", feature.name}};
   if (feature.kind == table::ColumnKind::numeric) {
@@ -151,6 +139,18 @@ std::vector<model::MetricValue> metrics_from(const Json& json, bool& ok) {
 
 }  // namespace
 
+nlohmann::ordered_json manifest_to_json(const table::Manifest& manifest) {
+  Json files = Json::array();
+  for (const table::ManifestFile& file : manifest.files) {
+    files.push_back({{"path", file.path},
+                     {"size_bytes", file.size_bytes},
+                     {"first_row", file.first_row},
+                     {"rows", file.row_count},
+                     {"fingerprint", file.fingerprint}});
+  }
+  return {{"rows", manifest.row_count}, {"files", std::move(files)}};
+}
+
 std::string metadata_to_json(const model::Model& model, const std::string& digest) {
   const model::Metadata& about = model.metadata;
   Json features = Json::array();
@@ -172,7 +172,7 @@ std::string metadata_to_json(const model::Model& model, const std::string& diges
       {"parameters", Json::parse(about.parameters_json, nullptr, false)},
       {"features", std::move(features)},
       {"metrics", std::move(metrics)},
-      {"manifest", to_json(about.manifest)},
+      {"manifest", manifest_to_json(about.manifest)},
   };
   // Paths need not be UTF-8; they are told, never opened again.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);

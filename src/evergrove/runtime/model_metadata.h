@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,9 @@ namespace evergrove::runtime {
 
 // The metadata of a model, with its digest. Requires: names and categories are UTF-8.
 std::string metadata_to_json(const model::Model& model, const std::string& digest);
+
+// The manifest as it stands in there.
+nlohmann::ordered_json manifest_to_json(const table::Manifest& manifest);
 
 struct ModelMetadata {
   model::Model model;  // without trees
