@@ -1,6 +1,7 @@
 // ByteWriter and ByteReader: the canonical bytes of everything that is hashed, logged or sent.
 //
-// Little-endian, fixed width, no padding; a string is its length (u32) and its bytes. The reader
+// Little-endian, fixed width, no padding; a string is its length (u32) and its bytes; a varint has
+// 7 bits a byte, lowest first, and the high bit set in all bytes but its last. The reader
 // never reads beyond its end and never takes memory for a count that its bytes cannot hold: after
 // a failure every further read gives zero and ok() is false, so one check at the end is enough.
 //
@@ -31,6 +32,11 @@ class ByteWriter {
     bytes_.append(v);
     return *this;
   }
+  ByteWriter& varint(uint64_t v) {
+    for (; v >= 0x80; v >>= 7) bytes_ += static_cast<char>(v | 0x80);
+    bytes_ += static_cast<char>(v);
+    return *this;
+  }
   const std::string& bytes() const { return bytes_; }
   std::string take() { return std::move(bytes_); }
 
@@ -59,6 +65,17 @@ class ByteReader {
     std::string value(bytes_.substr(position_, size));
     position_ += size;
     return value;
+  }
+  // Fails on what is longer than it has to be, or than 64 bits.
+  uint64_t varint() {
+    uint64_t v = 0;
+    for (int shift = 0;; shift += 7) {
+      const uint64_t byte = get(1);
+      if ((shift == 63 && byte > 1) || (shift > 0 && byte == 0)) ok_ = false;
+      if (!ok_) return 0;
+      v |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return v;
+    }
   }
   // Reads a count of items that take at least item_bytes each; fails, and gives 0, if the rest of
   // the bytes cannot hold so many.
