@@ -1,0 +1,132 @@
+// What the tests of the transport share: the two ends of connections, and what each has heard.
+//
+// An Endpoint is a Transport and the list of its events, for which a test waits by conditions; a
+// condition that does not come true within a time far beyond what is usual fails the test.
+//
+//   Endpoint listener(loopback());
+//   Endpoint dialler({});
+//   const ConnectionId there = dialler.connect(listener);
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "evergrove/runtime/transport.h"
+
+namespace evergrove::runtime {
+
+inline TransportOptions loopback() {
+  TransportOptions options;
+  options.listen = "127.0.0.1:0";
+  options.name = "listener";
+  return options;
+}
+
+class Endpoint {
+ public:
+  explicit Endpoint(TransportOptions options = {}) {
+    if (options.name.empty()) options.name = "dialler";
+    auto made = Transport::open(std::move(options),
+                                  [this](TransportEvent event) { take(std::move(event)); });
+    EXPECT_TRUE(made.ok()) << made.status().message();
+    if (made.ok()) transport = std::move(made).value();
+  }
+  ~Endpoint() { transport.reset(); }
+
+  // Waits for something, under the lock of what has been heard.
+  bool wait(const std::function<bool()>& is_so) {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, kWaitMax, is_so);
+  }
+  // Dials and waits for the connection to be open.
+  ConnectionId connect(const Endpoint& other) {
+    const ConnectionId id = transport->dial(other.transport->address());
+    EXPECT_TRUE(wait([&] { return opened.contains(id) || closed.contains(id); }));
+    EXPECT_TRUE(opened.contains(id)) << closed[id].message();
+    return id;
+  }
+  // The first connection that somebody else has dialled.
+  ConnectionId first_accepted() {
+    ConnectionId found = 0;
+    EXPECT_TRUE(wait([&] {
+      for (const auto& [id, one] : opened) {
+        if (!one.is_dialled && found == 0) found = id;
+      }
+      return found != 0;
+    }));
+    return found;
+  }
+  // Waits for a connection to be closed, and says why it was.
+  Status why_closed(ConnectionId id) {
+    EXPECT_TRUE(wait([&] { return closed.contains(id); })) << "never closed";
+    const std::lock_guard lock(mutex);
+    return closed.contains(id) ? closed[id] : internal_error("never closed");
+  }
+  // Dials in vain, and says why.
+  Status why_refused(const std::string& address) {
+    const ConnectionId id = transport->dial(address);
+    const Status why = why_closed(id);
+    const std::lock_guard lock(mutex);
+    EXPECT_FALSE(opened.contains(id));
+    return why;
+  }
+  std::vector<std::string> texts() {
+    const std::lock_guard lock(mutex);
+    std::vector<std::string> all;
+    for (const Received& one : received) all.emplace_back(one.bytes.view);
+    return all;
+  }
+
+  static constexpr std::chrono::seconds kWaitMax{60};
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::map<ConnectionId, Opened> opened;
+  std::map<ConnectionId, Status> closed;
+  std::vector<Received> received;
+  std::vector<Refused> refused;
+  bool is_held = false;     // events wait until it is false again
+  size_t held_count = 0;    // how many wait
+  bool is_echoing = false;  // sends back what comes
+  std::function<void(const Received&)> on_received;
+  std::unique_ptr<Transport> transport;  // the last, to end first
+
+ private:
+  void take(TransportEvent event) {
+    std::unique_lock lock(mutex);
+    if (is_held) {
+      ++held_count;
+      changed.notify_all();
+      changed.wait(lock, [&] { return !is_held; });
+      --held_count;
+    }
+    if (auto* one = std::get_if<Opened>(&event)) opened[one->connection] = *one;
+    if (auto* one = std::get_if<Closed>(&event)) {
+      EXPECT_FALSE(closed.contains(one->connection)) << "closed twice";
+      closed[one->connection] = one->why;
+    }
+    if (auto* one = std::get_if<Refused>(&event)) refused.push_back(*one);
+    if (auto* one = std::get_if<Received>(&event)) {
+      if (on_received) {
+        on_received(*one);
+      } else if (is_echoing) {
+        EXPECT_TRUE(transport->send(one->connection, std::string(one->bytes.view)));
+      } else {
+        received.push_back(std::move(*one));
+      }
+    }
+    changed.notify_all();
+  }
+};
+
+}  // namespace evergrove::runtime
