@@ -37,7 +37,7 @@ class Endpoint {
   explicit Endpoint(TransportOptions options = {}) {
     if (options.name.empty()) options.name = "dialler";
     auto made = Transport::open(std::move(options),
-                                  [this](TransportEvent event) { take(std::move(event)); });
+                                [this](TransportEvent event) { take(std::move(event)); });
     EXPECT_TRUE(made.ok()) << made.status().message();
     if (made.ok()) transport = std::move(made).value();
   }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
@@ -46,6 +47,13 @@ Status check(const TransportOptions& options) {
                          {{"bytes_max", std::to_string(kGreetingTextMax)}});
   }
   return options.listen.empty() ? Status() : check_may_listen(options);
+}
+
+// gRPC writes lines of its own to standard error for what our Statuses say; whoever wants to see
+// them sets GRPC_VERBOSITY. It reads it when it is first used.
+void silence_grpc() {
+  static const int done = ::setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  (void)done;
 }
 
 }  // namespace
@@ -164,6 +172,7 @@ Transport::Transport(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 Result<std::unique_ptr<Transport>> Transport::open(TransportOptions options, Callback callback) {
   EVERGROVE_RETURN_IF_ERROR(check(options));
+  silence_grpc();
   auto state = std::make_shared<State>(std::move(options), std::move(callback));
   const TransportOptions& given = state->context->options;
   if (!given.listen.empty()) {

@@ -49,7 +49,7 @@ Status tls_failure(std::string_view words, const std::string& address) {
         "credentials --host NAME`",
         {{"address", address}});
   }
-  if (contains(words, "WRONG_VERSION_NUMBER")) {
+  if (contains(words, "WRONG_VERSION_NUMBER") || contains(words, "wrong version number")) {
     return invalid_input(
         "The peer does not speak TLS; leave out --tls-ca, or start it with "
         "--tls-cert and --tls-key",
