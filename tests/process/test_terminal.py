@@ -17,7 +17,10 @@ import pytest
 from tests.process.command import BAD_INPUT, DONE, ROOT, environment, evergrove, executable
 from tests.process.rows import LABEL, replaced, small_rows, write
 
-COMMANDS = ["train", "evaluate", "predict", "inspect", "digest", "diff", "parameters", "completion"]
+COMMANDS = [
+    *("train", "evaluate", "predict", "inspect", "digest", "diff", "parameters", "credentials"),
+    "completion",
+]
 ESCAPE = "\x1b"
 
 
