@@ -1,8 +1,9 @@
 // Metrics: how good margins are, for each objective, the same bits however the rows are cut up.
 //
-// Every sum over rows is an exact integer sum: losses in a fixed-point unit that the data's largest
-// possible loss decides, weights in units of 2^-30 of the largest weight where rows are ranked; so
-// threads, block sizes and SIMD width alter nothing.
+// Every sum over rows is exact: exact::ExactSum for losses and residuals, integers (weights in
+// units of 2^-30 of the largest) where rows are ranked. So threads, block sizes and SIMD width
+// alter nothing, and the rows may be on many machines: each makes a MetricSummary of its own, and
+// the values of the merged summaries are those of all rows.
 //
 // Names: auc, average_precision (scikit-learn's definitions, ties included), log_loss, error,
 // accuracy, rmse, mse, mae, r2, precision_at_K and recall_at_K (K > 0: the K rows with the highest
@@ -14,6 +15,10 @@
 // rmse, mse and mae of `binary` are those of the probability; at 1/2 the first class is predicted.
 //
 //   EVERGROVE_ASSIGN_OR_RETURN(auto values, evaluate_metrics(names, {.margins = margins, ...}));
+//
+//   MetricSummary summary = MetricSummary::of(names, {.margins = of_my_rows, ...});
+//   summary.merge(of_other_rows);
+//   EVERGROVE_ASSIGN_OR_RETURN(auto the_same_values, summary.values());
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -23,8 +28,11 @@
 #include <string_view>
 #include <vector>
 
+#include "evergrove/base/bytes.h"
 #include "evergrove/base/status.h"
+#include "evergrove/exact/exact_sum.h"
 #include "evergrove/model/model.h"
+#include "evergrove/train/ranking.h"
 
 namespace evergrove::train {
 
@@ -36,6 +44,37 @@ struct MetricInput {
   std::span<const uint16_t> classes;  // classification
   std::span<const double> targets;    // regression
   std::span<const float> weights;     // empty: all 1
+  // The largest weight of all rows that will be merged, at least that of these; 0: of these.
+  double weight_max = 0;
+};
+
+// What some rows contribute to named metrics; a value. One without names is of no rows of any
+// data, and may be the start of a merge.
+class MetricSummary {
+ public:
+  MetricSummary() = default;
+  // Uses the threads of the TBB arena it is called in. Requires: names that check_metric accepts.
+  static MetricSummary of(std::span<const std::string> names, const MetricInput& input);
+
+  // Adds the rows of another summary. If it has other names, another objective or another
+  // weight_max, or ranks more than 2^32 - 1 rows with these, nobody will get values from the sum.
+  void merge(const MetricSummary& other);
+
+  // The value of each metric, in the order of the names: the same bits for any cut of the rows.
+  // Refuses sums of what cannot be added up.
+  Result<std::vector<double>> values() const;
+  std::span<const std::string> names() const { return names_; }
+
+  // About 20 bytes a sum; 3 bytes a row more for the metrics that rank rows.
+  void encode(ByteWriter& out) const;
+  static Result<MetricSummary> decode(ByteReader& in);
+
+ private:
+  model::ObjectiveKind objective_ = model::ObjectiveKind::binary;
+  std::vector<std::string> names_;
+  std::vector<exact::ExactSum> sums_;  // one for each Term that the names need
+  Ranking ranking_;
+  bool is_mixed_ = false;  // rows that cannot be added up were
 };
 
 // Returns the value of each named metric. Uses the threads of the TBB arena it is called in.

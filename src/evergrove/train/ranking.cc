@@ -1,3 +1,4 @@
+// Bytes: 1 if weighted, largest weight (f64), number of groups (u32), groups.
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/train/ranking.h"
 
@@ -14,7 +15,10 @@ namespace {
 __extension__ using Uint128 = unsigned __int128;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kWeightUnits = 1 << 30;
+constexpr uint32_t kUnitsMax = 1 << 30;
+constexpr auto kMarginTop = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+constexpr auto kMarginBottom = static_cast<uint64_t>(std::numeric_limits<int64_t>::min());
+constexpr uint64_t kRowsMax = std::numeric_limits<uint32_t>::max();
 
 // Without weights a row fits into one word, which makes the sort twice as fast.
 struct LightItem {
@@ -32,6 +36,11 @@ struct HeavyItem {
   uint64_t weight() const { return units; }
 };
 
+// A group is its gap to the margin above (less 1, that of the first to the largest of all) with
+// two bits for its kind, then counts and weights where needed. Most groups are a single row.
+enum class GroupKind : uint8_t { negative_row, positive_row, rows, far_rows };
+constexpr uint64_t kGapNear = uint64_t{1} << 62;
+
 template <typename Item>
 void sort(std::vector<Item>& items, uint64_t range) {
   std::vector<Item> scratch;
@@ -41,98 +50,157 @@ void sort(std::vector<Item>& items, uint64_t range) {
 }  // namespace
 
 Ranking::Ranking(std::span<const int64_t> margins, std::span<const uint16_t> classes,
-                 std::span<const float> weights)
-    : row_count_(margins.size()) {
+                 std::span<const float> weights, double weight_max)
+    : is_weighted_(!weights.empty()) {
   CHECK(margins.size() == classes.size());
   CHECK(weights.empty() || weights.size() == margins.size());
-  CHECK(margins.size() <= std::numeric_limits<uint32_t>::max());
+  CHECK(margins.size() <= kRowsMax);
   if (margins.empty()) return;
   const auto [low, high] = std::minmax_element(margins.begin(), margins.end());
   const auto lowest = static_cast<uint64_t>(*low);
   const uint64_t range = static_cast<uint64_t>(*high) - lowest;
-  if (weights.empty() && range < uint64_t{1} << 63) {
+  if (!is_weighted_ && range < uint64_t{1} << 63) {
     std::vector<LightItem> items(margins.size());
     for (size_t i = 0; i < items.size(); ++i) {
       items[i].word = (static_cast<uint64_t>(margins[i]) - lowest) << 1 | (classes[i] & 1);
     }
     sort(items, range);
-    make_groups(items);
+    make_groups(items, *low);
     return;
   }
-  const double weight_max =
-      weights.empty() ? 1.0 : double{*std::max_element(weights.begin(), weights.end())};
+  if (is_weighted_) {
+    const double largest = *std::max_element(weights.begin(), weights.end());
+    weight_max_ = weight_max > 0 ? weight_max : largest;
+    CHECK(largest <= weight_max_);
+  }
   std::vector<HeavyItem> items(margins.size());
   for (size_t i = 0; i < items.size(); ++i) {
-    const double share = weights.empty() ? 1.0 : double{weights[i]} / weight_max;
+    const double share = weight_max_ > 0 ? double{weights[i]} / weight_max_ : 0;
     items[i] = {.margin = static_cast<uint64_t>(margins[i]) - lowest,
-                .units = weight_max > 0 ? static_cast<uint32_t>(share * kWeightUnits + 0.5) : 0,
+                .units = is_weighted_ ? static_cast<uint32_t>(share * kUnitsMax + 0.5) : 1,
                 .is_positive = classes[i] != 0};
   }
   sort(items, range);
-  make_groups(items);
+  make_groups(items, *low);
 }
 
 template <typename Item>
-void Ranking::make_groups(const std::vector<Item>& ascending) {
+void Ranking::make_groups(const std::vector<Item>& ascending, int64_t lowest) {
   size_t distinct = 1;
   for (size_t i = 1; i < ascending.size(); ++i) {
     distinct += ascending[i].key() != ascending[i - 1].key();
   }
   groups_.reserve(distinct);
-  uint64_t key = ~ascending.back().key();
-  for (size_t i = ascending.size(); i-- > 0;) {
-    const Item& item = ascending[i];
-    if (item.key() != key) groups_.emplace_back();
-    key = item.key();
-    Group& group = groups_.back();
-    ++group.row_count;
-    group.positive_count += item.positive();
-    (item.positive() ? group.positive_weight : group.negative_weight) += item.weight();
+  if (is_weighted_) weights_.reserve(distinct);
+  for (size_t i = ascending.size(); i > 0;) {
+    const uint64_t key = ascending[i - 1].key();
+    Group group{static_cast<int64_t>(key + static_cast<uint64_t>(lowest)), 0, 0};
+    GroupWeights weights;
+    for (; i > 0 && ascending[i - 1].key() == key; --i) {
+      const Item& item = ascending[i - 1];
+      ++(item.positive() ? group.positive_count : group.negative_count);
+      (item.positive() ? weights.positive : weights.negative) += item.weight();
+    }
+    append(group, weights);
   }
-  for (const Group& group : groups_) {
-    positive_weight_ += group.positive_weight;
-    negative_weight_ += group.negative_weight;
-    positive_count_ += group.positive_count;
+}
+
+void Ranking::append(const Group& group, const GroupWeights& weights) {
+  groups_.push_back(group);
+  if (is_weighted_) weights_.push_back(weights);
+  weights_sum_.positive += weights.positive;
+  weights_sum_.negative += weights.negative;
+  positive_count_ += group.positive_count;
+  row_count_ += uint64_t{group.positive_count} + group.negative_count;
+}
+
+Status Ranking::merge(const Ranking& other) {
+  if (other.groups_.empty()) return {};
+  if (groups_.empty()) {
+    *this = other;
+    return {};
   }
+  if (is_weighted_ != other.is_weighted_ || weight_max_ != other.weight_max_) {
+    return invalid_input(
+        "Rankings with different units of weight cannot be merged; make each "
+        "with the largest weight of all rows",
+        {{"weight_max", std::to_string(weight_max_)},
+         {"other_weight_max", std::to_string(other.weight_max_)}});
+  }
+  if (row_count_ + other.row_count_ > kRowsMax) {
+    return invalid_input("Rows are too many to be ranked; evaluate on a sample of them",
+                         {{"row_count", std::to_string(row_count_ + other.row_count_)},
+                          {"row_count_max", std::to_string(kRowsMax)}});
+  }
+  Ranking merged;
+  merged.is_weighted_ = is_weighted_;
+  merged.weight_max_ = weight_max_;
+  merged.groups_.reserve(groups_.size() + other.groups_.size());
+  merged.weights_.reserve(weights_.size() + other.weights_.size());
+  size_t i = 0;
+  size_t j = 0;
+  while (i < groups_.size() || j < other.groups_.size()) {
+    const bool first = j == other.groups_.size() ||
+                       (i < groups_.size() && groups_[i].margin >= other.groups_[j].margin);
+    const bool second = i == groups_.size() ||
+                        (j < other.groups_.size() && other.groups_[j].margin >= groups_[i].margin);
+    Group group = first ? groups_[i] : other.groups_[j];
+    GroupWeights weights = first ? weights_of(i) : other.weights_of(j);
+    if (first && second) {
+      group.positive_count += other.groups_[j].positive_count;
+      group.negative_count += other.groups_[j].negative_count;
+      const GroupWeights more = other.weights_of(j);
+      weights.positive += more.positive;
+      weights.negative += more.negative;
+    }
+    i += first;
+    j += second;
+    merged.append(group, weights);
+  }
+  *this = std::move(merged);
+  return {};
 }
 
 double Ranking::auc() const {
-  if (positive_weight_ == 0 || negative_weight_ == 0) return kNaN;
+  if (weights_sum_.positive == 0 || weights_sum_.negative == 0) return kNaN;
   // Twice the weight of won pairs: a positive wins against all negatives below, and half a tie.
   Uint128 won = 0;
-  uint64_t negatives_below = negative_weight_;
-  for (const Group& group : groups_) {
-    negatives_below -= group.negative_weight;
-    won += Uint128{group.positive_weight} * (Uint128{negatives_below} * 2 + group.negative_weight);
+  uint64_t negatives_below = weights_sum_.negative;
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    const GroupWeights weights = weights_of(i);
+    negatives_below -= weights.negative;
+    won += Uint128{weights.positive} * (Uint128{negatives_below} * 2 + weights.negative);
   }
   return static_cast<double>(won) / 2 /
-         (static_cast<double>(positive_weight_) * static_cast<double>(negative_weight_));
+         (static_cast<double>(weights_sum_.positive) * static_cast<double>(weights_sum_.negative));
 }
 
 double Ranking::average_precision() const {
-  if (positive_weight_ == 0) return kNaN;
+  if (weights_sum_.positive == 0) return kNaN;
   uint64_t hits = 0;
   uint64_t all = 0;
   double sum = 0;
-  for (const Group& group : groups_) {
-    hits += group.positive_weight;
-    all += group.positive_weight + group.negative_weight;
-    if (group.positive_weight == 0) continue;
-    sum += static_cast<double>(group.positive_weight) *
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    const GroupWeights weights = weights_of(i);
+    hits += weights.positive;
+    all += weights.positive + weights.negative;
+    if (weights.positive == 0) continue;
+    sum += static_cast<double>(weights.positive) *
            (static_cast<double>(hits) / static_cast<double>(all));
   }
-  return sum / static_cast<double>(positive_weight_);
+  return sum / static_cast<double>(weights_sum_.positive);
 }
 
 double Ranking::hits_at(uint64_t cutoff) const {
   uint64_t rows = 0;
   uint64_t hits = 0;
   for (const Group& group : groups_) {
-    if (rows + group.row_count >= cutoff) {
-      const double taken = static_cast<double>(cutoff - rows) / group.row_count;
+    const uint64_t row_count = uint64_t{group.positive_count} + group.negative_count;
+    if (rows + row_count >= cutoff) {
+      const double taken = static_cast<double>(cutoff - rows) / static_cast<double>(row_count);
       return static_cast<double>(hits) + taken * group.positive_count;
     }
-    rows += group.row_count;
+    rows += row_count;
     hits += group.positive_count;
   }
   return static_cast<double>(hits);
@@ -146,6 +214,74 @@ double Ranking::precision_at(uint64_t cutoff) const {
 double Ranking::recall_at(uint64_t cutoff) const {
   if (positive_count_ == 0) return kNaN;
   return hits_at(cutoff) / static_cast<double>(positive_count_);
+}
+
+void Ranking::encode(ByteWriter& out) const {
+  out.u8(is_weighted_ ? 1 : 0).f64(weight_max_).u32(static_cast<uint32_t>(groups_.size()));
+  uint64_t above = kMarginTop;
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    const Group& group = groups_[i];
+    const uint64_t gap = above - static_cast<uint64_t>(group.margin) - (i > 0);
+    above = static_cast<uint64_t>(group.margin);
+    const bool is_one = uint64_t{group.positive_count} + group.negative_count == 1;
+    const GroupKind kind = gap >= kGapNear            ? GroupKind::far_rows
+                           : !is_one                  ? GroupKind::rows
+                           : group.negative_count > 0 ? GroupKind::negative_row
+                                                      : GroupKind::positive_row;
+    const bool is_far = kind == GroupKind::far_rows;
+    out.varint((is_far ? 0 : gap) << 2 | static_cast<uint64_t>(kind));
+    if (is_far) out.varint(gap);
+    if (is_far || kind == GroupKind::rows) {
+      out.varint(group.positive_count).varint(group.negative_count);
+    }
+    if (!is_weighted_) continue;
+    if (group.positive_count > 0) out.varint(weights_[i].positive);
+    if (group.negative_count > 0) out.varint(weights_[i].negative);
+  }
+}
+
+Result<Ranking> Ranking::decode(ByteReader& in) {
+  Ranking ranking;
+  const uint8_t flag = in.u8();
+  ranking.is_weighted_ = flag != 0;
+  ranking.weight_max_ = in.f64();
+  const uint32_t group_count = in.count(/*item_bytes=*/1);
+  bool valid = flag <= 1 && (flag == 1 ? ranking.weight_max_ >= 0 : ranking.weight_max_ == 0) &&
+               ranking.weight_max_ <= std::numeric_limits<float>::max() &&
+               (flag == 0 || group_count > 0);
+  uint64_t above = kMarginTop;
+  for (uint32_t i = 0; valid && in.ok() && i < group_count; ++i) {
+    const uint64_t head = in.varint();
+    const auto kind = static_cast<GroupKind>(head & 3);
+    const bool is_far = kind == GroupKind::far_rows;
+    const uint64_t gap = is_far ? in.varint() : head >> 2;
+    uint64_t positives = kind == GroupKind::positive_row;
+    uint64_t negatives = kind == GroupKind::negative_row;
+    if (is_far || kind == GroupKind::rows) {
+      positives = in.varint();
+      negatives = in.varint();
+    }
+    GroupWeights weights{positives, negatives};
+    if (ranking.is_weighted_) {
+      weights = {positives > 0 ? in.varint() : 0, negatives > 0 ? in.varint() : 0};
+    }
+    const uint64_t room = above - kMarginBottom;  // margins are in the order of above - margin
+    valid = gap <= room && (i == 0 || gap < room) && positives <= kRowsMax &&
+            negatives <= kRowsMax && positives + negatives > 0 &&
+            ranking.row_count_ + positives + negatives <= kRowsMax &&
+            weights.positive <= positives * kUnitsMax && weights.negative <= negatives * kUnitsMax;
+    if (!valid) break;
+    above -= gap + (i > 0);
+    ranking.append({static_cast<int64_t>(above), static_cast<uint32_t>(positives),
+                    static_cast<uint32_t>(negatives)},
+                   weights);
+  }
+  if (!in.ok() || !valid) {
+    return corrupt("A ranking of rows is cut off or makes no sense; send it again",
+                   {{"group_count", std::to_string(group_count)},
+                    {"good_groups", std::to_string(ranking.groups_.size())}});
+  }
+  return ranking;
 }
 
 }  // namespace evergrove::train

@@ -1,6 +1,13 @@
 // Ranking: rows of a binary problem from the highest margin to the lowest, for the metrics that
 // depend on order alone. Rows of equal margin form one group, so that the order of rows is all
 // the same; counts are exact integers.
+//
+// Promise: rankings of parts of the rows, merged in any order, are the ranking of all rows. Weights
+// are integers in units of 2^-30 of the largest, so the parts must know the largest of all.
+//
+//   Ranking ranking(margins, classes, weights, /*weight_max=*/3);
+//   EVERGROVE_RETURN_IF_ERROR(ranking.merge(of_another_shard));
+//   double auc = ranking.auc();
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,13 +15,23 @@
 #include <span>
 #include <vector>
 
+#include "evergrove/base/bytes.h"
+#include "evergrove/base/status.h"
+
 namespace evergrove::train {
 
 class Ranking {
  public:
-  // Requires: as many margins as classes (0 or 1); weights empty or as many.
+  Ranking() = default;  // of no rows
+  // weight_max: of all rows that will be merged; 0: of these.
+  // Requires: as many margins as classes (0 or 1), fewer than 2^32; weights empty (all 1) or as
+  // many, none above weight_max.
   Ranking(std::span<const int64_t> margins, std::span<const uint16_t> classes,
-          std::span<const float> weights);
+          std::span<const float> weights, double weight_max = 0);
+
+  // Adds the rows of another ranking. Refuses one with other units of weight, and more than
+  // 2^32 - 1 rows together; then nothing is added.
+  Status merge(const Ranking& other);
 
   // Share of (positive, negative) pairs in which the positive has the higher margin, ties half.
   double auc() const;
@@ -25,21 +42,36 @@ class Ranking {
   double precision_at(uint64_t cutoff) const;
   double recall_at(uint64_t cutoff) const;
 
+  // About 3 bytes a row where there are many.
+  void encode(ByteWriter& out) const;
+  static Result<Ranking> decode(ByteReader& in);
+
  private:
-  // Rows of one margin. Weights are in units of 2^-30 of the largest, or 1 each without weights.
+  // Rows of one margin.
   struct Group {
-    uint64_t positive_weight = 0;
-    uint64_t negative_weight = 0;
-    uint32_t positive_count = 0;
-    uint32_t row_count = 0;
+    int64_t margin;
+    uint32_t positive_count;
+    uint32_t negative_count;
+  };
+  struct GroupWeights {
+    uint64_t positive = 0;
+    uint64_t negative = 0;
   };
   template <typename Item>
-  void make_groups(const std::vector<Item>& ascending);
+  void make_groups(const std::vector<Item>& ascending, int64_t lowest);
+  // Adds a group of rows below all others.
+  void append(const Group& group, const GroupWeights& weights);
+  GroupWeights weights_of(size_t i) const {
+    if (is_weighted_) return weights_[i];
+    return {groups_[i].positive_count, groups_[i].negative_count};
+  }
   double hits_at(uint64_t cutoff) const;
 
-  std::vector<Group> groups_;  // highest margin first
-  uint64_t positive_weight_ = 0;
-  uint64_t negative_weight_ = 0;
+  std::vector<Group> groups_;          // highest margin first
+  std::vector<GroupWeights> weights_;  // of each group; empty if each row's weight is 1
+  bool is_weighted_ = false;
+  double weight_max_ = 0;
+  GroupWeights weights_sum_;
   uint64_t positive_count_ = 0;
   uint64_t row_count_ = 0;
 };
