@@ -45,8 +45,13 @@ class Endpoint {
 
   // Waits for something, under the lock of what has been heard.
   bool wait(const std::function<bool()>& is_so) {
+    const auto end = std::chrono::steady_clock::now() + kWaitMax;
     std::unique_lock lock(mutex);
-    return changed.wait_for(lock, kWaitMax, is_so);
+    // Looks by itself as well: what a Transport counts comes without an event.
+    while (!is_so() && std::chrono::steady_clock::now() < end) {
+      changed.wait_for(lock, std::chrono::milliseconds(20));
+    }
+    return is_so();
   }
   // Dials and waits for the connection to be open.
   ConnectionId connect(const Endpoint& other) {
@@ -128,5 +133,44 @@ class Endpoint {
     changed.notify_all();
   }
 };
+
+// A listener with a good peer, which must go on being served whatever others try.
+class Besieged {
+ public:
+  explicit Besieged(TransportOptions options) : listener(std::move(options)) {
+    TransportOptions good;
+    good.token = "secret";
+    friendly = std::make_unique<Endpoint>(good);
+    listener.is_echoing = true;
+    friend_id = friendly->connect(listener);
+  }
+  ~Besieged() { expect_unharmed(); }
+
+  void expect_unharmed() {
+    size_t before = 0;
+    {
+      const std::lock_guard lock(friendly->mutex);
+      before = friendly->received.size();
+    }
+    ASSERT_TRUE(friendly->transport->send(friend_id, "still there?"));
+    EXPECT_TRUE(friendly->wait([&] { return friendly->received.size() == before + 1; }));
+    EXPECT_TRUE(friendly->closed.empty());
+  }
+  // Waits until so many were refused.
+  void expect_refused(uint64_t count) {
+    EXPECT_TRUE(listener.wait(
+        [&] { return !listener.refused.empty() && listener.transport->refused_count() >= count; }));
+  }
+
+  Endpoint listener;
+  std::unique_ptr<Endpoint> friendly;
+  ConnectionId friend_id = 0;
+};
+
+inline TransportOptions besieged_options() {
+  TransportOptions options = loopback();
+  options.token = "secret";
+  return options;
+}
 
 }  // namespace evergrove::runtime

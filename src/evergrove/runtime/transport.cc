@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <thread>
 #include <utility>
@@ -71,16 +72,25 @@ struct Transport::State {
     if (!has_ended) callback(std::move(event));
   }
 
-  // Counts who was refused; tells of it once in a while.
+  // Counts who was refused.
   void refuse(const std::string& note) {
-    Refused refused{note, 0};
     {
       const std::lock_guard lock(mutex);
       ++refused_count;
-      const auto now = steady_clock::now();
-      if (last_note && now - *last_note < kNotesEvery) return;
-      last_note = now;
-      refused.count = refused_count - std::exchange(refused_told, refused_count);
+      last_note = note;
+    }
+    tell_refusals(steady_clock::now());
+  }
+
+  // Tells of the refusals since the last time, unless that was just now.
+  void tell_refusals(steady_clock::time_point now) {
+    Refused refused;
+    {
+      const std::lock_guard lock(mutex);
+      const bool is_early = last_told && now - *last_told < kNotesEvery;
+      if (is_early || refused_told == refused_count) return;
+      last_told = now;
+      refused = {last_note, refused_count - std::exchange(refused_told, refused_count)};
     }
     emit(std::move(refused));
   }
@@ -139,6 +149,7 @@ struct Transport::State {
         listener->look_for_strangers(now);
         last_strangers = now;
       }
+      tell_refusals(now);
       lock.lock();
     }
   }
@@ -160,7 +171,8 @@ struct Transport::State {
   ConnectionId next_id = 1;
   uint64_t refused_count = 0;
   uint64_t refused_told = 0;
-  std::optional<steady_clock::time_point> last_note;
+  std::optional<steady_clock::time_point> last_told;
+  std::string last_note;
   bool watch_is_over = false;
 
   std::unique_ptr<Listener> listener;

@@ -100,7 +100,6 @@ class Connection {
   uint64_t waiting_bytes_ = 0;  // of the queue and of what is being written
   std::function<void()> cut_;   // empty while there is no stream
   bool is_cut_ = false;
-  bool has_said_goodbye_ = false;
   std::optional<Status> why_;          // said by cut()
   std::chrono::milliseconds left_{0};  // to open, or to close
 
