@@ -13,6 +13,7 @@
 #include "evergrove/model/importance.h"
 #include "evergrove/runtime/durable_file.h"
 #include "evergrove/runtime/log_frame.h"
+#include "evergrove/runtime/log_store.h"
 #include "evergrove/runtime/model_file.h"
 #include "evergrove/runtime/model_metadata.h"
 #include "evergrove/runtime/run_log.h"
@@ -39,7 +40,9 @@ Result<Inspected> look(const std::string& path) {
     EVERGROVE_ASSIGN_OR_RETURN(model::Model model, runtime::read_model(path));
     return Inspected{"model", std::move(model), 0};
   }
-  if (!bytes.ok() && bytes.status().kind() != StatusKind::invalid_input) return bytes.status();
+  const bool may_be_log =
+      runtime::is_object_place(path) || bytes.status().kind() == StatusKind::invalid_input;
+  if (!bytes.ok() && !may_be_log) return bytes.status();
   EVERGROVE_ASSIGN_OR_RETURN(const runtime::RunLogContents log, runtime::read_run_log(path));
   if (!log.header) return corrupt("The log has no whole record yet", {{"path", path}});
   Inspected inspected{"log", {}, log.torn_bytes};

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "evergrove/base/number_text.h"
+#include "evergrove/runtime/log_store.h"
 #include "evergrove/runtime/model_file.h"
 #include "evergrove/source/open.h"
 
@@ -54,6 +55,7 @@ Status check_places(const TrainOptions& options) {
   std::vector<std::string> paths = options.data;
   for (const auto& valid : options.valid) paths.insert(paths.end(), valid.begin(), valid.end());
   EVERGROVE_RETURN_IF_ERROR(check_is_outside("model", options.model, paths));
+  if (runtime::is_object_place(options.log)) return {};
   return check_is_outside("log", options.log, paths);
 }
 

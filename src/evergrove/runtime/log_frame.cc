@@ -52,8 +52,8 @@ Frame frame_at(std::string_view bytes, uint64_t offset) {
   result.checksum = in.u64();
   const uint8_t type = in.u8();
   if (bytes.size() - offset - kFrameOverheadBytes < length) return result;
-  if (type != static_cast<uint8_t>(LogRecordType::header) &&
-      type != static_cast<uint8_t>(LogRecordType::iterations)) {
+  if (type < static_cast<uint8_t>(LogRecordType::header) ||
+      type > static_cast<uint8_t>(LogRecordType::takeover)) {
     return result;
   }
   result.is_complete = true;
@@ -76,6 +76,28 @@ bool whole_frame_after(std::string_view bytes, uint64_t offset) {
   return false;
 }
 
+// What may stand where: a takeover first or not at all, a header first or after a takeover, and
+// iterations after either.
+bool may_follow(const std::vector<LogRecord>& records, LogRecordType next) {
+  if (records.empty()) return next != LogRecordType::iterations;
+  if (next == LogRecordType::takeover) return false;
+  const bool is_second = records.size() == 1;
+  return next == LogRecordType::iterations ||
+         (is_second && records.front().type == LogRecordType::takeover);
+}
+
+// Whether the bytes start as a log of this version does; fewer than a line's are no failure.
+Status check_magic(std::string_view bytes) {
+  const std::string_view start = bytes.substr(0, kLogMagic.size());
+  if (start == kLogMagic.substr(0, start.size())) return {};
+  constexpr std::string_view kAnyVersion = "EVERGROVE LOG ";
+  if (start.starts_with(kAnyVersion)) {
+    return unsupported("The run log is of another version; use the Evergrove that wrote it",
+                       {{"version", std::string(start.substr(kAnyVersion.size(), 1))}});
+  }
+  return corrupt("The file is not a run log of Evergrove; give the folder of one, or a new one");
+}
+
 Status damaged(uint64_t offset) {
   return corrupt(
       "The run log is damaged before its last record, so it cannot be gone on from; restore it or "
@@ -96,19 +118,22 @@ std::string frame(LogRecordType type, std::string_view payload) {
   return bytes;
 }
 
+Result<LogRecord> parse_record_object(std::string_view bytes) {
+  EVERGROVE_RETURN_IF_ERROR(check_magic(bytes));
+  if (bytes.size() > kLogMagic.size()) {
+    const Frame only = frame_at(bytes, kLogMagic.size());
+    if (only.is_whole() && only.end == bytes.size()) return only.record;
+  }
+  return corrupt(
+      "A record of the run log is not what was written, so it cannot be gone on from; restore it "
+      "or start afresh in another place");
+}
+
 Result<LogContents> parse_log(std::string_view bytes) {
   LogContents contents;
-  const std::string_view start = bytes.substr(0, kLogMagic.size());
-  if (start != kLogMagic.substr(0, start.size())) {
-    constexpr std::string_view kAnyVersion = "EVERGROVE LOG ";
-    if (start.starts_with(kAnyVersion)) {
-      return unsupported("The run log is of another version; use the Evergrove that wrote it",
-                         {{"version", std::string(start.substr(kAnyVersion.size(), 1))}});
-    }
-    return corrupt("The file is not a run log of Evergrove; give the folder of one, or a new one");
-  }
-  if (start.size() < kLogMagic.size()) {
-    contents.torn_bytes = start.size();
+  EVERGROVE_RETURN_IF_ERROR(check_magic(bytes));
+  if (bytes.size() < kLogMagic.size()) {
+    contents.torn_bytes = bytes.size();
     return contents;
   }
   contents.whole_bytes = kLogMagic.size();
@@ -120,8 +145,7 @@ Result<LogContents> parse_log(std::string_view bytes) {
       contents.torn_bytes = bytes.size() - offset;
       break;
     }
-    const bool must_be_header = contents.records.empty();
-    if (must_be_header != (next.record.type == LogRecordType::header)) return damaged(offset);
+    if (!may_follow(contents.records, next.record.type)) return damaged(offset);
     contents.records.push_back(next.record);
     contents.whole_bytes = next.end;
   }

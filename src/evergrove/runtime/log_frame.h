@@ -24,6 +24,7 @@ inline constexpr std::string_view kLogMagic = "EVERGROVE LOG 1\n";
 enum class LogRecordType : uint8_t {
   header = 1,      // train::encode_header; the first record and no other
   iterations = 2,  // one or more of train::encode_iteration, each after its length (u32)
+  takeover = 3,    // the first record of a file that goes on from another one
 };
 
 struct LogRecord {
@@ -40,6 +41,10 @@ struct LogContents {
 
 // Requires: payload below 2^32 - 1 bytes.
 std::string frame(LogRecordType type, std::string_view payload);
+
+// Reads an object of a log on an object store: the magic line and one frame, whole. Its record is
+// of the bytes. Returns corrupt or unsupported for all else.
+Result<LogRecord> parse_record_object(std::string_view bytes);
 
 // Reads a log. Bytes that end before the first frame is whole are an empty log. Returns corrupt
 // for what is not a log or is damaged before its end, unsupported for another version's.

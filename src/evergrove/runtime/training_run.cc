@@ -16,6 +16,7 @@
 #include "evergrove/runtime/run_log.h"
 #include "evergrove/runtime/run_past.h"
 #include "evergrove/runtime/threads.h"
+#include "evergrove/source/store.h"
 #include "evergrove/train/features.h"
 #include "evergrove/train/trainer.h"
 
@@ -79,7 +80,10 @@ Status check_fingerprints(const table::RowSource& source) {
 // One run from the request to the report; lives as long as train().
 class Run {
  public:
-  explicit Run(const TrainingRequest& request) : request_(request), start_(Clock::now()) {}
+  explicit Run(const TrainingRequest& request)
+      : request_(request),
+        log_shown_(source::without_credentials(request.log_folder)),
+        start_(Clock::now()) {}
 
   Result<TrainingReport> run();
 
@@ -102,6 +106,7 @@ class Run {
   Status stopped() const;
 
   const TrainingRequest& request_;
+  std::string log_shown_;  // for messages
   Clock::time_point start_;
   std::unique_ptr<RunLog> log_;
   std::unique_ptr<train::Trainer> trainer_;
@@ -123,13 +128,12 @@ Result<TrainingReport> Run::run() {
       return invalid_input(
           "The log folder holds a run already; add resume (--resume) to go on with it, or give "
           "another folder",
-          {{"log", request_.log_folder}});
+          {{"log", log_shown_}});
     }
     if (log_->header()) {
       past = {*log_->header(), log_->take_iterations()};
-      EVERGROVE_RETURN_IF_ERROR(
-          check_same_run(*past.header, request_.data, request_.parameters)
-              .with_context("Cannot go on from the log in " + request_.log_folder));
+      EVERGROVE_RETURN_IF_ERROR(check_same_run(*past.header, request_.data, request_.parameters)
+                                    .with_context("Cannot go on from the log in " + log_shown_));
     }
   }
   const bool past_is_logged = past.header.has_value();
@@ -242,7 +246,7 @@ Status Run::stopped() const {
   const std::string done =
       "Stopped after " + std::to_string(trainer_->iteration_count()) + " iterations; ";
   if (log_) {
-    return interrupted(done + "they are in the log in " + request_.log_folder +
+    return interrupted(done + "they are in the log in " + log_shown_ +
                        ": repeat the command with --resume (resume=True) to go on");
   }
   return interrupted(done + "nothing was kept, for the run had no log (--log DIR)");

@@ -32,7 +32,7 @@ struct TrainingRequest {
   train::DataSpec data;
   train::Parameters parameters;
   int threads = 0;                            // 0: all cores
-  std::string log_folder;                     // empty: no log
+  std::string log_folder;                     // or a URL; empty: no log
   bool resume = false;                        // go on from the log if there is one
   std::string model_path;                     // empty: no file is written
   std::optional<model::Model> continue_from;  // a finished model to add iterations to

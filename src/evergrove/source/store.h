@@ -6,7 +6,7 @@
 // servers of one's own) or parameters of the URL. What may be secret in a URL (everything before
 // the @ but an Azure container, everything behind the ?) is for the store only: it is in no path
 // and no message.
-// For the .cc files of this folder.
+// For .cc files of this folder and of runtime.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

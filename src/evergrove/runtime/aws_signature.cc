@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/runtime/aws_signature.h"
+
+#include <mbedtls/md.h>
+
+#include <map>
+
+#include "evergrove/base/check.h"
+#include "evergrove/base/sha256.h"
+
+namespace evergrove::runtime {
+namespace {
+
+std::string hmac(std::string_view key, std::string_view text) {
+  const auto* sha256 = mbedtls_md_info_from_type(MBEDTLS_MD_SHA256);
+  std::string code(32, '\0');
+  CHECK(mbedtls_md_hmac(sha256, reinterpret_cast<const unsigned char*>(key.data()), key.size(),
+                        reinterpret_cast<const unsigned char*>(text.data()), text.size(),
+                        reinterpret_cast<unsigned char*>(code.data())) == 0);
+  return code;
+}
+
+std::string hex(std::string_view bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const char c : bytes) {
+    text += kDigits[static_cast<uint8_t>(c) >> 4];
+    text += kDigits[static_cast<uint8_t>(c) & 15];
+  }
+  return text;
+}
+
+std::string lower(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string aws_path(std::string_view path) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string result;
+  for (const char c : path) {
+    const bool is_plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                          (c >= '0' && c <= '9') ||
+                          std::string_view("-._~/").find(c) != std::string_view::npos;
+    if (is_plain) {
+      result += c;
+    } else {
+      result += '%';
+      result += kDigits[static_cast<uint8_t>(c) >> 4];
+      result += kDigits[static_cast<uint8_t>(c) & 15];
+    }
+  }
+  return result;
+}
+
+void sign(HttpRequest& request, const std::string& host, const std::string& region,
+          const AwsCredentials& credentials, std::time_t now) {
+  std::tm utc = {};
+  ::gmtime_r(&now, &utc);
+  char time_text[32] = {};
+  std::strftime(time_text, sizeof time_text, "%Y%m%dT%H%M%SZ", &utc);
+  const std::string time = time_text;
+  const std::string day = time.substr(0, 8);
+  const std::string body_digest = sha256_hex(request.body);
+  request.headers.emplace_back("x-amz-content-sha256", body_digest);
+  request.headers.emplace_back("x-amz-date", time);
+  if (!credentials.session_token.empty()) {
+    request.headers.emplace_back("x-amz-security-token", credentials.session_token);
+  }
+  std::map<std::string, std::string> signed_headers = {{"host", host}};
+  for (const auto& [name, value] : request.headers) signed_headers[lower(name)] = value;
+  std::string header_lines;
+  std::string names;
+  for (const auto& [name, value] : signed_headers) {
+    header_lines += name + ":" + value + "\n";
+    names += (names.empty() ? "" : ";") + name;
+  }
+  const std::string canonical = request.method + "\n" + request.target + "\n\n" + header_lines +
+                                "\n" + names + "\n" + body_digest;
+  const std::string scope = day + "/" + region + "/s3/aws4_request";
+  const std::string to_sign =
+      "AWS4-HMAC-SHA256\n" + time + "\n" + scope + "\n" + sha256_hex(canonical);
+  std::string key = "AWS4" + credentials.secret_key;
+  for (const std::string& part : {day, region, std::string("s3"), std::string("aws4_request")}) {
+    key = hmac(key, part);
+  }
+  request.headers.emplace_back(
+      "Authorization", "AWS4-HMAC-SHA256 Credential=" + credentials.access_key + "/" + scope +
+                           ", SignedHeaders=" + names + ", Signature=" + hex(hmac(key, to_sign)));
+}
+
+}  // namespace evergrove::runtime

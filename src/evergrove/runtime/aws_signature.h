@@ -1,0 +1,28 @@
+// AWS Signature Version 4 for S3: signs a request, so that the store knows who sends it.
+//
+// Pure, for tests: the time is given.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <ctime>
+#include <string>
+#include <string_view>
+
+#include "evergrove/runtime/log_store_http.h"
+
+namespace evergrove::runtime {
+
+struct AwsCredentials {
+  std::string access_key;
+  std::string secret_key;
+  std::string session_token;  // empty: none
+};
+
+// The path of a request as it is sent and signed: all but letters, digits, - . _ ~ and / escaped.
+std::string aws_path(std::string_view path);
+
+// Adds the headers x-amz-* and Authorization. Requires: the target comes from aws_path().
+void sign(HttpRequest& request, const std::string& host, const std::string& region,
+          const AwsCredentials& credentials, std::time_t now);
+
+}  // namespace evergrove::runtime

@@ -1,0 +1,17 @@
+// A run's log in a folder: RunLog over a file that is appended to.
+//
+// For run_log.cc; RunLog::open() is what others call.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "evergrove/base/status.h"
+#include "evergrove/runtime/run_log.h"
+
+namespace evergrove::runtime {
+
+Result<std::unique_ptr<RunLog>> open_file_log(const std::string& folder, RunLogOptions options);
+
+}  // namespace evergrove::runtime
