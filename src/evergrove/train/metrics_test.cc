@@ -13,69 +13,12 @@
 
 #include "evergrove/base/hash.h"
 #include "evergrove/train/radix_sort.h"
+#include "evergrove/train/testing_problem.h"
 
 namespace evergrove::train {
 namespace {
 
 using model::ObjectiveKind;
-
-// A problem of any objective; margins are in units of 2^-32.
-struct Problem {
-  ObjectiveKind objective = ObjectiveKind::binary;
-  size_t outputs = 1;
-  std::vector<int64_t> margins;
-  std::vector<uint16_t> classes;
-  std::vector<double> targets;
-  std::vector<float> weights;
-
-  MetricInput input() const {
-    return {.objective = objective,
-            .value_exponent = -32,
-            .output_count = outputs,
-            .margins = margins,
-            .classes = classes,
-            .targets = targets,
-            .weights = weights};
-  }
-  double value(const std::string& name) const {
-    const std::vector<std::string> names = {name};
-    const auto values = evaluate_metrics(names, input());
-    EXPECT_TRUE(values.ok()) << values.status().message();
-    return values.ok() ? (*values)[0] : 0;
-  }
-  size_t rows() const { return margins.size() / outputs; }
-  long double weight(size_t row) const { return weights.empty() ? 1 : weights[row]; }
-  long double margin(size_t i) const {
-    return std::ldexp(static_cast<long double>(margins[i]), -32);
-  }
-};
-
-// Rows with the label leaning with the margin; ties when `distinct` is small.
-Problem make_problem(ObjectiveKind objective, size_t rows, uint64_t seed, bool weighted,
-                     uint64_t distinct = 1 << 30) {
-  Problem p;
-  p.objective = objective;
-  p.outputs = objective == ObjectiveKind::multiclass ? 5 : 1;
-  const RandomKey key(seed, "metric problem");
-  for (size_t i = 0; i < rows * p.outputs; ++i) {
-    const double share = static_cast<double>(key.at(i) % distinct) / static_cast<double>(distinct);
-    p.margins.push_back(static_cast<int64_t>((share - 0.6) * 0x1p35));
-  }
-  const RandomKey label_key(seed, "metric labels");
-  for (size_t row = 0; row < rows; ++row) {
-    const uint64_t hash = label_key.at(row);
-    if (objective == ObjectiveKind::regression) {
-      p.targets.push_back(std::exp(static_cast<double>(hash % 1000) / 100));
-    } else if (objective == ObjectiveKind::binary) {
-      p.classes.push_back(static_cast<double>(hash % 1000) / 1000 <
-                          1 / (1 + std::exp(-static_cast<double>(p.margins[row]) * 0x1p-32)));
-    } else {
-      p.classes.push_back(static_cast<uint16_t>(hash % 5));
-    }
-    if (weighted) p.weights.push_back(static_cast<float>((hash >> 20) % 100) / 16);
-  }
-  return p;
-}
 
 // Each pair of a positive and a negative row, looked at.
 long double slow_auc(const Problem& p) {
@@ -333,6 +276,20 @@ TEST(Metrics, ExtremesStayFinite) {
   for (const char* name : {"rmse", "mae", "r2"}) EXPECT_TRUE(std::isfinite(q.value(name))) << name;
   q.targets = {5e-324, 0, 0, 0};
   for (const char* name : {"rmse", "mae"}) EXPECT_TRUE(std::isfinite(q.value(name))) << name;
+}
+
+TEST(Metrics, R2OfTargetsFarFromZeroIsExact) {
+  Problem p;
+  p.objective = ObjectiveKind::regression;
+  for (int i = 0; i < 1'000; ++i) {
+    p.targets.push_back(1e9 + i % 2);
+    p.margins.push_back(static_cast<int64_t>((1e9 + 0.25) * 0x1p32) + (int64_t{i % 2} << 31));
+  }
+  EXPECT_EQ(p.value("r2"), 0.75);  // residuals of 1/4, deviations of 1/2
+  p.targets.assign(1'000, 0.1);
+  EXPECT_TRUE(std::isnan(p.value("r2")));
+  p.weights.assign(1'000, 0.3f);
+  EXPECT_TRUE(std::isnan(p.value("r2")));
 }
 
 TEST(Metrics, NamesAreKnownByObjective) {

@@ -22,12 +22,13 @@ constexpr uint64_t kRowsMax = std::numeric_limits<uint32_t>::max();
 
 // Without weights a row fits into one word, which makes the sort twice as fast.
 struct LightItem {
+  static constexpr bool kHasWeight = false;
   uint64_t word;  // margin above the lowest one, then the class
   uint64_t key() const { return word >> 1; }
   bool positive() const { return word & 1; }
-  uint64_t weight() const { return 1; }
 };
 struct HeavyItem {
+  static constexpr bool kHasWeight = true;
   uint64_t margin;
   uint32_t units;
   bool is_positive;
@@ -90,28 +91,44 @@ void Ranking::make_groups(const std::vector<Item>& ascending, int64_t lowest) {
   for (size_t i = 1; i < ascending.size(); ++i) {
     distinct += ascending[i].key() != ascending[i - 1].key();
   }
-  groups_.reserve(distinct);
-  if (is_weighted_) weights_.reserve(distinct);
-  for (size_t i = ascending.size(); i > 0;) {
+  groups_.resize(distinct);
+  if constexpr (Item::kHasWeight) weights_.resize(is_weighted_ ? distinct : 0);
+  size_t place = 0;
+  for (size_t i = ascending.size(); i > 0; ++place) {
     const uint64_t key = ascending[i - 1].key();
-    Group group{static_cast<int64_t>(key + static_cast<uint64_t>(lowest)), 0, 0};
-    GroupWeights weights;
+    const size_t first = i;
+    uint32_t positives = 0;
+    // Labels are as good as random here: no branch may depend on them.
+    uint64_t both = 0;
+    uint64_t positive = 0;
     for (; i > 0 && ascending[i - 1].key() == key; --i) {
       const Item& item = ascending[i - 1];
-      ++(item.positive() ? group.positive_count : group.negative_count);
-      (item.positive() ? weights.positive : weights.negative) += item.weight();
+      positives += item.positive();
+      if constexpr (Item::kHasWeight) {
+        both += item.weight();
+        positive += item.weight() & -uint64_t{item.positive()};
+      }
     }
-    append(group, weights);
+    groups_[place] = {.margin = static_cast<int64_t>(key + static_cast<uint64_t>(lowest)),
+                      .positive_count = positives,
+                      .negative_count = static_cast<uint32_t>(first - i) - positives};
+    if constexpr (Item::kHasWeight) {
+      if (is_weighted_) weights_[place] = {.positive = positive, .negative = both - positive};
+    }
   }
+  add_up();
 }
 
-void Ranking::append(const Group& group, const GroupWeights& weights) {
-  groups_.push_back(group);
-  if (is_weighted_) weights_.push_back(weights);
-  weights_sum_.positive += weights.positive;
-  weights_sum_.negative += weights.negative;
-  positive_count_ += group.positive_count;
-  row_count_ += uint64_t{group.positive_count} + group.negative_count;
+void Ranking::add_up() {
+  weights_sum_ = {};
+  positive_count_ = 0;
+  row_count_ = 0;
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    positive_count_ += groups_[i].positive_count;
+    row_count_ += uint64_t{groups_[i].positive_count} + groups_[i].negative_count;
+    weights_sum_.positive += weights_of(i).positive;
+    weights_sum_.negative += weights_of(i).negative;
+  }
 }
 
 Status Ranking::merge(const Ranking& other) {
@@ -155,8 +172,10 @@ Status Ranking::merge(const Ranking& other) {
     }
     i += first;
     j += second;
-    merged.append(group, weights);
+    merged.groups_.push_back(group);
+    if (is_weighted_) merged.weights_.push_back(weights);
   }
+  merged.add_up();
   *this = std::move(merged);
   return {};
 }
@@ -249,6 +268,7 @@ Result<Ranking> Ranking::decode(ByteReader& in) {
   bool valid = flag <= 1 && (flag == 1 ? ranking.weight_max_ >= 0 : ranking.weight_max_ == 0) &&
                ranking.weight_max_ <= std::numeric_limits<float>::max() &&
                (flag == 0 || group_count > 0);
+  uint64_t row_count = 0;
   uint64_t above = kMarginTop;
   for (uint32_t i = 0; valid && in.ok() && i < group_count; ++i) {
     const uint64_t head = in.varint();
@@ -268,19 +288,22 @@ Result<Ranking> Ranking::decode(ByteReader& in) {
     const uint64_t room = above - kMarginBottom;  // margins are in the order of above - margin
     valid = gap <= room && (i == 0 || gap < room) && positives <= kRowsMax &&
             negatives <= kRowsMax && positives + negatives > 0 &&
-            ranking.row_count_ + positives + negatives <= kRowsMax &&
+            row_count + positives + negatives <= kRowsMax &&
             weights.positive <= positives * kUnitsMax && weights.negative <= negatives * kUnitsMax;
     if (!valid) break;
     above -= gap + (i > 0);
-    ranking.append({static_cast<int64_t>(above), static_cast<uint32_t>(positives),
-                    static_cast<uint32_t>(negatives)},
-                   weights);
+    row_count += positives + negatives;
+    ranking.groups_.push_back({.margin = static_cast<int64_t>(above),
+                               .positive_count = static_cast<uint32_t>(positives),
+                               .negative_count = static_cast<uint32_t>(negatives)});
+    if (ranking.is_weighted_) ranking.weights_.push_back(weights);
   }
   if (!in.ok() || !valid) {
     return corrupt("A ranking of rows is cut off or makes no sense; send it again",
                    {{"group_count", std::to_string(group_count)},
                     {"good_groups", std::to_string(ranking.groups_.size())}});
   }
+  ranking.add_up();
   return ranking;
 }
 

@@ -59,8 +59,7 @@ class Ranking {
   };
   template <typename Item>
   void make_groups(const std::vector<Item>& ascending, int64_t lowest);
-  // Adds a group of rows below all others.
-  void append(const Group& group, const GroupWeights& weights);
+  void add_up();
   GroupWeights weights_of(size_t i) const {
     if (is_weighted_) return weights_[i];
     return {groups_[i].positive_count, groups_[i].negative_count};
