@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -39,7 +40,10 @@ class Endpoint {
     auto made = Transport::open(std::move(options),
                                 [this](TransportEvent event) { take(std::move(event)); });
     EXPECT_TRUE(made.ok()) << made.status().message();
-    if (made.ok()) transport = std::move(made).value();
+    if (!made.ok()) return;
+    transport = std::move(made).value();
+    const std::lock_guard lock(mutex);
+    used_ = transport.get();
   }
   ~Endpoint() { transport.reset(); }
 
@@ -100,13 +104,14 @@ class Endpoint {
   std::map<ConnectionId, Status> closed;
   std::vector<Received> received;
   std::vector<Refused> refused;
-  bool is_held = false;     // events wait until it is false again
-  size_t held_count = 0;    // how many wait
-  bool is_echoing = false;  // sends back what comes
-  std::function<void(const Received&)> on_received;
+  bool is_held = false;                  // events wait until it is false again
+  size_t held_count = 0;                 // how many wait
+  std::atomic<bool> is_echoing = false;  // sends back what comes
   std::unique_ptr<Transport> transport;  // the last, to end first
 
  private:
+  Transport* used_ = nullptr;  // by the callback, also while `transport` is being reset
+
   void take(TransportEvent event) {
     std::unique_lock lock(mutex);
     if (is_held) {
@@ -122,10 +127,8 @@ class Endpoint {
     }
     if (auto* one = std::get_if<Refused>(&event)) refused.push_back(*one);
     if (auto* one = std::get_if<Received>(&event)) {
-      if (on_received) {
-        on_received(*one);
-      } else if (is_echoing) {
-        EXPECT_TRUE(transport->send(one->connection, std::string(one->bytes.view)));
+      if (is_echoing) {
+        EXPECT_TRUE(used_->send(one->connection, std::string(one->bytes.view)));
       } else {
         received.push_back(std::move(*one));
       }

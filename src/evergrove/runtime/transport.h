@@ -91,7 +91,8 @@ class Transport {
  public:
   // The events of one connection come in order, one at a time; those of several from several
   // threads. A callback that blocks holds back the sender of that connection, and nothing else;
-  // it must not call the destructor. None is called after the destructor has begun to return.
+  // it must not call the destructor. It may use the Transport (by a plain pointer: a unique_ptr is
+  // null while it is being reset) until the destructor returns, and is not called after that.
   using Callback = std::function<void(TransportEvent)>;
 
   // Listens, if it is to. invalid_input for a host, certificate or key that cannot be, and for
