@@ -81,13 +81,13 @@ class ObjectLog : public RunLog {
 
   Status append(const train::Iteration& iteration) override {
     CHECK(contents_.header);
-    CHECK(iteration.index + 1 == next_number_);
     ByteWriter payload;
     payload.string(train::encode_iteration(iteration));
     std::string object = object_of(LogRecordType::iterations, payload.bytes());
     std::unique_lock lock(mutex_);
     wait(lock, [&] { return waiting_bytes_ < kQueueBytesMax || !failure_.ok(); });
     if (!failure_.ok()) return failure_;
+    CHECK(iteration.index + 1 == next_number_);
     waiting_bytes_ += object.size();
     queue_.push_back({next_number_++, std::move(object)});
     const size_t needed = queue_.size() + in_flight_;
