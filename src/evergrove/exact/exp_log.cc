@@ -17,6 +17,24 @@
 #include "evergrove/exact/exp-inl.h"
 #include "evergrove/exact/exp_log.h"
 
+#ifndef EVERGROVE_EXACT_LOG_CONSTANTS
+#define EVERGROVE_EXACT_LOG_CONSTANTS
+
+#include <cstdint>
+#include <limits>
+
+namespace evergrove::exact::log_constants {
+
+constexpr double kTwo54 = 0x1p54;  // makes a subnormal number normal
+// Adding what is missing from sqrt(1/2) to 1 lets the exponent say whether m is below it.
+constexpr uint64_t kOne = 0x3ff0000000000000;
+constexpr uint64_t kSqrtHalf = 0x3fe6a09e667f3bcd;
+constexpr uint64_t kMantissa = 0x000fffffffffffff;
+
+}  // namespace evergrove::exact::log_constants
+
+#endif  // EVERGROVE_EXACT_LOG_CONSTANTS
+
 HWY_BEFORE_NAMESPACE();
 namespace evergrove::exact::HWY_NAMESPACE {
 
@@ -35,9 +53,50 @@ HWY_INLINE void map(const double* in, double* out, size_t size, Function functio
   for (size_t j = i; j < size; ++j) out[j] = tail[j - i];
 }
 
+// The operations of the scalar log, special cases last.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V vector_log(D d, V x_in) {
+  using namespace log_constants;
+  const hn::RebindToUnsigned<D> du;
+  const auto number = [&](double value) HWY_ATTR { return hn::Set(d, value); };
+  const auto is_small = hn::Lt(x_in, number(std::numeric_limits<double>::min()));
+  const V x = hn::IfThenElse(is_small, hn::Mul(x_in, number(kTwo54)), x_in);
+  const auto bits = hn::Add(hn::BitCast(du, x), hn::Set(du, kOne - kSqrtHalf));
+  // The exponent as a double: the low bits of 2^52, less 2^52 and its own bias.
+  const V biased =
+      hn::BitCast(d, hn::Or(hn::ShiftRight<52>(bits), hn::BitCast(du, number(0x1p52))));
+  const V k =
+      hn::Sub(biased, hn::IfThenElse(is_small, number(0x1p52 + 1023 + 54), number(0x1p52 + 1023)));
+  const V m =
+      hn::BitCast(d, hn::Add(hn::And(bits, hn::Set(du, kMantissa)), hn::Set(du, kSqrtHalf)));
+
+  const V f = hn::Sub(m, number(1.0));
+  const V half_f2 = hn::Mul(hn::Mul(number(0.5), f), f);
+  const V s = hn::Div(f, hn::Add(number(2.0), f));
+  const V z = hn::Mul(s, s);
+  V series = hn::Zero(d);
+  for (int n = 11; n >= 1; --n) {
+    series = hn::Add(number(2.0 / (2 * n + 1)), hn::Mul(z, series));
+  }
+  const V low = hn::Add(hn::Mul(s, hn::Add(half_f2, hn::Mul(z, series))),
+                        hn::Mul(k, number(exp_constants::kLn2Low)));
+  V result =
+      hn::Sub(hn::Mul(k, number(exp_constants::kLn2High)), hn::Sub(hn::Sub(half_f2, low), f));
+  result = hn::IfThenElse(hn::Gt(x_in, number(std::numeric_limits<double>::max())), x_in, result);
+  result = hn::IfThenElse(hn::Eq(x_in, hn::Zero(d)),
+                          number(-std::numeric_limits<double>::infinity()), result);
+  return hn::IfThenElse(hn::Ge(x_in, hn::Zero(d)), result,
+                        number(std::numeric_limits<double>::quiet_NaN()));
+}
+
 void exp_span(const double* in, double* out, size_t size) {
   const hn::ScalableTag<double> d;
   map(in, out, size, [&](auto x) HWY_ATTR { return vector_exp(d, x); });
+}
+
+void log_span(const double* in, double* out, size_t size) {
+  const hn::ScalableTag<double> d;
+  map(in, out, size, [&](auto x) HWY_ATTR { return vector_log(d, x); });
 }
 
 void sigmoid_span(const double* in, double* out, size_t size) {
@@ -91,20 +150,18 @@ double exp(double x) {
 double sigmoid(double x) { return 1.0 / (1.0 + exp(-x)); }
 
 double log(double x) {
+  using namespace log_constants;
   if (x != x || x < 0) return std::numeric_limits<double>::quiet_NaN();
   if (x == 0) return -std::numeric_limits<double>::infinity();
   if (x > std::numeric_limits<double>::max()) return x;
   int64_t k = 0;
   if (x < std::numeric_limits<double>::min()) {
-    x *= 18014398509481984.0;  // 2^54: subnormal no more
+    x *= kTwo54;
     k = -54;
   }
-  // Adding what is missing from sqrt(1/2) to 1 lets the exponent say whether m is below it.
-  constexpr uint64_t kOne = 0x3ff0000000000000;
-  constexpr uint64_t kSqrtHalf = 0x3fe6a09e667f3bcd;
   const uint64_t bits = std::bit_cast<uint64_t>(x) + (kOne - kSqrtHalf);
   k += static_cast<int64_t>(bits >> 52) - 1023;
-  const double m = std::bit_cast<double>((bits & 0x000fffffffffffff) + kSqrtHalf);
+  const double m = std::bit_cast<double>((bits & kMantissa) + kSqrtHalf);
 
   const double f = m - 1.0;
   const double half_f2 = 0.5 * f * f;
@@ -118,11 +175,17 @@ double log(double x) {
 }
 
 HWY_EXPORT(exp_span);
+HWY_EXPORT(log_span);
 HWY_EXPORT(sigmoid_span);
 
 void exp(std::span<const double> in, std::span<double> out) {
   CHECK(in.size() == out.size());
   HWY_DYNAMIC_DISPATCH(exp_span)(in.data(), out.data(), in.size());
+}
+
+void log(std::span<const double> in, std::span<double> out) {
+  CHECK(in.size() == out.size());
+  HWY_DYNAMIC_DISPATCH(log_span)(in.data(), out.data(), in.size());
 }
 
 void sigmoid(std::span<const double> in, std::span<double> out) {

@@ -18,6 +18,7 @@ double sigmoid(double x);  // 1 / (1 + exp(-x))
 // Elementwise over spans of equal length, with SIMD; the same bits as the scalar functions.
 // in and out may be the same.
 void exp(std::span<const double> in, std::span<double> out);
+void log(std::span<const double> in, std::span<double> out);
 void sigmoid(std::span<const double> in, std::span<double> out);
 
 }  // namespace evergrove::exact

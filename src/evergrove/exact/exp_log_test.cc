@@ -157,6 +157,8 @@ TEST_P(EveryTarget, GivesTheBitsOfTheScalarFunction) {
   for (size_t i = 0; i < in.size(); ++i) ASSERT_EQ(bits(out[i]), bits(exp(in[i]))) << in[i];
   sigmoid(in, out);
   for (size_t i = 0; i < in.size(); ++i) ASSERT_EQ(bits(out[i]), bits(sigmoid(in[i]))) << in[i];
+  log(in, out);
+  for (size_t i = 0; i < in.size(); ++i) ASSERT_EQ(bits(out[i]), bits(log(in[i]))) << in[i];
 }
 
 TEST_P(EveryTarget, TakesSpansOfAnyLengthInPlace) {

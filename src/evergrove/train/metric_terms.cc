@@ -96,7 +96,8 @@ class TermBlock {
     // The margin in favour of the row's own class, so that its probability is sigmoid of it.
     for (size_t i = 0; i < row_count_; ++i) values_[i] = label(i) != 0 ? margin(i) : -margin(i);
     exact::sigmoid(values(), values());
-    for (double& value : values()) value = std::min(kLossMax, -exact::log(value));
+    exact::log(values(), values());
+    for (double& value : values()) value = std::min(kLossMax, -value);
   }
 
   void fill_softmax_losses() {
