@@ -108,7 +108,10 @@ class S3Putter : public OncePutter {
     }
     sign(request, client.address().authority(), region_, credentials, std::time(nullptr));
     const Result<HttpAnswer> answer = client.send(request, try_for_);
-    if (!answer.ok()) return {PutTry::failed, answer.status().with_context(shown_)};
+    if (!answer.ok()) {
+      const bool may_pass = answer.status().kind() == StatusKind::storage;
+      return {may_pass ? PutTry::failed : PutTry::refused, answer.status().with_context(shown_)};
+    }
     return outcome_of(*answer);
   }
 

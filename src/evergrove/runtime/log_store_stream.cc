@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -170,9 +171,17 @@ class TlsStream : public HttpStream {
     if (code == 0) code = mbedtls_ssl_set_hostname(&ssl_, host.c_str());
     if (code != 0) return no_answer(tls_reason(code));
     mbedtls_ssl_set_bio(&ssl_, tcp_.get(), send_some, receive_some, nullptr);
-    EVERGROVE_RETURN_IF_ERROR(
-        repeat([&] { return mbedtls_ssl_handshake(&ssl_); }, deadline).status());
-    return {};
+    const Status shaken = repeat([&] { return mbedtls_ssl_handshake(&ssl_); }, deadline).status();
+    const uint32_t doubts = mbedtls_ssl_get_verify_result(&ssl_);
+    if (shaken.ok() || doubts == 0 || doubts == UINT32_MAX) return shaken;
+    char text[512] = {};
+    mbedtls_x509_crt_verify_info(text, sizeof text, "", doubts);
+    std::string reasons = text;
+    std::replace(reasons.begin(), reasons.end(), '\n', ' ');
+    return invalid_input(
+        "The certificate of the log's object store is not trusted; name a file of the certificates "
+        "that are with SSL_CERT_FILE",
+        {{"host", host}, {"trusted", certificates}, {"reason", reasons}});
   }
 
   Status write(std::string_view bytes, Deadline deadline) override {

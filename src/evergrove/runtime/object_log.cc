@@ -105,7 +105,9 @@ class ObjectLog : public RunLog {
     if (failure_.ok() && epoch_is_unsure_) {
       epoch_is_unsure_ = false;
       lock.unlock();
+      const Clock::time_point start = Clock::now();
       Status status = check_not_overtaken(*store_, epoch_);
+      count_waited(start);
       lock.lock();
       if (!status.ok()) fail(status.with_context("The run log"));
     }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/run_log.h"
 
-#include <chrono>
-
 #include "evergrove/runtime/log_store.h"
 #include "evergrove/runtime/object_log.h"
 #include "evergrove/runtime/run_log_file.h"
@@ -41,6 +39,10 @@ void RunLog::wait_counted(std::unique_lock<std::mutex>& lock,
                           const std::function<bool()>& condition) {
   const auto start = std::chrono::steady_clock::now();
   changed_.wait(lock, condition);
+  count_waited(start);
+}
+
+void RunLog::count_waited(std::chrono::steady_clock::time_point start) {
   seconds_waited_ +=
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }

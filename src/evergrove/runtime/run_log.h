@@ -24,6 +24,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -93,6 +94,8 @@ class RunLog {
     if (condition()) return;
     wait_counted(lock, condition);
   }
+  // Adds the time from the start until now to seconds_waited().
+  void count_waited(std::chrono::steady_clock::time_point start);
   // Requires: mutex_ is held.
   void report_durable(uint64_t count);
   void fail(Status status);
