@@ -69,7 +69,10 @@ class Boosting final : public Trainer {
         metric_names_(header_.parameters.metrics.empty()
                           ? default_metrics(header_.parameters.objective)
                           : header_.parameters.metrics),
-        gradient_maker_(header_.parameters, data_.train, header_.value_exponent),
+        gradient_maker_(header_,
+                        WeightFacts::of(header_.parameters, data_.train.classes,
+                                        data_.train.weights, data_.train.row_count()),
+                        data_.train),
         grower_(data_.train.bins, header_.features, growth_options(header_)),
         gradients_(header_.base_margins.size()) {
     train_.start(data_.train, header_.base_margins);
@@ -185,7 +188,7 @@ Iteration Boosting::next() {
   const std::vector<uint32_t> rows = sample_rows(iteration.index);
   const size_t outputs = output_count();
   for (uint32_t output = 0; output < outputs; ++output) {
-    gradient_maker_.make(iteration.index, output, train_.margins, gradients_[output]);
+    gradient_maker_.make_alone(iteration.index, output, train_.margins, gradients_[output]);
   }
   for (uint32_t output = 0; output < outputs; ++output) {
     trees::GrownTree grown =

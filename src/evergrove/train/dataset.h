@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,8 +19,19 @@
 
 namespace evergrove::train {
 
+// Consecutive rows, named by the place that the first has among all rows of its set. Every hash of
+// a row (rounding, sampling) is of that place, so it is the same on whichever machine the row is.
+struct RowSegment {
+  uint64_t first_row = 0;
+  size_t row_count = 0;
+};
+
+// The rows of a set, or those that a worker of a cluster holds.
 struct Dataset {
   std::string name;  // "train", "valid", ...
+  // What the rows are, in their order here; together they have row_count() rows. Empty: all rows
+  // from 0.
+  std::vector<RowSegment> segments;
   bins::BinMatrix bins;
   std::vector<uint16_t> classes;  // classification: the class of each row
   std::vector<double> targets;    // regression: the label of each row

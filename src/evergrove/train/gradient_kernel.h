@@ -5,19 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "evergrove/train/gradient_scale.h"
 #include "evergrove/trees/gradients.h"
 
 namespace evergrove::train {
-
-// What decides between narrow and wide, summed over rows; x is |g| in narrow units.
-struct RoundingTally {
-  uint64_t squares = 0;     // sum of x^2, in 1/16, each rounded
-  uint64_t noise = 0;       // sum of min(x, 1/4), in 2^-20, each rounded
-  uint64_t large_rows = 0;  // rows with x >= 16
-  RoundingTally operator+(const RoundingTally& o) const {
-    return {squares + o.squares, noise + o.noise, large_rows + o.large_rows};
-  }
-};
 
 inline constexpr double kLargeGradient = 16;
 

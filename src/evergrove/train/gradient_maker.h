@@ -5,26 +5,21 @@
 // regression: g = w (margin - target), h = w
 // where w is the row's weight, times scale_pos_weight for positive rows of `binary`.
 //
-// Promise: the same bits for any number of threads, any block size and any SIMD width. A unit is a
-// bound over the largest integer; the bound is known beforehand (the largest weight, times 1 or
-// 1/4), or the maximum over all rows, which has no order (g of regression). Rounding is stochastic
-// by a hash of (seed, iteration, output, row): to nearest, all the small gradients of many rows
-// would vanish beside one large one. Whole numbers of units, such as h at its maximum in narrow
-// units, are never altered.
+// Promise: the same bits for any number of threads, any block size, any SIMD width, and any cut of
+// the rows over makers. A unit is a bound over the largest integer; the bound is known beforehand
+// (the largest weight, times 1 or 1/4), or the maximum over all rows, which has no order (g of
+// regression). Rounding is stochastic by a hash of (seed, iteration, output, row): to nearest, all
+// the small gradients of many rows would vanish beside one large one. Whole numbers of units, such
+// as h at its maximum in narrow units, are never altered. What is a matter of all rows, the bound
+// and whether pairs are narrow or wide, is a GradientScale.
 //
-// Narrow or wide? Rounding to narrow units (of which the bound has 4,095) adds a variance of at
-// most min(x, 1/4) to a row whose |g| is x units. Narrow pairs are taken when this is little
-// beside what the gradients themselves scatter:
-// - weights: at least 3/4 of the rows (of weight above 0) have a weight of 64 units, that is 1/64
-//   of the largest; else a few heavy rows would make the others coarse;
-// - classification: the sum of x^2 is at least 64 times the sum of min(x, 1/4). With one fraud
-//   in 1,000 or 100,000 rows it is, for the rare positives' own scatter is far larger than the
-//   rounding of the negatives; no longer so when the model is sure of all rows;
-// - regression: at least half of the rows (of weight above 0) have x >= 16, so that a few far
-//   targets cannot make the others coarse; log-normal targets of a large spread fail this.
-// The sums are integers over all rows, so every machine decides alike.
+// One call at a time; uses the threads of the TBB arena it is called in.
 //
-// One make() at a time; uses the threads of the TBB arena it is called in.
+//   GradientMaker maker(header, facts, data);                     // some of the rows
+//   double largest = maker.largest(margins);                      // merged by max over workers,
+//   RoundingTally tally = maker.make(7, 0, margins, scale, out);  // by +; see gradient_scale.h
+//
+//   maker.make_alone(7, 0, margins, out);                         // all of the rows
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -33,45 +28,60 @@
 #include <vector>
 
 #include "evergrove/train/dataset.h"
-#include "evergrove/train/parameters.h"
+#include "evergrove/train/gradient_scale.h"
+#include "evergrove/train/run_record.h"
 #include "evergrove/trees/gradients.h"
 
 namespace evergrove::train {
 
 class GradientMaker {
  public:
-  // Requires: the data outlives the maker, and its classes or targets fit the objective.
-  GradientMaker(const Parameters& parameters, const Dataset& data, int32_t value_exponent);
+  // Requires: the data outlives the maker and stays as it is, and its classes or targets fit the
+  // objective; the facts are of all training rows, these among them. The data may have no rows.
+  GradientMaker(const RunHeader& header, const WeightFacts& facts, const Dataset& data);
 
-  // Sets `out` for one tree, in its own memory where that suffices. Requires: margins are row by
-  // row and in each output by output, and are the same for all outputs of an iteration.
-  void make(uint64_t iteration, uint32_t output, std::span<const int64_t> margins,
-            trees::Gradients& out);
+  // Margins, here and below, are row by row and in each output by output.
+  // Returns the largest |g| of these rows for regression, and 0 for other objectives.
+  double largest(std::span<const int64_t> margins) const;
+
+  // Sets `out` for one tree at that very scale, in its own memory where that suffices. Requires:
+  // largest() is at most scale.g_max, and the margins are the same for all outputs of an iteration.
+  RoundingTally make(uint64_t iteration, uint32_t output, std::span<const int64_t> margins,
+                     const GradientScale& scale, trees::Gradients& out);
+
+  // The same where these are all the rows, so that the scale can be decided here. The width tried
+  // first is that of `out`.
+  void make_alone(uint64_t iteration, uint32_t output, std::span<const int64_t> margins,
+                  trees::Gradients& out);
 
  private:
-  struct Tally;
+  // Rows that are made together: never of two segments.
+  struct Block {
+    size_t first;
+    size_t count;
+    uint64_t first_row;  // the place of the first among all training rows
+  };
   struct Job;
 
-  double weight(size_t row) const;
   double residual(size_t row, int64_t margin) const;
-  void normalise_softmax(std::span<const int64_t> margins);
-  double largest_gradient(std::span<const int64_t> margins) const;
-  void fill_block(const Job& job, size_t first, size_t count, double* g, double* h) const;
-  Tally run(const Job& job, trees::Gradients& out) const;
-  bool should_be_wide(const Tally& tally) const;
+  void prepare(uint64_t iteration, uint32_t output, std::span<const int64_t> margins);
+  void normalise_softmax(const Block& block, std::span<const int64_t> margins);
+  void fill_block(const Job& job, const Block& block, double* g, double* h) const;
+  RoundingTally round_block(const Job& job, const Block& block, trees::Gradients& out) const;
+  RoundingTally fill(const Job& job, trees::Gradients& out) const;
+  Job job_of(uint64_t iteration, uint32_t output, std::span<const int64_t> margins,
+             const GradientScale& scale) const;
 
   model::ObjectiveKind objective_;
   uint64_t seed_;
-  double positive_weight_;
   double unit_;  // of margins
+  size_t output_count_;
+  WeightFacts facts_;
   std::span<const uint16_t> classes_;
   std::span<const double> targets_;
-  std::span<const float> weights_;
+  RowWeights weights_;
   size_t row_count_;
-  size_t output_count_ = 1;
-  double weight_max_ = 1;
-  size_t counted_rows_ = 0;  // of weight above 0
-  bool weights_are_even_ = true;
+  std::vector<Block> blocks_;
   // Softmax: of each row its largest margin and 1 over the sum of exp(margin - largest).
   uint64_t softmax_iteration_ = ~uint64_t{0};
   std::vector<int64_t> softmax_largest_;

@@ -36,10 +36,16 @@ struct Case {
   std::vector<int64_t> margins;
 
   size_t rows() const { return margins.size() / outputs; }
+  GradientMaker maker() const {
+    RunHeader header;
+    header.parameters = parameters;
+    header.value_exponent = kExponent;
+    header.base_margins.resize(outputs);
+    return {header, WeightFacts::of(parameters, data.classes, data.weights, rows()), data};
+  }
   trees::Gradients make(uint64_t iteration = 0, uint32_t output = 0) const {
-    GradientMaker maker(parameters, data, kExponent);
     trees::Gradients gradients;
-    maker.make(iteration, output, margins, gradients);
+    maker().make_alone(iteration, output, margins, gradients);
     return gradients;
   }
   long double margin(size_t i) const {
@@ -339,8 +345,7 @@ TEST(GradientMaker, TheWidthTriedFirstDoesNotMatter) {
     const trees::Gradients expected = c.make();
     trees::Gradients gradients;
     gradients.wide = !expected.wide;
-    GradientMaker maker(c.parameters, c.data, kExponent);
-    maker.make(0, 0, c.margins, gradients);
+    c.maker().make_alone(0, 0, c.margins, gradients);
     EXPECT_EQ(gradients.wide, expected.wide);
     EXPECT_EQ(gradients.g_unit, expected.g_unit);
     EXPECT_EQ(bytes_of(gradients), bytes_of(expected));
@@ -349,11 +354,11 @@ TEST(GradientMaker, TheWidthTriedFirstDoesNotMatter) {
 
 TEST(GradientMaker, ReusesItsMemory) {
   const Case c = calibrated(10'000, -1, 1);
-  GradientMaker maker(c.parameters, c.data, kExponent);
+  GradientMaker maker = c.maker();
   trees::Gradients gradients;
-  maker.make(0, 0, c.margins, gradients);
+  maker.make_alone(0, 0, c.margins, gradients);
   const auto* place = gradients.narrow.data();
-  maker.make(1, 0, c.margins, gradients);
+  maker.make_alone(1, 0, c.margins, gradients);
   EXPECT_EQ(gradients.narrow.data(), place);
 }
 

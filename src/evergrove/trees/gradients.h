@@ -2,7 +2,7 @@
 //
 // Narrow pairs are what histograms are fast with: 13 bits of g and 12 bits of h, so that 8,191
 // rows can be summed, with their count, in one 64-bit word. Wide pairs are for gradients whose
-// distribution has a heavy tail (train/gradient_maker.h has the rule). The real derivative of a
+// distribution has a heavy tail (train/gradient_scale.h has the rule). The real derivative of a
 // row is g * g_unit and h * h_unit; a pair's h is at least 0.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
