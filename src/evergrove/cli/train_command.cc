@@ -180,7 +180,7 @@ void add_train(CLI::App& application, Action& chosen) {
   command->add_option("--threads", options->threads, "All cores if it is not said")
       ->type_name("N")
       ->check(whole_number(1, kThreadsMax));
-  command->add_option("--log", options->log, "The folder or URL (s3://) of the log to resume from")
+  command->add_option("--log", options->log, "The folder, or s3:// URL, of the log to resume from")
       ->type_name("DIR");
   command->add_flag("--resume", options->resume, "Go on from the log, if there is one");
   command

@@ -141,10 +141,16 @@ Status check_not_overtaken(const std::string& folder, uint64_t epoch) {
   return disk_error("look at the epochs of the log", next);
 }
 
-Status check_not_overtaken(LogStore& store, uint64_t epoch) {
+Result<std::optional<std::string>> overtaker(LogStore& store, uint64_t epoch) {
   const Result<std::string> record = store.get(epoch_name(epoch + 1));
-  if (record.ok()) return overtaken(store.place(), epoch, taker(*record));
-  return record.status().kind() == StatusKind::not_found ? Status() : record.status();
+  if (record.ok()) return std::optional(taker(*record));
+  if (record.status().kind() == StatusKind::not_found) return std::optional<std::string>();
+  return record.status();
+}
+
+Status check_not_overtaken(LogStore& store, uint64_t epoch) {
+  EVERGROVE_ASSIGN_OR_RETURN(const auto by, overtaker(store, epoch));
+  return by ? overtaken(store.place(), epoch, *by) : Status();
 }
 
 Status overtaken(const std::string& place, uint64_t epoch, const std::string& by) {

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "evergrove/base/status.h"
@@ -27,6 +28,9 @@ Result<uint64_t> take_epoch(LogStore& store, const std::string& name);
 // The largest epoch that was taken; 0: none.
 Result<uint64_t> current_epoch(const std::string& place);
 Result<uint64_t> current_epoch(LogStore& store);
+
+// Who took the epoch after this one; nothing: nobody did.
+Result<std::optional<std::string>> overtaker(LogStore& store, uint64_t epoch);
 
 // Fails with storage if an epoch above this one was taken. Cheap.
 Status check_not_overtaken(const std::string& folder, uint64_t epoch);

@@ -66,6 +66,36 @@ TEST(LogFrame, DropsASpoiltLastRecordAndRefusesOneBeforeIt) {
   }
 }
 
+TEST(LogFrame, ATakeoverIsFirstOrNowhere) {
+  const std::string header = frame(LogRecordType::header, "header");
+  const std::string iterations = frame(LogRecordType::iterations, "iterations");
+  const std::string takeover = frame(LogRecordType::takeover, "takeover");
+  const auto is_log = [](const std::string& frames) {
+    return parse_log(std::string(kLogMagic) + frames).ok();
+  };
+  EXPECT_TRUE(is_log(header + iterations + iterations));
+  EXPECT_TRUE(is_log(takeover + iterations));
+  EXPECT_TRUE(is_log(takeover + header + iterations));
+  EXPECT_FALSE(is_log(iterations));
+  EXPECT_FALSE(is_log(takeover + takeover));
+  EXPECT_FALSE(is_log(header + takeover));
+  EXPECT_FALSE(is_log(header + header));
+  EXPECT_FALSE(is_log(takeover + iterations + header));
+  EXPECT_FALSE(is_log(takeover + header + header));
+}
+
+TEST(LogFrame, ARecordOfAnObjectIsWholeOrRefused) {
+  const std::string object =
+      std::string(kLogMagic) + frame(LogRecordType::iterations, "iterations");
+  ASSERT_TRUE(parse_record_object(object).ok());
+  EXPECT_EQ(parse_record_object(object)->payload, "iterations");
+  for (size_t size = 0; size < object.size(); ++size) {
+    EXPECT_EQ(parse_record_object(object.substr(0, size)).status().kind(), StatusKind::corrupt);
+  }
+  EXPECT_EQ(parse_record_object(object + "x").status().kind(), StatusKind::corrupt);
+  EXPECT_EQ(parse_record_object("EVERGROVE LOG 2\nx").status().kind(), StatusKind::unsupported);
+}
+
 TEST(LogFrame, RefusesAnotherVersionByName) {
   const auto contents = parse_log("EVERGROVE LOG 2\nwhatever");
   EXPECT_EQ(contents.status().kind(), StatusKind::unsupported);

@@ -106,7 +106,7 @@ class ObjectLog : public RunLog {
       epoch_is_unsure_ = false;
       lock.unlock();
       const Clock::time_point start = Clock::now();
-      Status status = check_not_overtaken(*store_, epoch_);
+      const Status status = look_at_epochs();
       count_waited(start);
       lock.lock();
       if (!status.ok()) fail(status.with_context("The run log"));
@@ -129,6 +129,12 @@ class ObjectLog : public RunLog {
         {{"record", store_->place() + "/" + record_name(number)}});
   }
 
+  // A store that does not answer for a while is for the puts to be patient with.
+  Status look_at_epochs() {
+    const auto by = overtaker(*store_, epoch_);
+    return by.ok() && *by ? overtaken(store_->place(), epoch_, **by) : Status();
+  }
+
   // Requires: mutex_ is held.
   bool must_look() {
     const Clock::time_point now = Clock::now();
@@ -148,7 +154,7 @@ class ObjectLog : public RunLog {
       epoch_is_unsure_ = true;
       const bool looks = must_look();
       lock.unlock();
-      Status status = looks ? check_not_overtaken(*store_, epoch_) : Status();
+      Status status = looks ? look_at_epochs() : Status();
       if (status.ok()) status = put(record.number, record.object);
       lock.lock();
       --in_flight_;
