@@ -13,6 +13,7 @@ model = evergrove.train(
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -154,6 +155,8 @@ class Watcher:
 def stopped_message(iteration: int, log_folder: str) -> str:
     done = f"Stopped after {iteration} iterations; "
     if log_folder:
+        if "://" in log_folder:  # what may be secret in a URL is before the @ and behind the ?
+            log_folder = re.sub("://.*@", "://", log_folder.split("?")[0])
         return f"{done}they are in the log: call train() again with resume=True to go on " + (
             f"(log: {log_folder})"
         )

@@ -1,7 +1,8 @@
 // HttpClient: one request and its answer over HTTP/1.1, with or without TLS; for small objects.
 //
 // Connections are kept and used again; many threads may send at once, each over a connection of
-// its own. A request ends at its time limit whatever the other end does, and an answer beyond
+// its own. A request ends at its time limit whatever the other end does (but finding a
+// host's address takes as long as the system's resolver takes), and an answer beyond
 // kAnswerBytesMax is refused. What the server says of itself is checked against the certificates
 // that the system trusts (AWS_CA_BUNDLE and SSL_CERT_FILE name others). No proxies, no redirects.
 //
