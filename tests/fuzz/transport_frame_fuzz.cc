@@ -3,6 +3,7 @@
 //
 // The input is frames: the length of one (u8), that of its body (u8), its bytes, its body.
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>

@@ -134,6 +134,8 @@ struct Transport::State {
   void watch() {
     auto last = steady_clock::now();
     auto last_strangers = last;
+    const auto strangers_every =
+        std::min(kStrangersEvery, std::max(context->options.unauthenticated_max, kTick));
     std::unique_lock lock(mutex);
     while (!watch_is_over) {
       changed.wait_for(lock, kTick, [&] { return watch_is_over; });
@@ -145,7 +147,7 @@ struct Transport::State {
         for (const auto& connection : all()) connection->tick(std::min(elapsed, 3 * kTick));
         last = now;
       }
-      if (listener != nullptr && now - last_strangers >= kStrangersEvery) {
+      if (listener != nullptr && now - last_strangers >= strangers_every) {
         listener->look_for_strangers(now);
         last_strangers = now;
       }

@@ -119,19 +119,24 @@ bool Connection::is_ending() const {
 void Connection::tick(std::chrono::milliseconds elapsed) {
   Phase phase;
   bool is_late = false;
+  bool has_stream = false;
   {
     const std::lock_guard lock(mutex_);
     phase = phase_;
+    has_stream = has_stream_;
     if (phase != Phase::open) {
       left_ -= std::min(elapsed, left_);
       is_late = left_.count() == 0;
     }
   }
+  Status why;
   if (is_late && phase == Phase::dialling) {
-    return cut(storage_error("The peer did not answer in time; is it running, and not stopped?",
-                             {{"address", peer_address_}}));
+    why = storage_error("The peer did not answer in time; is it running, and not stopped?",
+                        {{"address", peer_address_}});
   }
-  if (is_late) return cut(Status());
+  // The thread that dials is somewhere in gRPC, and is not waited for.
+  if (is_late && !has_stream) return end(std::move(why));
+  if (is_late) return cut(std::move(why));
   if (phase != Phase::open || !is_reading_) return;
   const int64_t silent_ms = silent_ms_ += elapsed.count();
   if (silent_ms < context_->options.silence_max.count()) return;
@@ -142,6 +147,8 @@ void Connection::tick(std::chrono::milliseconds elapsed) {
 void Connection::run(FlightStream stream, const Greeting& peer) {
   {
     const std::lock_guard lock(mutex_);
+    if (has_closed_) return;
+    has_stream_ = true;
     cut_ = stream.cut;
     if (is_cut_) cut_();
   }
@@ -168,6 +175,8 @@ void Connection::emit_opened(const std::string& peer_name) {
 void Connection::end(Status why) {
   {
     const std::lock_guard lock(mutex_);
+    if (has_closed_) return;
+    has_closed_ = true;
     // What we did ourselves is the reason of whatever was seen after it.
     if (why_) {
       why = *why_;

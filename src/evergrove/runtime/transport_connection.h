@@ -71,7 +71,7 @@ class Connection {
   // Runs the stream to its end. A dialled connection opens with the peer's welcome; another at
   // once, as `peer` has greeted already.
   void run(FlightStream stream, const Greeting& peer);
-  // Ends a connection that got no stream.
+  // Ends a connection that got no stream; does nothing if tick() has.
   void fail(Status why);
 
  private:
@@ -98,7 +98,9 @@ class Connection {
   Phase phase_ = Phase::dialling;
   std::deque<Message> queue_;
   uint64_t waiting_bytes_ = 0;  // of the queue and of what is being written
-  std::function<void()> cut_;   // empty while there is no stream
+  bool has_stream_ = false;
+  bool has_closed_ = false;    // Closed was emitted, or is about to be
+  std::function<void()> cut_;  // empty while there is no stream
   bool is_cut_ = false;
   std::optional<Status> why_;          // said by cut()
   std::chrono::milliseconds left_{0};  // to open, or to close

@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "evergrove/runtime/durable_file.h"
@@ -45,9 +46,19 @@ TEST(TransportPeer, DISABLED_Runs) {
   self.wait([&] { return self.closed.contains(parent); });
 }
 
+// Another: leaves in the middle of dialling, which must be a good end for its process.
+TEST(TransportPeer, DISABLED_LeavesWhileItDials) {
+  const char* address = std::getenv(kAddressVariable);
+  ASSERT_NE(address, nullptr) << "is run by the tests below";
+  const auto transport = Transport::open({}, [](TransportEvent) {});
+  ASSERT_TRUE(transport.ok());
+  for (int i = 0; i < 5; ++i) EXPECT_NE(transport.value()->dial(address), 0u);
+}
+
 class Peer {
  public:
-  explicit Peer(const std::string& address) {
+  explicit Peer(const std::string& address, const char* what = "Runs") {
+    const std::string filter = std::string("--gtest_filter=TransportPeer.DISABLED_") + what;
     const std::string variable = std::string(kAddressVariable) + "=" + address;
     std::vector<char*> environment;
     for (char** one = environ; *one != nullptr; ++one) {
@@ -55,9 +66,8 @@ class Peer {
     }
     environment.push_back(const_cast<char*>(variable.c_str()));
     environment.push_back(nullptr);
-    const char* arguments[] = {"/proc/self/exe", "--gtest_also_run_disabled_tests",
-                               "--gtest_filter=TransportPeer.DISABLED_Runs", "--gtest_brief=1",
-                               nullptr};
+    const char* arguments[] = {"/proc/self/exe", "--gtest_also_run_disabled_tests", filter.c_str(),
+                               "--gtest_brief=1", nullptr};
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
@@ -67,8 +77,15 @@ class Peer {
     posix_spawn_file_actions_destroy(&actions);
   }
   ~Peer() {
+    if (process_ == -1) return;
     signal(SIGKILL);
     ::waitpid(process_, nullptr, 0);
+  }
+  // Waits for its own end, and says how it was.
+  int wait_status() {
+    int state = -1;
+    ::waitpid(std::exchange(process_, -1), &state, 0);
+    return state;
   }
   void signal(int number) { ::kill(process_, number); }
   // Waits until the process is stopped, and not only told to.
@@ -179,6 +196,34 @@ TEST(TransportFaults, ClosesWhileAPeerIsStopped) {
     pair.here.transport->close(id);
     EXPECT_TRUE(pair.here.why_closed(id).ok());
   }
+}
+
+TEST(TransportFaults, AProcessMayEndWhileItDials) {
+  // A port that the system takes connections for, and nobody answers on.
+  const Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in own = {};
+  own.sin_family = AF_INET;
+  own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&own), sizeof own), 0);
+  ASSERT_EQ(::listen(socket.get(), 64), 0);
+  socklen_t size = sizeof own;
+  ASSERT_EQ(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&own), &size), 0);
+  for (int i = 0; i < 5; ++i) {
+    Peer peer("127.0.0.1:" + std::to_string(ntohs(own.sin_port)), "LeavesWhileItDials");
+    EXPECT_EQ(peer.wait_status(), 0);
+  }
+}
+
+TEST(TransportFaults, ADialThatIsGivenUpIsClosedInTime) {
+  TransportOptions options = loopback();
+  Pair pair(options);
+  pair.peer->stop();
+  // While the dialling thread is inside of gRPC, for up to dial_max.
+  const auto begin = steady_clock::now();
+  const ConnectionId id = pair.here.transport->dial(pair.address);
+  pair.here.transport->close(id);
+  EXPECT_TRUE(pair.here.why_closed(id).ok());
+  EXPECT_LT(steady_clock::now() - begin, milliseconds(3000));
 }
 
 // A way between two processes, which can be cut without either being told.

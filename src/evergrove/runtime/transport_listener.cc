@@ -163,6 +163,7 @@ Listener::~Listener() {
 Result<std::unique_ptr<Listener>> Listener::open(const TransportOptions& options,
                                                  ListenerHost host) {
   EVERGROVE_RETURN_IF_ERROR(check_may_listen(options));
+  raise_socket_limit();
   auto server = std::make_unique<Server>(options, std::move(host));
   EVERGROVE_RETURN_IF_ERROR(server->start());
   std::unique_ptr<Listener> listener(new Listener());

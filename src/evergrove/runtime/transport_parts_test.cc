@@ -169,8 +169,10 @@ TEST(Strangers, AreCutWhenTheyAreLateOrTooMany) {
   // Who has said who he is is none any more, and begins anew when it is over.
   EXPECT_EQ(strangers.look(start + milliseconds(2500), {"b"}, {"b"}), Names{});
   EXPECT_EQ(strangers.look(start + milliseconds(2600), {"b"}, {}), Names{});
-  EXPECT_EQ(strangers.look(start + milliseconds(2700), {"b", "c", "d", "e"}, {}),
-            (Names{"b", "c"}));
+  // Too many: those who were there before, the first come of them first.
+  EXPECT_EQ(strangers.look(start + milliseconds(2700), {"b", "c", "d", "e"}, {}), Names{"b"});
+  EXPECT_EQ(strangers.look(start + milliseconds(2800), {"c", "d", "e", "f"}, {}),
+            (Names{"c", "d"}));
 }
 
 TEST(Backoff, GrowsToItsLimitWithJitter) {

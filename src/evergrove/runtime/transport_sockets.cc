@@ -7,6 +7,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -92,6 +93,13 @@ Status wait_connected(int descriptor, steady_clock::time_point end,
 
 }  // namespace
 
+void raise_socket_limit() {
+  rlimit limit = {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 std::vector<std::string> accepted_peers(uint16_t port) {
   std::vector<std::string> peers;
   for_each_accepted(port, [&](int, std::string peer) { peers.push_back(std::move(peer)); });
@@ -164,8 +172,9 @@ std::vector<std::string> Strangers::look(steady_clock::time_point now,
   std::vector<std::string> cut;
   size_t left = by_age.size();
   for (const auto& [order, peer] : by_age) {
-    const bool is_late = now - strangers_.at(peer).since >= time_max_;
-    if (!is_late && left <= count_max_) continue;
+    const auto age = now - strangers_.at(peer).since;
+    const bool is_one_too_many = left > count_max_ && age.count() > 0;
+    if (age < time_max_ && !is_one_too_many) continue;
     cut.push_back(peer);
     --left;
   }

@@ -22,6 +22,8 @@
 
 namespace evergrove::runtime {
 
+// Lets this process have as many sockets as the system allows it; the usual limit is 1024.
+void raise_socket_limit();
 // The other ends, as HOST:PORT, of all sockets of this process that were accepted on the port.
 std::vector<std::string> accepted_peers(uint16_t port);
 // Ends the accepted sockets whose other end is named true; both directions, at once.
@@ -40,7 +42,8 @@ class Strangers {
       : time_max_(time_max), count_max_(count_max) {}
 
   // Takes who is connected now, and who of them is known; returns who is to be cut off: who is
-  // unknown for too long, and the first come of too many.
+  // unknown for too long, and the first come of too many. Nobody is one too many at the first look:
+  // when many come at once, as after a restart, most will have said who they are by the next.
   std::vector<std::string> look(std::chrono::steady_clock::time_point now,
                                 const std::vector<std::string>& connected,
                                 const std::set<std::string>& known);

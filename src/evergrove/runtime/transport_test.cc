@@ -224,6 +224,36 @@ TEST(Transport, TheListenerEndsWithConnectionsOpen) {
   for (ConnectionId id : all) EXPECT_TRUE(dialler.why_closed(id).ok());
 }
 
+TEST(Transport, KnowsItsPeersByWhateverAddress) {
+  for (const char* listen : {"127.0.0.1:0", "localhost:0", "[::1]:0"}) {
+    TransportOptions options = loopback();
+    options.listen = listen;
+    options.unauthenticated_max = milliseconds(1);  // who is not known is cut at the next look
+    auto opened = Transport::open(options, [](TransportEvent) {});
+    if (!opened.ok() && std::string_view(listen).starts_with("[")) {
+      continue;  // a machine without IPv6
+    }
+    ASSERT_TRUE(opened.ok()) << listen << opened.status().message();
+    Endpoint dialler;
+    const ConnectionId out = dialler.transport->dial(opened.value()->address());
+    ASSERT_TRUE(dialler.wait([&] { return dialler.opened.contains(out); })) << listen;
+    std::this_thread::sleep_for(milliseconds(500));  // some looks for strangers
+    EXPECT_TRUE(dialler.closed.empty()) << listen;
+  }
+}
+
+TEST(Transport, TakesManyWhoComeAtOnce) {
+  TransportOptions options = loopback();
+  options.unauthenticated_count_max = 2;
+  Endpoint listener(options);
+  Endpoint dialler;
+  constexpr size_t kCount = 200;
+  for (size_t i = 0; i < kCount; ++i) dialler.transport->dial(listener.transport->address());
+  ASSERT_TRUE(
+      dialler.wait([&] { return dialler.opened.size() + dialler.closed.size() == kCount; }));
+  EXPECT_TRUE(dialler.closed.empty()) << dialler.closed.begin()->second.message();
+}
+
 TEST(Transport, SaysWhyThereIsNobody) {
   std::string address;
   {
