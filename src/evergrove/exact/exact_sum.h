@@ -5,7 +5,7 @@
 // Nothing overflows on the way: a product may exceed the largest double, or be below the least.
 // A NaN, or infinities of both signs, make the sum NaN; one infinity makes it infinite.
 //
-// Costs 1.2 KB, about 1 ns a term by spans, 2 to 4 ns one by one. For at most 2^62 terms.
+// Costs 1.2 KB, and about 2 ns a double, 4 a product of two, 8 of three. For at most 2^62 terms.
 //
 //   ExactSum sum;                  sum.add(1e300);  sum.add(1);  sum.add(-1e300);
 //   sum.merge(of_another_shard);   double total = sum.value();
