@@ -1,7 +1,4 @@
-// The nodes that were expanded, needed or not, are Items in one deque. A tree in best-first order
-// is a walk over them with a priority queue: the best leaf is taken off; if it is expanded already
-// its children join the queue, if not, a batch of leaves is expanded first, this one among them.
-// Level-wise growth is the same walk with depth before gain. What the walk took is the tree.
+// A TreeWalk says which nodes to expand; each is an Item here, with its rows and its histogram.
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/trees/grower.h"
 
@@ -10,39 +7,27 @@
 
 #include <algorithm>
 #include <deque>
-#include <limits>
-#include <queue>
 
 #include "evergrove/base/check.h"
-#include "evergrove/base/hash.h"
 #include "evergrove/trees/column_sample.h"
 
 namespace evergrove::trees {
 
-// A node that exists, whether or not the tree will have it.
+// What the rows know of a node of the walk.
 struct Grower::Item {
-  size_t begin = 0, end = 0;  // its run in the partition
-  Sums sums;
-  uint32_t depth = 0;
-  uint64_t path = 1;  // hash of the way from the root; the same in whatever order nodes are made
-  Split split;
+  size_t begin = 0, end = 0;             // its run in the partition
   std::unique_ptr<Histogram> histogram;  // until expanded
-  int32_t left = -1, right = -1;         // children, once expanded
-  bool taken = false;                    // split in the tree
 
   size_t row_count() const { return end - begin; }
-  bool expanded() const { return left >= 0; }
 };
 
 struct Grower::Growth {
   const Gradients& gradients;
   uint64_t tree_index;
   std::vector<uint32_t> columns;  // of this tree
-  bool all_rows;
   SplitSearch search;
-  std::deque<Item> items;
-  std::vector<uint32_t> order;  // of the items taken, as the walk took them
-  uint64_t expanded_count = 0;
+  TreeWalk walk;
+  std::deque<Item> items;  // by the walk's ids
   uint64_t round_count = 0;
 };
 
@@ -54,43 +39,29 @@ Grower::Grower(const bins::BinMatrix& bins, std::span<const model::Feature> feat
 
 Grower::~Grower() = default;
 
-bool Grower::may_split(const Item& item) const {
-  return item.row_count() >= 2 * std::max<uint64_t>(1, options_.leaf_rows_min) &&
-         (options_.depth_max == 0 || item.depth < options_.depth_max);
+Split Grower::find_split(const Growth& growth, uint32_t id) const {
+  const TreeWalk::Node& node = growth.walk.node(id);
+  const std::vector<uint32_t> columns =
+      node_columns(growth.columns, options_, growth.tree_index, node.depth, node.path);
+  return growth.search.best(*growth.items[id].histogram, node.sums, columns);
 }
 
-void Grower::find_split(Growth& growth, Item& item) {
-  std::vector<uint32_t> sampled;
-  std::span<const uint32_t> columns = growth.columns;
-  if (options_.columns_by_level < 1) {
-    const RandomKey key(options_.seed, "colsample_bylevel", mix64(growth.tree_index) + item.depth);
-    sampled = sample_columns(columns, options_.columns_by_level, key);
-    columns = sampled;
-  }
-  if (options_.columns_by_node < 1) {
-    const RandomKey key(options_.seed, "colsample_bynode", mix64(growth.tree_index) + item.path);
-    sampled = sample_columns(columns, options_.columns_by_node, key);
-    columns = sampled;
-  }
-  item.split = growth.search.best(*item.histogram, item.sums, columns);
-}
-
-// Splits an item's rows, and makes the children's histograms: the smaller one built, the larger
-// one what is left of the parent's.
-void Grower::expand(Growth& growth, Item& item, Item& left, Item& right) {
-  const bool numeric = features_[item.split.feature].kind == table::ColumnKind::numeric;
-  const size_t left_count = partition_.split(item.begin, item.end, item.split, bins_, numeric);
-  CHECK(left_count == static_cast<size_t>(item.split.left.count));
+// Splits a node's rows, and makes the children's histograms: the smaller one built, the larger
+// one what is left of the parent's. Says the children's splits, unless growth is symmetric.
+void Grower::expand(Growth& growth, uint32_t id) {
+  const TreeWalk::Node& node = growth.walk.node(id);
+  const auto left_id = static_cast<uint32_t>(node.left);
+  const auto right_id = static_cast<uint32_t>(node.right);
+  Item& item = growth.items[id];
+  Item& left = growth.items[left_id];
+  Item& right = growth.items[right_id];
+  const bool numeric = features_[node.split.feature].kind == table::ColumnKind::numeric;
+  const size_t left_count = partition_.split(item.begin, item.end, node.split, bins_, numeric);
+  CHECK(left_count == static_cast<size_t>(node.split.left.count));
   left.begin = item.begin;
   left.end = right.begin = item.begin + left_count;
   right.end = item.end;
-  left.sums = item.split.left;
-  right.sums = item.sums - item.split.left;
-  left.depth = right.depth = item.depth + 1;
-  left.path = mix64(2 * item.path + RandomKey::kGamma);
-  right.path = mix64(2 * item.path + 1 + RandomKey::kGamma);
-  const bool symmetric = options_.order == GrowthOrder::symmetric;
-  if (!may_split(left) && !may_split(right)) {
+  if (!growth.walk.may_split(left_id) && !growth.walk.may_split(right_id)) {
     pool_.give_back(std::move(item.histogram));
     return;
   }
@@ -100,129 +71,81 @@ void Grower::expand(Growth& growth, Item& item, Item& left, Item& right) {
   small.histogram = build_histogram(input, partition_.rows(small.begin, small.end), false, pool_);
   large.histogram = subtract(std::move(item.histogram), *small.histogram, large.row_count(),
                              !growth.gradients.wide, pool_);
-  for (Item* child : {&small, &large}) {
-    if (may_split(*child)) {
-      if (symmetric) continue;
-      find_split(growth, *child);
-      if (child->split.found()) continue;
+  for (uint32_t child : {left_id, right_id}) {
+    if (growth.walk.may_split(child)) {
+      if (options_.order == GrowthOrder::symmetric) continue;
+      growth.walk.node(child).split = find_split(growth, child);
+      if (growth.walk.node(child).split.found()) continue;
     }
-    pool_.give_back(std::move(child->histogram));
+    pool_.give_back(std::move(growth.items[child].histogram));
   }
 }
 
 void Grower::expand_batch(Growth& growth, std::vector<uint32_t>& batch) {
-  const size_t first = growth.items.size();
-  growth.items.resize(first + 2 * batch.size());
+  growth.items.resize(growth.walk.node_count());
   // Large ones first, so that no thread is left with one when the others are done.
   std::sort(batch.begin(), batch.end(), [&](uint32_t a, uint32_t b) {
     const size_t rows_a = growth.items[a].row_count();
     const size_t rows_b = growth.items[b].row_count();
     return rows_a != rows_b ? rows_a > rows_b : a < b;
   });
-  tbb::parallel_for(size_t{0}, batch.size(), [&](size_t i) {
-    expand(growth, growth.items[batch[i]], growth.items[first + 2 * i],
-           growth.items[first + 2 * i + 1]);
-  });
-  for (size_t i = 0; i < batch.size(); ++i) {
-    growth.items[batch[i]].left = static_cast<int32_t>(first + 2 * i);
-    growth.items[batch[i]].right = static_cast<int32_t>(first + 2 * i + 1);
-  }
-  growth.expanded_count += batch.size();
+  tbb::parallel_for(size_t{0}, batch.size(), [&](size_t i) { expand(growth, batch[i]); });
   ++growth.round_count;
 }
 
 void Grower::grow_ordered(Growth& growth) {
-  const bool by_level = options_.order == GrowthOrder::by_level;
-  // Returns whether a comes after b. The path decides between equal gains: unlike an index it
-  // does not depend on what else was expanded.
-  const auto after = [&](uint32_t a, uint32_t b) {
-    const Item& x = growth.items[a];
-    const Item& y = growth.items[b];
-    if (by_level && x.depth != y.depth) return x.depth > y.depth;
-    if (x.split.gain != y.split.gain) return x.split.gain < y.split.gain;
-    return x.path > y.path;
-  };
-  std::priority_queue<uint32_t, std::vector<uint32_t>, decltype(after)> queue(after);
-  std::vector<uint32_t> open;  // items that could be expanded and are not
   const auto threads = static_cast<size_t>(tbb::this_task_arena::max_concurrency());
-  if (growth.items[0].split.found()) {
-    queue.push(0);
-    open.push_back(0);
-  }
-  size_t leaf_count = 1;
-  while (leaf_count < options_.leaves_max && !queue.empty()) {
-    const uint32_t best = queue.top();
-    queue.pop();
-    if (!growth.items[best].expanded()) {
-      const size_t leaves_left = options_.leaves_max - leaf_count;
-      const size_t wanted = std::min(std::max(leaves_left / 10, threads), leaves_left);
-      const size_t size = std::min(std::max<size_t>(wanted, 1), open.size());
-      // The one that is needed comes first; children of leaves that were expanded early, and that
-      // the walk has not reached, may promise more than it does.
-      std::iter_swap(open.begin(), std::find(open.begin(), open.end(), best));
-      std::partial_sort(open.begin() + 1, open.begin() + static_cast<long>(size), open.end(),
-                        [&](uint32_t a, uint32_t b) { return after(b, a); });
-      std::vector<uint32_t> batch(open.begin(), open.begin() + size);
-      open.erase(open.begin(), open.begin() + size);
-      expand_batch(growth, batch);
-      CHECK(growth.items[best].expanded());
-      for (uint32_t item : batch) {
-        for (int32_t child : {growth.items[item].left, growth.items[item].right}) {
-          if (growth.items[child].split.found()) open.push_back(static_cast<uint32_t>(child));
-        }
+  TreeWalk& walk = growth.walk;
+  walk.set_split(0, walk.may_split(0) ? find_split(growth, 0) : Split{});
+  while (!walk.finished()) {
+    std::vector<uint32_t> batch = walk.next_batch(threads);
+    CHECK(!batch.empty());
+    expand_batch(growth, batch);
+    for (uint32_t id : batch) {
+      for (int32_t child : {walk.node(id).left, walk.node(id).right}) {
+        walk.set_split(child, std::move(walk.node(child).split));
       }
-    }
-    Item& item = growth.items[best];
-    item.taken = true;
-    growth.order.push_back(best);
-    ++leaf_count;
-    for (int32_t child : {item.left, item.right}) {
-      if (growth.items[child].split.found()) queue.push(static_cast<uint32_t>(child));
     }
   }
 }
 
 void Grower::grow_symmetric(Growth& growth) {
+  TreeWalk& walk = growth.walk;
   std::vector<uint32_t> level = {0};
-  size_t leaf_count = 1;
   const uint32_t depth_max = options_.depth_max == 0 ? 6 : options_.depth_max;
   for (uint32_t depth = 0; depth < depth_max && !level.empty(); ++depth) {
     std::vector<const Histogram*> histograms;
     std::vector<Sums> sums;
     std::vector<uint32_t> nodes;
-    for (uint32_t index : level) {
-      if (!may_split(growth.items[index]) || !growth.items[index].histogram) continue;
-      nodes.push_back(index);
-      histograms.push_back(growth.items[index].histogram.get());
-      sums.push_back(growth.items[index].sums);
+    for (uint32_t id : level) {
+      if (!walk.may_split(id) || !growth.items[id].histogram) continue;
+      nodes.push_back(id);
+      histograms.push_back(growth.items[id].histogram.get());
+      sums.push_back(walk.node(id).sums);
     }
     if (nodes.empty()) break;
-    const RandomKey key(options_.seed, "colsample_bylevel", mix64(growth.tree_index) + depth);
     const std::vector<uint32_t> columns =
-        sample_columns(growth.columns, options_.columns_by_level * options_.columns_by_node, key);
+        level_columns(growth.columns, options_, growth.tree_index, depth);
     const Split shared = growth.search.best_shared(histograms, sums, columns);
     if (!shared.found()) break;
     std::vector<uint32_t> batch;
     std::vector<uint32_t> next;
-    for (uint32_t index : nodes) {
-      Item& item = growth.items[index];
-      item.split = growth.search.apply(shared, *item.histogram, item.sums);
-      if (item.split.found() && leaf_count + batch.size() < options_.leaves_max) {
-        batch.push_back(index);
+    for (uint32_t id : nodes) {
+      Split split = growth.search.apply(shared, *growth.items[id].histogram, walk.node(id).sums);
+      if (split.found() && walk.leaf_count() + batch.size() < options_.leaves_max) {
+        walk.node(id).split = std::move(split);
+        batch.push_back(id);
       } else {
-        next.push_back(index);  // stays a leaf on this level; the next may divide it
+        next.push_back(id);  // stays a leaf on this level; the next may divide it
       }
     }
     if (batch.empty()) break;
-    expand_batch(growth, batch);
-    std::sort(batch.begin(), batch.end());
-    for (uint32_t index : batch) {
-      growth.items[index].taken = true;
-      growth.order.push_back(index);
-      next.push_back(static_cast<uint32_t>(growth.items[index].left));
-      next.push_back(static_cast<uint32_t>(growth.items[index].right));
+    walk.take_level(batch);
+    for (uint32_t id : batch) {
+      next.push_back(static_cast<uint32_t>(walk.node(id).left));
+      next.push_back(static_cast<uint32_t>(walk.node(id).right));
     }
-    leaf_count += batch.size();
+    expand_batch(growth, batch);
     std::sort(next.begin(), next.end());
     level = std::move(next);
   }
@@ -230,40 +153,13 @@ void Grower::grow_symmetric(Growth& growth) {
 
 GrownTree Grower::read_off(Growth& growth) {
   GrownTree grown;
-  grown.expanded_count = growth.expanded_count;
+  grown.expanded_count = growth.walk.expanded_count();
   grown.round_count = growth.round_count;
-  std::vector<model::Node>& nodes = grown.tree.nodes;
-  std::vector<uint32_t> item_of_node = {0};
-  std::vector<int32_t> node_of_item(growth.items.size(), -1);
-  node_of_item[0] = 0;
-  nodes.resize(1 + 2 * growth.order.size());
-  for (uint32_t index : growth.order) {
-    const Item& item = growth.items[index];
-    const model::Feature& feature = features_[item.split.feature];
-    model::Node& node = nodes[node_of_item[index]];
-    node.feature = item.split.feature;
-    node.missing_left = item.split.missing_left;
-    node.gain = item.split.gain;
-    if (feature.kind == table::ColumnKind::numeric) {
-      const size_t cut = item.split.bin_last - 1;
-      node.threshold =
-          cut < feature.cuts.size() ? feature.cuts[cut] : std::numeric_limits<double>::infinity();
-    } else {
-      for (uint32_t bin : item.split.bins_left) node.categories_left.push_back(bin - 1);
-    }
-    node.left = static_cast<int32_t>(item_of_node.size());
-    node.right = node.left + 1;
-    for (int32_t child : {item.left, item.right}) {
-      node_of_item[child] = static_cast<int32_t>(item_of_node.size());
-      item_of_node.push_back(static_cast<uint32_t>(child));
-    }
-  }
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    const Item& item = growth.items[item_of_node[i]];
-    nodes[i].cover = static_cast<uint64_t>(item.sums.count);
-    if (item.taken) continue;
-    nodes[i].value = leaf_value(item.sums, growth.search.units, options_);
-    grown.leaves.push_back({nodes[i].value, item.begin, item.end});
+  std::vector<uint32_t> leaf_ids;
+  grown.tree = growth.walk.tree(features_, growth.search.units, &leaf_ids);
+  for (uint32_t id : leaf_ids) {
+    const int64_t value = leaf_value(growth.walk.node(id).sums, growth.search.units, options_);
+    grown.leaves.push_back({value, growth.items[id].begin, growth.items[id].end});
   }
   for (Item& item : growth.items) pool_.give_back(std::move(item.histogram));
   return grown;
@@ -271,35 +167,33 @@ GrownTree Grower::read_off(Growth& growth) {
 
 GrownTree Grower::grow(const Gradients& gradients, uint64_t tree_index,
                        std::span<const uint32_t> sampled_rows) {
-  std::vector<uint32_t> all(features_.size());
-  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<uint32_t>(i);
-  const RandomKey key(options_.seed, "colsample_bytree", tree_index);
-  Growth growth{gradients,
-                tree_index,
-                sample_columns(all, options_.columns_by_tree, key),
-                sampled_rows.empty(),
-                {&bins_, features_, {gradients.g_unit, gradients.h_unit}, &options_},
-                {},
-                {},
-                0,
-                0};
-  if (growth.all_rows) {
+  std::vector<uint32_t> columns = tree_columns(features_.size(), options_, tree_index);
+  const bool all_rows = sampled_rows.empty();
+  if (all_rows) {
     partition_.start_all(bins_.row_count());
   } else {
     partition_.start(sampled_rows);
   }
-  Item& root = growth.items.emplace_back();
+  Item root;
   root.end = partition_.size();
-  root.histogram = build_histogram({&bins_, &gradients, growth.columns},
-                                   partition_.rows(root.begin, root.end), growth.all_rows, pool_);
-  const uint32_t first = growth.columns[0];
-  for (uint32_t bin = 0; bin < bins_.bin_count(first); ++bin) {
-    root.sums = root.sums + root.histogram->at(bins_.histogram_offsets()[first] + bin);
+  root.histogram = build_histogram({&bins_, &gradients, columns},
+                                   partition_.rows(root.begin, root.end), all_rows, pool_);
+  const auto offsets = bins_.histogram_offsets();
+  Sums sums;
+  for (uint32_t bin = offsets[columns[0]]; bin < offsets[columns[0] + 1]; ++bin) {
+    sums = sums + root.histogram->at(bin);
   }
+  Growth growth{gradients,
+                tree_index,
+                std::move(columns),
+                {offsets, features_, {gradients.g_unit, gradients.h_unit}, &options_},
+                TreeWalk(options_, sums),
+                {},
+                0};
+  growth.items.push_back(std::move(root));
   if (options_.order == GrowthOrder::symmetric) {
     grow_symmetric(growth);
   } else {
-    if (may_split(root)) find_split(growth, root);
     grow_ordered(growth);
   }
   return read_off(growth);

@@ -24,6 +24,7 @@
 #include "evergrove/trees/histogram.h"
 #include "evergrove/trees/row_partition.h"
 #include "evergrove/trees/split.h"
+#include "evergrove/trees/tree_walk.h"
 
 namespace evergrove::trees {
 
@@ -57,10 +58,9 @@ class Grower {
  private:
   struct Item;
   struct Growth;
-  void expand(Growth& growth, Item& item, Item& left, Item& right);
+  void expand(Growth& growth, uint32_t id);
   void expand_batch(Growth& growth, std::vector<uint32_t>& batch);
-  void find_split(Growth& growth, Item& item);
-  bool may_split(const Item& item) const;
+  Split find_split(const Growth& growth, uint32_t id) const;
   void grow_ordered(Growth& growth);
   void grow_symmetric(Growth& growth);
   GrownTree read_off(Growth& growth);

@@ -110,10 +110,10 @@ struct BestSplit {
 
 void search_numeric(const SplitSearch& search, const Histogram& histogram, const Sums& sums,
                     uint32_t feature, BestSplit& best) {
-  const uint32_t start = search.bins->histogram_offsets()[feature];
+  const uint32_t start = search.offsets[feature];
   const Sums missing = histogram.at(start);
   Candidates& candidates = scratch();
-  collect_running(histogram, start, search.bins->bin_count(feature), candidates);
+  collect_running(histogram, start, search.bin_count(feature), candidates);
   const CandidateLimits limits = limits_of(sums, search);
   for (const bool missing_left : {false, true}) {
     if (missing_left) {
@@ -168,8 +168,8 @@ std::vector<Category> present_categories(const Histogram& histogram, uint32_t st
 void search_categorical(const SplitSearch& search, const Histogram& histogram, const Sums& sums,
                         uint32_t feature, BestSplit& best) {
   const GrowthOptions& o = *search.options;
-  const uint32_t start = search.bins->histogram_offsets()[feature];
-  const uint32_t bin_count = search.bins->bin_count(feature);
+  const uint32_t start = search.offsets[feature];
+  const uint32_t bin_count = search.bin_count(feature);
   std::vector<Category> present = present_categories(histogram, start, bin_count);
   if (present.size() < 2) return;
   Candidates& candidates = scratch();
@@ -284,7 +284,7 @@ Split SplitSearch::best(const Histogram& histogram, const Sums& sums,
 }
 
 Split SplitSearch::apply(const Split& split, const Histogram& histogram, const Sums& sums) const {
-  const uint32_t start = bins->histogram_offsets()[split.feature];
+  const uint32_t start = offsets[split.feature];
   Split here = split;
   here.left = {};
   if (features[split.feature].kind == ColumnKind::numeric) {

@@ -38,10 +38,14 @@ double leaf_score(const Sums& sums, const GradientUnits& units, const GrowthOpti
 int64_t leaf_value(const Sums& sums, const GradientUnits& units, const GrowthOptions& options);
 
 struct SplitSearch {
-  const bins::BinMatrix* bins;
+  // Where each feature's bins start in the histograms that are searched, and where the last one's
+  // end. They may hold some features only; the others' entries are then not looked at.
+  std::span<const uint32_t> offsets;
   std::span<const model::Feature> features;
   GradientUnits units;
   const GrowthOptions* options;
+
+  uint32_t bin_count(size_t feature) const { return offsets[feature + 1] - offsets[feature]; }
 
   // Returns the best split of a node with these sums over the given features; not found() if none
   // gains enough.

@@ -41,8 +41,8 @@ Split SplitSearch::best_shared(std::span<const Histogram* const> histograms,
   for (const Sums& node : sums) node_scores.push_back(leaf_score(node, units, o));
 
   const auto search_feature = [&](uint32_t feature) {
-    const uint32_t start = bins->histogram_offsets()[feature];
-    const uint32_t bin_count = bins->bin_count(feature);
+    const uint32_t start = offsets[feature];
+    const uint32_t bin_count = this->bin_count(feature);
     const bool numeric = features[feature].kind == table::ColumnKind::numeric;
     int64_t missing_count = 0;
     for (const Histogram* histogram : histograms) missing_count += histogram->at(start).count;

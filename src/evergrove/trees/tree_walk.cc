@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/trees/tree_walk.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "evergrove/base/check.h"
+#include "evergrove/base/hash.h"
+
+namespace evergrove::trees {
+
+TreeWalk::TreeWalk(const GrowthOptions& options, const Sums& root) : options_(options) {
+  nodes_.emplace_back().sums = root;
+}
+
+bool TreeWalk::may_split(uint32_t id) const {
+  const Node& node = nodes_[id];
+  const uint64_t rows_min = 2 * std::max<uint64_t>(1, options_.leaf_rows_min);
+  return static_cast<uint64_t>(node.sums.count) >= rows_min &&
+         (options_.depth_max == 0 || node.depth < options_.depth_max);
+}
+
+// Whether a comes after b. The path decides between equal gains: unlike an index it does not
+// depend on what else was expanded.
+bool TreeWalk::after(uint32_t a, uint32_t b) const {
+  const Node& x = nodes_[a];
+  const Node& y = nodes_[b];
+  if (options_.order == GrowthOrder::by_level && x.depth != y.depth) return x.depth > y.depth;
+  if (x.split.gain != y.split.gain) return x.split.gain < y.split.gain;
+  return x.path > y.path;
+}
+
+void TreeWalk::set_split(uint32_t id, Split split) {
+  Node& node = nodes_[id];
+  CHECK(!node.is_known);
+  node.is_known = true;
+  node.split = std::move(split);
+  if (!node.split.found()) return;
+  open_.push_back(id);
+  if (id == 0) queue_.push_back(id);
+}
+
+void TreeWalk::add_children(uint32_t id) {
+  const auto first = static_cast<int32_t>(nodes_.size());
+  nodes_.resize(nodes_.size() + 2);
+  Node& node = nodes_[id];
+  node.left = first;
+  node.right = first + 1;
+  Node& left = nodes_[first];
+  Node& right = nodes_[first + 1];
+  left.sums = node.split.left;
+  right.sums = node.sums - node.split.left;
+  left.depth = right.depth = node.depth + 1;
+  left.path = mix64(2 * node.path + RandomKey::kGamma);
+  right.path = mix64(2 * node.path + 1 + RandomKey::kGamma);
+  ++expanded_count_;
+}
+
+// Walks as far as both children of every node on the way are known.
+void TreeWalk::advance() {
+  const auto order = [this](uint32_t a, uint32_t b) { return after(a, b); };
+  while (leaf_count() < options_.leaves_max && !queue_.empty()) {
+    const uint32_t best = queue_.front();
+    Node& node = nodes_[best];
+    if (!node.in_batch() || !nodes_[node.left].is_known || !nodes_[node.right].is_known) return;
+    std::pop_heap(queue_.begin(), queue_.end(), order);
+    queue_.pop_back();
+    node.taken = true;
+    order_.push_back(best);
+    for (int32_t child : {node.left, node.right}) {
+      if (!nodes_[child].split.found()) continue;
+      queue_.push_back(static_cast<uint32_t>(child));
+      std::push_heap(queue_.begin(), queue_.end(), order);
+    }
+  }
+}
+
+bool TreeWalk::finished() {
+  advance();
+  return nodes_[0].is_known && (queue_.empty() || leaf_count() >= options_.leaves_max);
+}
+
+std::vector<uint32_t> TreeWalk::next_batch(size_t parallel) {
+  if (finished() || open_.empty()) return {};
+  const size_t leaves_left = options_.leaves_max - leaf_count();
+  const size_t wanted = std::min(std::max(leaves_left / 10, parallel), leaves_left);
+  const size_t size = std::min(std::max<size_t>(wanted, 1), open_.size());
+  // The one that is needed comes first; children of leaves that were expanded early, and that the
+  // walk has not reached, may promise more than it does.
+  auto rest = open_.begin();
+  if (!queue_.empty() && !nodes_[queue_.front()].in_batch()) {
+    const auto needed = std::find(open_.begin(), open_.end(), queue_.front());
+    CHECK(needed != open_.end());
+    std::iter_swap(open_.begin(), needed);
+    ++rest;
+  }
+  const auto end = open_.begin() + static_cast<long>(size);
+  std::partial_sort(rest, end, open_.end(), [&](uint32_t a, uint32_t b) { return after(b, a); });
+  std::vector<uint32_t> batch(open_.begin(), end);
+  open_.erase(open_.begin(), end);
+  for (uint32_t id : batch) add_children(id);
+  return batch;
+}
+
+void TreeWalk::take_level(const std::vector<uint32_t>& ids) {
+  // The children's order is the order in which the next level adds up gains: larger nodes' first.
+  std::vector<uint32_t> by_size = ids;
+  std::sort(by_size.begin(), by_size.end(), [&](uint32_t a, uint32_t b) {
+    const int64_t rows_a = nodes_[a].sums.count;
+    const int64_t rows_b = nodes_[b].sums.count;
+    return rows_a != rows_b ? rows_a > rows_b : a < b;
+  });
+  for (uint32_t id : by_size) add_children(id);
+  for (uint32_t id : ids) {
+    CHECK(!nodes_[id].taken && nodes_[id].split.found());
+    nodes_[id].taken = true;
+    order_.push_back(id);
+  }
+}
+
+model::Tree TreeWalk::tree(std::span<const model::Feature> features, const GradientUnits& units,
+                           std::vector<uint32_t>* leaf_ids) const {
+  model::Tree tree;
+  std::vector<model::Node>& nodes = tree.nodes;
+  std::vector<uint32_t> ids = {0};                 // of each node of the tree
+  std::vector<int32_t> places(nodes_.size(), -1);  // in the tree of each node
+  places[0] = 0;
+  nodes.resize(1 + 2 * order_.size());
+  for (uint32_t id : order_) {
+    const Node& from = nodes_[id];
+    const model::Feature& feature = features[from.split.feature];
+    model::Node& node = nodes[places[id]];
+    node.feature = from.split.feature;
+    node.missing_left = from.split.missing_left;
+    node.gain = from.split.gain;
+    if (feature.kind == table::ColumnKind::numeric) {
+      const size_t cut = from.split.bin_last - 1;
+      node.threshold =
+          cut < feature.cuts.size() ? feature.cuts[cut] : std::numeric_limits<double>::infinity();
+    } else {
+      for (uint32_t bin : from.split.bins_left) node.categories_left.push_back(bin - 1);
+    }
+    node.left = static_cast<int32_t>(ids.size());
+    node.right = node.left + 1;
+    for (int32_t child : {from.left, from.right}) {
+      places[child] = static_cast<int32_t>(ids.size());
+      ids.push_back(static_cast<uint32_t>(child));
+    }
+  }
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const Node& from = nodes_[ids[i]];
+    nodes[i].cover = static_cast<uint64_t>(from.sums.count);
+    if (from.taken) continue;
+    nodes[i].value = leaf_value(from.sums, units, options_);
+    if (leaf_ids != nullptr) leaf_ids->push_back(ids[i]);
+  }
+  return tree;
+}
+
+}  // namespace evergrove::trees

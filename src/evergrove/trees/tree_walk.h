@@ -1,0 +1,87 @@
+// TreeWalk: the order in which a tree grows, from the best split of each node.
+//
+// It holds every node that exists, in the tree or not, and walks over them with a priority queue:
+// the best leaf is taken off and split, its children join. Which nodes are expanded, and when, is
+// the caller's affair: next_batch() proposes the most promising ones, more of them than the walk is
+// yet sure to need, several batches may be under way at once, and the tree is the same whatever
+// was proposed, because the walk goes on only where it knows both children.
+//
+// Promise: the tree is a function of the nodes' splits and the options alone.
+// One owner, one thread at a time; nodes stay where they are while others are added.
+//
+//   TreeWalk walk(options, root_sums);
+//   walk.set_split(0, best_split_of_root);
+//   while (!walk.finished()) {
+//     for (uint32_t id : walk.next_batch(8)) { ...; walk.set_split(walk.node(id).left, ...); ... }
+//   }
+//   model::Tree tree = walk.tree(features, units);
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <vector>
+
+#include "evergrove/model/model.h"
+#include "evergrove/trees/growth_options.h"
+#include "evergrove/trees/histogram.h"
+#include "evergrove/trees/split.h"
+
+namespace evergrove::trees {
+
+class TreeWalk {
+ public:
+  struct Node {
+    Sums sums;
+    uint32_t depth = 0;
+    uint64_t path = 1;  // hash of the way from the root; the same in whatever order nodes are made
+    Split split;
+    bool is_known = false;          // split is the node's best one, or there is none
+    int32_t left = -1, right = -1;  // children, once it is in a batch
+    bool taken = false;             // split in the tree
+
+    bool in_batch() const { return left >= 0; }
+  };
+
+  TreeWalk(const GrowthOptions& options, const Sums& root);
+
+  // Whether a node could be split at all; of one that cannot the split need not be searched.
+  bool may_split(uint32_t id) const;
+  // Says a node's best split (not found(): it stays a leaf). Requires: it was not said before.
+  void set_split(uint32_t id, Split split);
+
+  // The leaves to expand next, the one that the walk needs first if nobody is at it; their
+  // children exist from now on. Empty: finished, or the walk waits for what is under way and
+  // nothing else may be expanded. parallel: how many the caller likes to have at once, at least.
+  std::vector<uint32_t> next_batch(size_t parallel);
+  bool finished();
+
+  // Symmetric growth: splits these nodes, ascending, by the splits they were given, for good.
+  void take_level(const std::vector<uint32_t>& ids);
+
+  Node& node(uint32_t id) { return nodes_[id]; }
+  const Node& node(uint32_t id) const { return nodes_[id]; }
+  size_t node_count() const { return nodes_.size(); }
+  size_t leaf_count() const { return 1 + order_.size(); }
+  uint64_t expanded_count() const { return expanded_count_; }
+
+  // The tree of the nodes taken; leaf_ids, if given, are the nodes that are its leaves, in the
+  // order of the tree's own. `output` is left to the caller.
+  model::Tree tree(std::span<const model::Feature> features, const GradientUnits& units,
+                   std::vector<uint32_t>* leaf_ids = nullptr) const;
+
+ private:
+  void advance();
+  bool after(uint32_t a, uint32_t b) const;
+  void add_children(uint32_t id);
+
+  GrowthOptions options_;
+  std::deque<Node> nodes_;
+  std::vector<uint32_t> queue_;  // a heap: leaves of the tree so far that may be split
+  std::vector<uint32_t> open_;   // nodes that could be expanded and are in no batch
+  std::vector<uint32_t> order_;  // of the nodes taken, as the walk took them
+  uint64_t expanded_count_ = 0;
+};
+
+}  // namespace evergrove::trees

@@ -1,0 +1,105 @@
+// The tree is a function of the nodes' splits alone: whatever is expanded, in batches of whatever
+// size and with whatever is still under way, the walk takes the same nodes in the same order.
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/trees/tree_walk.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "evergrove/base/hash.h"
+
+namespace evergrove::trees {
+namespace {
+
+// A node's split follows from its path: gain and the share that goes left are hashes of it.
+Split split_of(const TreeWalk& walk, uint32_t id) {
+  const TreeWalk::Node& node = walk.node(id);
+  if (!walk.may_split(id)) return {};
+  const uint64_t bits = mix64(node.path);
+  Split split;
+  split.feature = 0;
+  split.bin_last = 1 + static_cast<uint32_t>(bits % 3);
+  split.gain = double(bits % 64) + 1;  // with ties
+  const auto left = static_cast<int64_t>(1 + (bits >> 8) % uint64_t(node.sums.count - 1));
+  split.left = {node.sums.g * left / node.sums.count, left, left};
+  return split;
+}
+
+GrowthOptions options_with(GrowthOrder order, uint32_t leaves) {
+  GrowthOptions options;
+  options.order = order;
+  options.leaves_max = leaves;
+  options.leaf_rows_min = 2;
+  return options;
+}
+
+std::vector<model::Feature> one_feature() {
+  model::Feature feature;
+  feature.name = "x";
+  feature.cuts = {1, 2, 3, 4};
+  return {feature};
+}
+
+// Grows with batches of `parallel`, of which `window` are under way before the first is answered.
+model::Tree grow(const GrowthOptions& options, size_t parallel, size_t window) {
+  TreeWalk walk(options, {1000, 5000, 5000});
+  walk.set_split(0, split_of(walk, 0));
+  std::deque<std::vector<uint32_t>> under_way;
+  while (!walk.finished()) {
+    while (under_way.size() < window) {
+      std::vector<uint32_t> batch = walk.next_batch(parallel);
+      if (batch.empty()) break;
+      under_way.push_back(std::move(batch));
+    }
+    EXPECT_FALSE(under_way.empty()) << "the walk waits for nothing";
+    if (under_way.empty()) break;
+    for (uint32_t id : under_way.front()) {
+      for (int32_t child : {walk.node(id).left, walk.node(id).right}) {
+        walk.set_split(child, split_of(walk, child));
+      }
+    }
+    under_way.pop_front();
+  }
+  return walk.tree(one_feature(), {});
+}
+
+bool same(const model::Tree& a, const model::Tree& b) {
+  if (a.nodes.size() != b.nodes.size()) return false;
+  for (size_t i = 0; i < a.nodes.size(); ++i) {
+    const model::Node& x = a.nodes[i];
+    const model::Node& y = b.nodes[i];
+    if (x.left != y.left || x.gain != y.gain || x.cover != y.cover || x.value != y.value ||
+        x.threshold != y.threshold) {
+      return false;
+    }
+  }
+  return true;
+}
+
+TEST(TreeWalk, TakesTheSameTreeWhateverIsExpanded) {
+  for (const GrowthOrder order : {GrowthOrder::best_first, GrowthOrder::by_level}) {
+    for (const uint32_t leaves : {1u, 2u, 7u, 64u, 255u}) {
+      const GrowthOptions options = options_with(order, leaves);
+      const model::Tree one_by_one = grow(options, 1, 1);
+      EXPECT_LE(one_by_one.nodes.size(), 2 * leaves - 1);
+      for (const size_t parallel : {1, 3, 16, 1000}) {
+        for (const size_t window : {1, 2, 5}) {
+          EXPECT_TRUE(same(one_by_one, grow(options, parallel, window)))
+              << leaves << " leaves, batches of " << parallel << ", " << window << " under way";
+        }
+      }
+    }
+  }
+}
+
+TEST(TreeWalk, LeavesALeafWhereNothingWasFound) {
+  TreeWalk walk(options_with(GrowthOrder::best_first, 31), {0, 100, 100});
+  walk.set_split(0, {});
+  EXPECT_TRUE(walk.finished());
+  EXPECT_TRUE(walk.next_batch(8).empty());
+  EXPECT_EQ(walk.tree(one_feature(), {}).nodes.size(), 1u);
+}
+
+}  // namespace
+}  // namespace evergrove::trees
