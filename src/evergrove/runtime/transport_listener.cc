@@ -88,15 +88,19 @@ class Listener::Server : public flight::FlightServerBase {
       return invalid_input("This cannot be listened on; give HOST:PORT",
                            {{"address", options_.listen}});
     }
+    EVERGROVE_RETURN_IF_ERROR(check_can_listen(place.host, place.port));
     flight::FlightServerOptions options(*location);
     if (has_tls) options.tls_certificates = {{options_.tls_cert_pem, options_.tls_key_pem}};
     options.middleware.emplace_back("gate", std::make_shared<Gate>(options_, host_.refuse));
     const arrow::Status status = Init(options);
     if (status.ok()) return {};
-    return storage_error(
-        "This cannot be listened on; is the port taken, the host one of this machine, and do "
-        "certificate and key belong together?",
-        {{"address", options_.listen}, {"reason", first_line(status.message())}});
+    if (has_tls) {
+      return invalid_input(
+          "Certificate and key cannot be used; give --tls-cert and --tls-key as PEM "
+          "files that belong together");
+    }
+    return storage_error("This cannot be listened on; give another host or port",
+                         {{"address", options_.listen}, {"reason", first_line(status.message())}});
   }
 
   void stop() {

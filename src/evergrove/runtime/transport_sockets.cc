@@ -93,6 +93,42 @@ Status wait_connected(int descriptor, steady_clock::time_point end,
 
 }  // namespace
 
+Status check_can_listen(const std::string& host, uint16_t port) {
+  addrinfo hints = {};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* found = nullptr;
+  const HostPort place{host, port};
+  const int error = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+  if (error != 0) {
+    return invalid_input("The host to listen on is not known; give one of this machine's",
+                         {{"address", to_text(place)}, {"reason", ::gai_strerror(error)}});
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, ::freeaddrinfo);
+  const Descriptor socket(::socket(found->ai_family, found->ai_socktype | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  // As gRPC does: a port that was listened on a moment ago may be taken again.
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(socket.get(), found->ai_addr, found->ai_addrlen) == 0 &&
+      ::listen(socket.get(), 1) == 0) {
+    return {};
+  }
+  switch (errno) {
+    case EADDRINUSE:
+      return storage_error("Somebody listens on the port already; give another, or 0 for any",
+                           {{"address", to_text(place)}});
+    case EADDRNOTAVAIL:
+      return invalid_input("The host to listen on is not of this machine; give one that is",
+                           {{"address", to_text(place)}});
+    case EACCES:
+      return invalid_input("Only root may listen on this port; give one above 1023, or 0 for any",
+                           {{"address", to_text(place)}});
+    default:
+      return storage_error("This cannot be listened on; give another host or port",
+                           {{"address", to_text(place)}, {"reason", std::strerror(errno)}});
+  }
+}
+
 void raise_socket_limit() {
   rlimit limit = {};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;

@@ -22,6 +22,8 @@
 
 namespace evergrove::runtime {
 
+// Whether the port could be listened on just now; says why not, which gRPC does not.
+Status check_can_listen(const std::string& host, uint16_t port);
 // Lets this process have as many sockets as the system allows it; the usual limit is 1024.
 void raise_socket_limit();
 // The other ends, as HOST:PORT, of all sockets of this process that were accepted on the port.

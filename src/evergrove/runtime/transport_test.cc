@@ -276,6 +276,18 @@ TEST(Transport, ASecondListenerOnThePortIsRefused) {
   const auto second = Transport::open(options, [](TransportEvent) {});
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.status().kind(), StatusKind::storage);
+  EXPECT_NE(second.status().message().find("Somebody listens"), std::string::npos)
+      << second.status().message();
+}
+
+TEST(Transport, APortMayBeListenedOnAgainAtOnce) {
+  TransportOptions options = loopback();
+  Endpoint dialler;
+  for (int i = 0; i < 5; ++i) {
+    Endpoint listener(options);
+    options.listen = listener.transport->address();
+    dialler.connect(listener);
+  }
 }
 
 TEST(Transport, SendingToNobodyIsFalse) {
