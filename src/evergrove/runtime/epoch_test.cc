@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -57,8 +58,9 @@ TEST_F(Epoch, InAFolderEachIsTakenOnce) {
 
 TEST_F(Epoch, OnAnObjectStoreEachIsTakenOnceAlsoWhenAnswersAreLost) {
   const auto objects = std::make_shared<TestingObjects>();
+  std::atomic<uint64_t> seed = 0;
   check_takers([&](uint64_t taker) {
-    TestingLogStore store(objects, {.seed = taker * 100 + objects->objects.size(),
+    TestingLogStore store(objects, {.seed = ++seed,
                                     .fail_percent = 10,
                                     .lose_answer_percent = 20,
                                     .delay_max = std::chrono::microseconds(200)});
