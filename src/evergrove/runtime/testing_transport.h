@@ -84,7 +84,7 @@ class Endpoint {
   // Dials in vain, and says why.
   Status why_refused(const std::string& address) {
     const ConnectionId id = transport->dial(address);
-    const Status why = why_closed(id);
+    Status why = why_closed(id);
     const std::lock_guard lock(mutex);
     EXPECT_FALSE(opened.contains(id));
     return why;

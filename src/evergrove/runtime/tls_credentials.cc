@@ -213,8 +213,8 @@ Status write_new(const std::string& path, std::string_view bytes, bool is_secret
     written += static_cast<size_t>(count);
   }
   if (written == bytes.size() && ::fsync(file.get()) == 0) return {};
-  const Status failed = storage_error("The file could not be written",
-                                      {{"path", path}, {"reason", std::strerror(errno)}});
+  Status failed = storage_error("The file could not be written",
+                                {{"path", path}, {"reason", std::strerror(errno)}});
   ::unlink(path.c_str());
   return failed;
 }

@@ -29,7 +29,7 @@ class TlsCredentialsFiles : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::string write_token(const std::string& bytes, mode_t mode) {
-    const std::string path = folder_ + "/token_file";
+    std::string path = folder_ + "/token_file";
     std::ofstream(path, std::ios::binary) << bytes;
     EXPECT_EQ(::chmod(path.c_str(), mode), 0);
     return path;
@@ -89,6 +89,7 @@ TEST(TlsCredentials, EachIsNew) {
 
 TEST(TlsCredentials, TakesManyHostsAndRefusesWhatIsNone) {
   std::vector<std::string> hosts;
+  hosts.reserve(101);
   for (int i = 0; i < 100; ++i) hosts.push_back("machine-" + std::to_string(i) + ".example.org");
   const auto many = make_credentials(hosts);
   ASSERT_TRUE(many.ok()) << many.status().message();

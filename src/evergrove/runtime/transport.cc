@@ -53,8 +53,8 @@ Status check(const TransportOptions& options) {
 // gRPC writes lines of its own to standard error for what our Statuses say; whoever wants to see
 // them sets GRPC_VERBOSITY. It reads it when it is first used.
 void silence_grpc() {
-  static const int done = ::setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
-  (void)done;
+  static const int kDone = ::setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  (void)kDone;
 }
 
 }  // namespace

@@ -17,9 +17,9 @@ namespace {
 using arrow::flight::FlightStreamChunk;
 
 const std::shared_ptr<arrow::Schema>& part_schema() {
-  static const std::shared_ptr<arrow::Schema> schema =
+  static const std::shared_ptr<arrow::Schema> kSchema =
       arrow::schema({arrow::field("bytes", arrow::uint8(), /*nullable=*/false)});
-  return schema;
+  return kSchema;
 }
 
 // A part of a string, which lives as long as gRPC needs it.

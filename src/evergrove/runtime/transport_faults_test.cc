@@ -50,7 +50,7 @@ TEST(TransportPeer, DISABLED_Runs) {
 TEST(TransportPeer, DISABLED_LeavesWhileItDials) {
   const char* address = std::getenv(kAddressVariable);
   ASSERT_NE(address, nullptr) << "is run by the tests below";
-  const auto transport = Transport::open({}, [](TransportEvent) {});
+  const auto transport = Transport::open({}, [](const TransportEvent&) {});
   ASSERT_TRUE(transport.ok());
   for (int i = 0; i < 5; ++i) EXPECT_NE(transport.value()->dial(address), 0u);
 }

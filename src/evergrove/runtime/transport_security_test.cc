@@ -29,13 +29,13 @@ bool has(const Status& status, std::string_view words) {
 }
 
 const Credentials& credentials() {
-  static const Credentials made = make_credentials({}).value();
-  return made;
+  static const Credentials kMade = make_credentials({}).value();
+  return kMade;
 }
 
 const Credentials& other_credentials() {
-  static const Credentials made = make_credentials({"other.example"}).value();
-  return made;
+  static const Credentials kMade = make_credentials({"other.example"}).value();
+  return kMade;
 }
 
 TransportOptions with_token(TransportOptions options, std::string token) {
@@ -93,7 +93,7 @@ TEST(TransportSecurity, RefusesToListenBeyondLoopbackWithoutTlsAndToken) {
       TransportOptions options = with_tls ? tls_listener() : with_token({}, "secret");
       if (with_tls) options.token.clear();
       options.listen = listen;
-      const auto opened = Transport::open(options, [](TransportEvent) {});
+      const auto opened = Transport::open(options, [](const TransportEvent&) {});
       ASSERT_FALSE(opened.ok()) << listen;
       EXPECT_EQ(opened.status().kind(), StatusKind::invalid_input);
       EXPECT_TRUE(has(opened.status(), "`evergrove credentials --out DIR`"))
@@ -114,7 +114,7 @@ TEST(TransportSecurity, RefusesToListenBeyondLoopbackWithoutTlsAndToken) {
 
 TEST(TransportSecurity, RefusesOptionsThatCannotBe) {
   const auto refused = [](TransportOptions options) {
-    const auto opened = Transport::open(std::move(options), [](TransportEvent) {});
+    const auto opened = Transport::open(std::move(options), [](const TransportEvent&) {});
     return opened.ok() ? Status() : opened.status();
   };
   EXPECT_EQ(refused(with_token(loopback(), "two words")).kind(), StatusKind::invalid_input);
@@ -307,6 +307,7 @@ TEST(TransportSecurity, CutsOffTheFirstOfTooManyStrangers) {
   options.unauthenticated_count_max = 5;
   Besieged place(options);
   std::vector<std::unique_ptr<RawConnection>> all;
+  all.reserve(20);
   for (int i = 0; i < 20; ++i) {
     all.push_back(std::make_unique<RawConnection>(place.listener.transport->address()));
   }

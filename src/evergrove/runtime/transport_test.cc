@@ -89,6 +89,7 @@ TEST(Transport, KeepsTheOrderOfEachOfEightThreads) {
   constexpr int kThreads = 8;
   constexpr int kEach = 2000;
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < kEach; ++i) {
@@ -113,6 +114,7 @@ TEST(Transport, KeepsManyConnectionsApart) {
   listener.is_echoing = true;
   Endpoint dialler;
   std::vector<ConnectionId> all;
+  all.reserve(20);
   for (int i = 0; i < 20; ++i) all.push_back(dialler.connect(listener));
   for (ConnectionId id : all) ASSERT_TRUE(dialler.transport->send(id, std::to_string(id)));
   ASSERT_TRUE(dialler.wait([&] { return dialler.received.size() == all.size(); }));
@@ -229,7 +231,7 @@ TEST(Transport, KnowsItsPeersByWhateverAddress) {
     TransportOptions options = loopback();
     options.listen = listen;
     options.unauthenticated_max = milliseconds(1);  // who is not known is cut at the next look
-    auto opened = Transport::open(options, [](TransportEvent) {});
+    auto opened = Transport::open(options, [](const TransportEvent&) {});
     if (!opened.ok() && std::string_view(listen).starts_with("[")) {
       continue;  // a machine without IPv6
     }
@@ -273,7 +275,7 @@ TEST(Transport, ASecondListenerOnThePortIsRefused) {
   Endpoint listener(loopback());
   TransportOptions options = loopback();
   options.listen = listener.transport->address();
-  const auto second = Transport::open(options, [](TransportEvent) {});
+  const auto second = Transport::open(options, [](const TransportEvent&) {});
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.status().kind(), StatusKind::storage);
   EXPECT_NE(second.status().message().find("Somebody listens"), std::string::npos)
