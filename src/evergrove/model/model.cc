@@ -60,10 +60,11 @@ Status check_split(const Model& model, const Tree& tree, size_t index) {
   return {};
 }
 
-// Reads a number that write_*() wrote. It writes -0.0 as 0.0, so -0.0 is nobody's canonical byte.
+// Reads a number that write_*() wrote. It writes -0.0 as 0.0, so -0.0 is nobody's canonical byte;
+// and no cut, threshold or gain is NaN, whose bits an addition may alter.
 double read_canonical(ByteReader& in) {
   const double number = in.f64();
-  if (number == 0 && std::signbit(number)) in.fail();
+  if (std::isnan(number) || (number == 0 && std::signbit(number))) in.fail();
   return number;
 }
 

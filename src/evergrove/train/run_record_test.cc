@@ -187,6 +187,25 @@ TEST(RunRecord, AnotherVersionIsNamed) {
   EXPECT_EQ(decode_iteration(iteration).status().kind(), StatusKind::unsupported);
 }
 
+// A signalling NaN would come back as a quiet one: other bytes for the same record.
+TEST(RunRecord, NoNumberOfATreeIsNaN) {
+  for (const double bad :
+       {std::numeric_limits<double>::signaling_NaN(), std::numeric_limits<double>::quiet_NaN()}) {
+    Iteration iteration;
+    model::Tree& tree = iteration.trees.emplace_back();
+    tree.nodes.resize(3);
+    tree.nodes[0].feature = 0;
+    tree.nodes[0].left = 1;
+    tree.nodes[0].right = 2;
+    EXPECT_TRUE(decode_iteration(encode_iteration(iteration)).ok());
+    tree.nodes[0].gain = bad;
+    EXPECT_EQ(decode_iteration(encode_iteration(iteration)).status().kind(), StatusKind::corrupt);
+    tree.nodes[0].gain = 1;
+    tree.nodes[0].threshold = bad;
+    EXPECT_EQ(decode_iteration(encode_iteration(iteration)).status().kind(), StatusKind::corrupt);
+  }
+}
+
 TEST(RunRecord, AContradictoryHeaderIsCorrupt) {
   RunHeader header = random_header(1);
   header.base_margins.push_back(0);
