@@ -14,3 +14,7 @@ add_library(mbedtls INTERFACE)
 target_include_directories(mbedtls SYSTEM INTERFACE ${EVERGROVE_MBEDTLS_INCLUDE})
 target_link_libraries(mbedtls INTERFACE
   ${EVERGROVE_MBEDTLS} ${EVERGROVE_MBEDX509} ${EVERGROVE_MBEDCRYPTO})
+# Debian builds the archives with -fPIE: fit for a shared library (Python's module) only where their
+# symbols are its own.
+target_link_options(mbedtls INTERFACE
+  -Wl,--exclude-libs,libmbedtls.a:libmbedx509.a:libmbedcrypto.a)
