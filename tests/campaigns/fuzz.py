@@ -42,8 +42,8 @@ def main() -> int:
         )
     header = ["target", "what it is given", "runs", "edges", "corpus", "finding"]
     body = (
-        f"Each target ran for {options.seconds} seconds, {options.jobs} at a time, with the address "
-        "and undefined behaviour sanitizers, from the corpus of the runs before.\n\n"
+        f"Each target ran for {options.seconds} seconds, {options.jobs} at a time, with the "
+        "address and undefined behaviour sanitizers, from the corpus of the runs before.\n\n"
         + table(header, rows)
     )
     command = f"script/campaign fuzz --seconds {options.seconds} --jobs {options.jobs}"
