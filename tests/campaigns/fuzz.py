@@ -28,7 +28,7 @@ def main() -> int:
     subprocess.run([ROOT / "script" / "build", "--preset", "fuzz", *names], check=True)
 
     def run(name: str) -> bool:
-        command = [script, name, "--seconds", str(options.seconds)]
+        command = [str(script), name, "--seconds", str(options.seconds)]
         return subprocess.run(command, check=False).returncode == 0
 
     with ThreadPoolExecutor(options.jobs) as pool:
