@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.fs
+import pytest
 
 ACCESS_KEY, SECRET_KEY = "evergrovekey", "evergrovesecret"
 
@@ -82,6 +83,12 @@ def program(*names: str) -> Path | None:
 def s3_program() -> Path | None:
     given = os.environ.get("EVERGROVE_S3_SERVER")
     return Path(given) if given else program("versitygw", "moto_server")
+
+
+needs_s3 = pytest.mark.skipif(
+    s3_program() is None,
+    reason="needs an S3 server: versitygw, or moto_server (see tests/process/object_store.py)",
+)
 
 
 def free_port() -> int:

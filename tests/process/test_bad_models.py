@@ -13,19 +13,9 @@ from tests.process.refusal import refuses, refuses_to_train
 from tests.process.rows import LABEL, replaced, small_rows, write
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(small_rows(), tmp_path_factory.mktemp("data") / "rows.parquet")
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
-    model = tmp_path_factory.mktemp("model") / "whole"
-    answer = evergrove(
-        *("train", "--data", data, "--label", LABEL, "--model", model),
-        *("--set", "n_estimators=5", "min_rows=5"),
-    )
-    assert answer.code == DONE, answer
+@pytest.fixture
+def whole(model: Path) -> Path:
+    """The model that is cut and altered; read, never written."""
     return model
 
 

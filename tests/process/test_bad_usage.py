@@ -6,25 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.command import DONE, evergrove
 from tests.process.refusal import refuses, refuses_to_train
-from tests.process.rows import LABEL, small_rows, write
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(small_rows(), tmp_path_factory.mktemp("data") / "rows.parquet")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
-    model = tmp_path_factory.mktemp("model") / "model"
-    answer = evergrove(
-        *("train", "--data", data, "--label", LABEL, "--model", model, "--set", "n_estimators=3")
-    )
-    assert answer.code == DONE, answer
-    return model
-
 
 # --- The command line --------------------------------------------------------------------------
 

@@ -20,16 +20,13 @@ from tests.process.object_store import (
     SECRET_KEY,
     S3Server,
     free_port,
-    s3_program,
+    needs_s3,
     s3_server,
 )
 from tests.process.rows import LABEL, small_rows, write
 from tests.process.slow_proxy import Proxy, slow_proxy
 
-pytestmark = pytest.mark.skipif(
-    s3_program() is None,
-    reason="needs an S3 server: versitygw, or moto_server (see tests/process/object_store.py)",
-)
+pytestmark = needs_s3
 
 TREES = 40
 BUCKET = "logs"

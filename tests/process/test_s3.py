@@ -13,16 +13,14 @@ from tests.process.object_store import (
     SECRET_KEY,
     S3Server,
     free_port,
+    needs_s3,
     s3_program,
     s3_server,
 )
 from tests.process.refusal import refuses_to_train
 from tests.process.rows import LABEL, small_rows, write
 
-pytestmark = pytest.mark.skipif(
-    s3_program() is None,
-    reason="needs an S3 server: versitygw, or moto_server (see tests/process/object_store.py)",
-)
+pytestmark = needs_s3
 
 ROWS = small_rows(3_000)
 
