@@ -11,7 +11,6 @@ learns from. All train from the same Parquet files and are measured by the same 
 
 import argparse
 import dataclasses
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -23,6 +22,7 @@ import pyarrow.parquet as pq
 from bench.compare import machine, measures
 from bench.compare.data import CASES, ROOT, Case
 from bench.compare.outcome import DEFAULT_EVERGROVE, run_ours, run_peer
+from bench.compare.results import save
 from bench.compare.settings import Settings
 from bench.compare.worker import Job
 
@@ -60,11 +60,8 @@ def main() -> int:
             ),
             "values": values,
         }
-    out: Path = arguments.out
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
     page = write_page(results)
-    out.with_suffix(".md").write_text(page)
+    save(results, arguments.out, page)
     say(page)
     return 0
 

@@ -26,8 +26,8 @@ from bench.compare import higgs_like, machine, outcome
 from bench.compare.data import CACHE
 from bench.compare.outcome import DEFAULT_EVERGROVE, ROOT
 from bench.compare.process import run_measured
+from bench.compare.results import begin, save
 from bench.compare.settings import Settings
-from bench.compare.speed import commit
 from bench.compare.worker import Job
 from examples.fraud import split
 
@@ -50,16 +50,12 @@ def main() -> int:
         arguments.repetitions = 1
     files = make_data(rows, arguments.seed)
     label = pq.read_table(files[1], columns=[higgs_like.LABEL])[higgs_like.LABEL].to_numpy()
-    results: dict[str, Any] = {
-        "machine": machine.describe(),
-        "commit": commit(),
-        "rows": rows,
-        "repetitions": arguments.repetitions,
-        "settings": asdict(settings),
-        "versions": {},
-        "failures": [],
-        "runs": {str(threads): {} for threads in arguments.threads},
-    }
+    results = begin(
+        rows=rows,
+        repetitions=arguments.repetitions,
+        settings=settings,
+        threads=arguments.threads,
+    )
     with tempfile.TemporaryDirectory() as folder:
         job = Job(
             train=str(files[0]),
@@ -75,11 +71,8 @@ def main() -> int:
                 for name in TITLES:
                     place = f"{repetition + 1}/{arguments.repetitions}, {threads} threads"
                     run_once(name, replace(job, threads=threads), arguments, label, results, place)
-    out: Path = arguments.out
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
     page = write_page(results)
-    out.with_suffix(".md").write_text(page)
+    save(results, arguments.out, page)
     print(page)
     return 0
 

@@ -11,9 +11,7 @@ ratio compares neighbours in time.
 """
 
 import argparse
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -26,6 +24,7 @@ import pyarrow.parquet as pq
 from bench.compare import higgs_like, machine
 from bench.compare.data import CACHE
 from bench.compare.outcome import DEFAULT_EVERGROVE, ROOT, Outcome, run_ours, run_peer
+from bench.compare.results import begin, save
 from bench.compare.settings import PEERS, Settings
 from bench.compare.worker import Job
 from examples.fraud import split
@@ -59,25 +58,18 @@ def main() -> int:
     arguments = parse()
     plan = make_plan(arguments)
     files = make_data(plan)
-    results: dict[str, Any] = {
-        "machine": machine.describe(),
-        "commit": commit(),
-        "rows": plan.rows,
-        "repetitions": plan.repetitions,
-        "settings": asdict(plan.settings),
-        "versions": {},
-        "failures": [],
-        "runs": {str(threads): {} for threads in plan.threads},
-    }
+    results = begin(
+        rows=plan.rows,
+        repetitions=plan.repetitions,
+        settings=plan.settings,
+        threads=plan.threads,
+    )
     for repetition in range(plan.repetitions):
         for threads in plan.threads:
             for name in plan.libraries:
                 run_once(plan, files, name, threads, repetition, results)
-    out: Path = arguments.out
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
     page = write_page(results)
-    out.with_suffix(".md").write_text(page)
+    save(results, arguments.out, page)
     print(page)
     return 0
 
@@ -264,13 +256,6 @@ def title(name: str) -> str:
 def ours_version(results: dict[str, Any]) -> str:
     version = results["versions"].get(OURS, "missing")
     return f"{version} ({results['commit']})" if results["commit"] else str(version)
-
-
-def commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    )
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":
