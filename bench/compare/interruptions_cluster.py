@@ -85,10 +85,10 @@ class Cluster:
 
     def add(self, name: str) -> None:
         """Starts a machine and waits until it belongs to the cluster."""
-        self.start(name, self.worker_command(name))
+        process = self.start(name, self.worker_command(name))
         deadline = time.time() + START_SECONDS_MAX
         while self.has_joined not in self.log(name).read_text(errors="replace"):
-            if time.time() > deadline:
+            if time.time() > deadline or process.poll() is not None:
                 raise TimeoutError(f"{name} did not join; its log is {self.log(name)}")
             time.sleep(0.05)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.compare import machine
+from bench.compare.results import commit
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/peers_when_workers_die.md"
@@ -80,6 +81,8 @@ def came_of_it(result: Result) -> str:
     since = "" if event == "nothing" else " later"
     if result["outcome"] == "hangs":
         return f"**hangs**: no end {seconds:.0f} s later; {result['busy_cores']:.1f} cores busy"
+    if result["outcome"] == "not run":
+        return f"could not be run: {result['message']}"
     if result["outcome"] == "failed":
         return f"**fails** {seconds:.1f} s later: `{first_line(result)}`"
     again = result["rounds_again"]
@@ -141,11 +144,8 @@ def settings(results: list[Result]) -> str:
 
 
 def where() -> str:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
     said = ", ".join(f"{name} {version}" for name, version in versions().items())
-    return f"\n{machine.place(machine.describe())}; {said}; commit {commit}.\n"
+    return f"\n{machine.place(machine.describe())}; {said}; commit {commit()}.\n"
 
 
 def versions() -> dict[str, str]:
