@@ -9,45 +9,15 @@
 
 #include "evergrove/base/check.h"
 #include "evergrove/base/hash.h"
-#include "evergrove/train/early_stopping.h"
 #include "evergrove/train/gradient_maker.h"
 #include "evergrove/train/metrics.h"
+#include "evergrove/train/run_history.h"
 #include "evergrove/train/trainer.h"
 #include "evergrove/trees/binned_tree.h"
 #include "evergrove/trees/grower.h"
 
 namespace evergrove::train {
 namespace {
-
-// After so many iterations in a row without a single split, nothing more is to be learnt.
-constexpr size_t kFruitlessMax = 2;
-
-trees::GrowthOptions growth_options(const RunHeader& header) {
-  const Parameters& p = header.parameters;
-  trees::GrowthOptions options;
-  options.order = p.growth == Growth::leaf    ? trees::GrowthOrder::best_first
-                  : p.growth == Growth::depth ? trees::GrowthOrder::by_level
-                                              : trees::GrowthOrder::symmetric;
-  options.leaves_max = static_cast<uint32_t>(p.max_leaves);
-  options.depth_max = static_cast<uint32_t>(p.max_depth);
-  options.leaf_rows_min = static_cast<uint64_t>(p.min_rows);
-  options.leaf_hessian_min = p.min_hessian;
-  options.gain_min = p.min_gain;
-  options.lambda_l1 = p.lambda_l1;
-  options.lambda_l2 = p.lambda_l2;
-  options.onehot_max = static_cast<uint32_t>(p.max_onehot);
-  options.category_smooth = p.category_smooth;
-  options.category_l2 = p.category_l2;
-  options.category_rows_min = static_cast<uint64_t>(p.min_category_rows);
-  options.columns_by_tree = p.colsample_bytree;
-  options.columns_by_level = p.colsample_bylevel;
-  options.columns_by_node = p.colsample_bynode;
-  options.learning_rate = p.learning_rate;
-  options.step_max = p.objective == model::ObjectiveKind::regression ? 0 : p.max_step;
-  options.value_exponent = header.value_exponent;
-  options.seed = p.seed;
-  return options;
-}
 
 // A data set with the margins of its rows, row by row and in each output by output.
 struct Scored {
@@ -66,9 +36,7 @@ class Boosting final : public Trainer {
   Boosting(RunHeader header, TrainingData data)
       : header_(std::move(header)),
         data_(std::move(data)),
-        metric_names_(header_.parameters.metrics.empty()
-                          ? default_metrics(header_.parameters.objective)
-                          : header_.parameters.metrics),
+        history_(header_),
         gradient_maker_(header_,
                         WeightFacts::of(header_.parameters, data_.train.classes,
                                         data_.train.weights, data_.train.row_count()),
@@ -82,29 +50,18 @@ class Boosting final : public Trainer {
     }
   }
 
-  bool finished() const override {
-    if (iterations_.size() >= static_cast<size_t>(header_.parameters.n_estimators)) return true;
-    if (fruitless_count_ >= kFruitlessMax) return true;
-    return header_.parameters.early_stopping_rounds > 0 && stopping().stop;
-  }
-
+  bool finished() const override { return history_.finished(); }
   Iteration next() override;
   Status replay(const Iteration& iteration) override;
 
-  uint64_t iteration_count() const override { return iterations_.size(); }
+  uint64_t iteration_count() const override { return history_.iterations().size(); }
   const RunHeader& header() const override { return header_; }
-  uint64_t best_iteration() const override {
-    if (header_.parameters.early_stopping_rounds == 0 || iterations_.empty()) {
-      return iterations_.size();
-    }
-    return stopping().best_iteration;
-  }
-  model::Model model() const override;
+  uint64_t best_iteration() const override { return history_.best_iteration(); }
+  model::Model model() const override { return history_.model(); }
   std::vector<model::MetricValue> training_metrics() const override;
 
  private:
   size_t output_count() const { return header_.base_margins.size(); }
-  EarlyStopping stopping() const;
   std::vector<uint32_t> sample_rows(uint64_t iteration);
   void add_metrics(const Scored& scored, std::vector<model::MetricValue>& to) const;
   bool has_metrics_of_now(const Iteration& iteration) const;
@@ -113,19 +70,16 @@ class Boosting final : public Trainer {
              Scored& to) const {
     tree.add(to.data->bins, excluded, output_count(), output, to.margins);
   }
-  void keep(Iteration iteration);
 
   RunHeader header_;
   TrainingData data_;
-  std::vector<std::string> metric_names_;
+  RunHistory history_;
   GradientMaker gradient_maker_;
   trees::Grower grower_;
   std::vector<trees::Gradients> gradients_;
   Scored train_;
   std::vector<Scored> valid_;
   std::vector<uint8_t> in_sample_;
-  std::vector<Iteration> iterations_;
-  size_t fruitless_count_ = 0;
 };
 
 // The rows of an iteration's sample, ascending, and in_sample_ to match; empty: all rows.
@@ -153,10 +107,10 @@ void Boosting::add_metrics(const Scored& scored, std::vector<model::MetricValue>
   input.classes = scored.data->classes;
   input.targets = scored.data->targets;
   input.weights = scored.data->weights;
-  const Result<std::vector<double>> values = evaluate_metrics(metric_names_, input);
+  const Result<std::vector<double>> values = evaluate_metrics(history_.metric_names(), input);
   CHECK(values.ok());
-  for (size_t i = 0; i < metric_names_.size(); ++i) {
-    to.push_back({scored.data->name, metric_names_[i], (*values)[i]});
+  for (size_t i = 0; i < history_.metric_names().size(); ++i) {
+    to.push_back({scored.data->name, history_.metric_names()[i], (*values)[i]});
   }
 }
 
@@ -164,7 +118,7 @@ void Boosting::add_metrics(const Scored& scored, std::vector<model::MetricValue>
 bool Boosting::has_metrics_of_now(const Iteration& iteration) const {
   size_t place = 0;
   for (const Scored& valid : valid_) {
-    for (const std::string& name : metric_names_) {
+    for (const std::string& name : history_.metric_names()) {
       if (place == iteration.metrics.size()) return false;
       const model::MetricValue& metric = iteration.metrics[place++];
       if (metric.set != valid.data->name || metric.name != name) return false;
@@ -173,18 +127,10 @@ bool Boosting::has_metrics_of_now(const Iteration& iteration) const {
   return place == iteration.metrics.size();
 }
 
-void Boosting::keep(Iteration iteration) {
-  const bool fruitless =
-      std::all_of(iteration.trees.begin(), iteration.trees.end(),
-                  [](const model::Tree& tree) { return tree.nodes.size() == 1; });
-  fruitless_count_ = fruitless ? fruitless_count_ + 1 : 0;
-  iterations_.push_back(std::move(iteration));
-}
-
 Iteration Boosting::next() {
   CHECK(!finished());
   Iteration iteration;
-  iteration.index = iterations_.size();
+  iteration.index = history_.iterations().size();
   const std::vector<uint32_t> rows = sample_rows(iteration.index);
   const size_t outputs = output_count();
   for (uint32_t output = 0; output < outputs; ++output) {
@@ -206,15 +152,15 @@ Iteration Boosting::next() {
     iteration.trees.push_back(std::move(grown.tree));
   }
   for (const Scored& valid : valid_) add_metrics(valid, iteration.metrics);
-  keep(iteration);
+  history_.keep(iteration);
   return iteration;
 }
 
 Status Boosting::replay(const Iteration& iteration) {
-  if (iteration.index != iterations_.size() || iteration.trees.size() != output_count()) {
+  if (iteration.index != history_.iterations().size() || iteration.trees.size() != output_count()) {
     return corrupt("A logged iteration does not follow the one before it",
                    {{"iteration", std::to_string(iteration.index)},
-                    {"expected", std::to_string(iterations_.size())}});
+                    {"expected", std::to_string(history_.iterations().size())}});
   }
   std::vector<trees::BinnedTree> binned;
   for (uint32_t output = 0; output < iteration.trees.size(); ++output) {
@@ -231,59 +177,27 @@ Status Boosting::replay(const Iteration& iteration) {
     for (Scored& valid : valid_) apply(binned[output], output, {}, valid);
   }
   if (has_metrics_of_now(iteration)) {
-    keep(iteration);
+    history_.keep(iteration);
     return {};
   }
   Iteration evaluated = iteration;
   evaluated.metrics.clear();
   for (const Scored& valid : valid_) add_metrics(valid, evaluated.metrics);
-  keep(std::move(evaluated));
+  history_.keep(std::move(evaluated));
   return {};
-}
-
-EarlyStopping Boosting::stopping() const {
-  std::vector<double> history;
-  for (const Iteration& iteration : iterations_) {
-    if (!iteration.metrics.empty()) history.push_back(iteration.metrics.front().value);
-  }
-  return early_stopping(history, larger_is_better(metric_names_.front()),
-                        static_cast<uint64_t>(header_.parameters.early_stopping_rounds));
-}
-
-model::Model Boosting::model() const {
-  model::Model model;
-  model.objective = header_.parameters.objective;
-  model.features = header_.features;
-  model.value_exponent = header_.value_exponent;
-  model.base_margins = header_.base_margins;
-  const uint64_t kept = best_iteration();
-  for (uint64_t i = 0; i < kept; ++i) {
-    model.trees.insert(model.trees.end(), iterations_[i].trees.begin(), iterations_[i].trees.end());
-  }
-  model::Metadata& metadata = model.metadata;
-  metadata.parameters_json = to_json(header_.parameters);
-  metadata.label = header_.label;
-  metadata.weight = header_.weight;
-  metadata.classes = header_.classes;
-  metadata.manifest = header_.manifest;
-  for (const Iteration& iteration : iterations_) metadata.metrics.push_back(iteration.metrics);
-  metadata.iteration_count = kept;
-  metadata.best_iteration = kept;
-  metadata.created_by = "evergrove 0.1.0";
-  return model;
 }
 
 std::vector<model::MetricValue> Boosting::training_metrics() const {
   std::vector<model::MetricValue> metrics;
   const uint64_t kept = best_iteration();
-  if (kept == iterations_.size()) {
+  if (kept == history_.iterations().size()) {
     add_metrics(train_, metrics);
     return metrics;
   }
   Scored at_best;
   at_best.start(data_.train, header_.base_margins);
   for (uint64_t i = 0; i < kept; ++i) {
-    for (const model::Tree& tree : iterations_[i].trees) {
+    for (const model::Tree& tree : history_.iterations()[i].trees) {
       const auto binned = trees::BinnedTree::make(tree, header_.features);
       CHECK(binned.ok());
       apply(*binned, tree.output, {}, at_best);

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/train/row_store.h"
+
+#include <tbb/parallel_for.h>
+
+#include "evergrove/base/check.h"
+#include "evergrove/base/hash.h"
+#include "evergrove/trees/binned_tree.h"
+
+namespace evergrove::train {
+
+RowStore::RowStore(RunHeader header, const WeightFacts& facts, TrainingData data)
+    : header_(std::move(header)),
+      data_(std::move(data)),
+      gradient_maker_(header_, facts, data_.train),
+      gradients_(header_.base_margins.size()),
+      pool_(data_.train.bins.histogram_offsets().back()) {
+  margins_.resize(1 + data_.valid.size());
+  for (size_t i = 0; i < margins_.size(); ++i) {
+    margins_[i].resize(set(i).row_count() * output_count());
+    for (size_t k = 0; k < margins_[i].size(); ++k) {
+      margins_[i][k] = header_.base_margins[k % output_count()];
+    }
+  }
+}
+
+Status RowStore::apply(const Iteration& iteration) {
+  if (iteration.index != iteration_count_ || iteration.trees.size() != output_count()) {
+    return corrupt("An iteration does not follow the one before it",
+                   {{"iteration", std::to_string(iteration.index)},
+                    {"expected", std::to_string(iteration_count_)}});
+  }
+  drop_iteration();
+  for (const model::Tree& tree : iteration.trees) EVERGROVE_RETURN_IF_ERROR(take_tree(tree));
+  end_iteration();
+  return {};
+}
+
+std::vector<std::vector<int64_t>>& RowStore::margins_to_move() {
+  if (output_count() == 1) return margins_;
+  if (next_margins_.empty()) next_margins_ = margins_;
+  return next_margins_;
+}
+
+Status RowStore::take_tree(const model::Tree& tree) {
+  if (tree.output >= output_count()) {
+    return corrupt("A tree belongs to an output that the run does not have",
+                   {{"output", std::to_string(tree.output)}});
+  }
+  EVERGROVE_ASSIGN_OR_RETURN(const auto binned, trees::BinnedTree::make(tree, header_.features));
+  std::vector<std::vector<int64_t>>& margins = margins_to_move();
+  for (size_t i = 0; i < margins.size(); ++i) {
+    binned.add(set(i).bins, {}, output_count(), tree.output, margins[i]);
+  }
+  nodes_.clear();
+  return {};
+}
+
+void RowStore::end_iteration() {
+  if (!next_margins_.empty()) margins_ = std::move(next_margins_);
+  next_margins_.clear();
+  nodes_.clear();
+  ++iteration_count_;
+}
+
+void RowStore::drop_iteration() {
+  next_margins_.clear();
+  nodes_.clear();
+}
+
+RoundingTally RowStore::make_gradients(uint32_t output, const GradientScale& scale) {
+  return gradient_maker_.make(iteration_count_, output, margins_[0], scale, gradients_[output]);
+}
+
+std::vector<uint32_t> RowStore::sample_rows() {
+  std::vector<uint32_t> rows;
+  const RandomKey key(header_.parameters.seed, "row sampling", iteration_count_);
+  const uint64_t threshold = hash_threshold(header_.parameters.subsample);
+  in_sample_.assign(row_count(), 0);
+  uint32_t row = 0;
+  const auto take = [&](const RowSegment& segment) {
+    for (size_t i = 0; i < segment.row_count; ++i, ++row) {
+      if (key.at(segment.first_row + i) >= threshold) continue;
+      rows.push_back(row);
+      in_sample_[row] = 1;
+    }
+  };
+  if (data_.train.segments.empty()) {
+    take({0, row_count()});
+  } else {
+    for (const RowSegment& segment : data_.train.segments) take(segment);
+  }
+  return rows;
+}
+
+void RowStore::start_tree(uint32_t output) {
+  output_ = output;
+  is_sampled_ = header_.parameters.subsample < 1;
+  if (is_sampled_) {
+    partition_.start(sample_rows());
+  } else {
+    partition_.start_all(row_count());
+  }
+  nodes_.assign(1, {true, 0, partition_.size()});
+}
+
+void RowStore::split(uint32_t node, const trees::Split& split, uint32_t left, uint32_t right) {
+  CHECK(knows(node) && !knows(left) && !knows(right));
+  const NodeRows rows = nodes_[node];
+  const bool numeric = header_.features[split.feature].kind == table::ColumnKind::numeric;
+  const size_t left_count =
+      partition_.split(rows.begin, rows.end, split, data_.train.bins, numeric);
+  if (nodes_.size() <= std::max(left, right)) nodes_.resize(std::max(left, right) + 1);
+  nodes_[left] = {true, rows.begin, rows.begin + left_count};
+  nodes_[right] = {true, rows.begin + left_count, rows.end};
+}
+
+std::unique_ptr<trees::Histogram> RowStore::histogram(uint32_t node,
+                                                      std::span<const uint32_t> columns) {
+  CHECK(knows(node));
+  const NodeRows& rows = nodes_[node];
+  const bool all_rows = node == 0 && !is_sampled_;
+  return trees::build_histogram({&data_.train.bins, &gradients_[output_], columns},
+                                partition_.rows(rows.begin, rows.end), all_rows, pool_);
+}
+
+Status RowStore::finish_tree(std::span<const Leaf> leaves, const model::Tree& tree) {
+  for (const Leaf& leaf : leaves) CHECK(knows(leaf.node));
+  const size_t outputs = output_count();
+  std::vector<std::vector<int64_t>>& moved = margins_to_move();
+  std::vector<int64_t>& margins = moved[0];
+  tbb::parallel_for(size_t{0}, leaves.size(), [&](size_t i) {
+    const NodeRows& rows = nodes_[leaves[i].node];
+    for (uint32_t row : partition_.rows(rows.begin, rows.end)) {
+      margins[row * outputs + output_] += leaves[i].value;
+    }
+  });
+  EVERGROVE_ASSIGN_OR_RETURN(const auto binned, trees::BinnedTree::make(tree, header_.features));
+  if (is_sampled_) binned.add(data_.train.bins, in_sample_, outputs, output_, margins);
+  for (size_t i = 1; i < moved.size(); ++i) {
+    binned.add(set(i).bins, {}, outputs, output_, moved[i]);
+  }
+  nodes_.clear();
+  return {};
+}
+
+MetricSummary RowStore::summary_of(size_t set_index, std::span<const std::string> names,
+                                   double weight_max) const {
+  const Dataset& data = set(set_index);
+  MetricInput input;
+  input.objective = header_.parameters.objective;
+  input.value_exponent = header_.value_exponent;
+  input.output_count = output_count();
+  input.margins = margins_[set_index];
+  input.classes = data.classes;
+  input.targets = data.targets;
+  input.weights = data.weights;
+  input.weight_max = weight_max;
+  return MetricSummary::of(names, input);
+}
+
+std::vector<MetricSummary> RowStore::metrics(std::span<const std::string> names,
+                                             std::span<const double> weight_max_by_set) const {
+  CHECK(weight_max_by_set.size() == data_.valid.size());
+  std::vector<MetricSummary> summaries;
+  for (size_t i = 0; i < data_.valid.size(); ++i) {
+    summaries.push_back(summary_of(i + 1, names, weight_max_by_set[i]));
+  }
+  return summaries;
+}
+
+MetricSummary RowStore::training_metrics(std::span<const std::string> names,
+                                         double weight_max) const {
+  return summary_of(0, names, weight_max);
+}
+
+}  // namespace evergrove::train

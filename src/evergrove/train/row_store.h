@@ -1,0 +1,121 @@
+// RowStore: the rows that a worker holds, and all that follows from them and from what was decided.
+//
+// A run of several machines is decided in one place; what each machine knows of it is a function
+// of its rows and of those decisions: margins, gradients, which node each row is in, histograms,
+// metrics. Everything here is of these rows alone and adds up over stores: tallies by +, the
+// largest gradient by max, histograms as integer sums, metrics by merge(). Which rows lie in which
+// store is never part of a result, for hashes are of a row's place among all training rows.
+// One owner, one thread at a time; work is done by the threads of the TBB arena it is called in.
+//
+//   RowStore store(header, weight_facts, std::move(data));   // data.train.segments say which rows
+//   store.apply(iteration);                                  // what was decided before
+//   RoundingTally tally = store.make_gradients(output, scale);
+//   store.start_tree(output);
+//   auto root = store.histogram(0, columns);
+//   store.split(0, split, 1, 2);
+//   store.finish_tree(leaves);
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "evergrove/base/status.h"
+#include "evergrove/train/dataset.h"
+#include "evergrove/train/gradient_maker.h"
+#include "evergrove/train/metrics.h"
+#include "evergrove/train/run_record.h"
+#include "evergrove/trees/histogram.h"
+#include "evergrove/trees/row_partition.h"
+#include "evergrove/trees/split.h"
+
+namespace evergrove::train {
+
+class RowStore {
+ public:
+  // Requires: header.features are the binning of `data`; the facts are of all training rows. Each
+  // of data.valid has the rows of one set that are held here, perhaps none.
+  RowStore(RunHeader header, const WeightFacts& facts, TrainingData data);
+
+  uint64_t row_count() const { return data_.train.row_count(); }
+  uint64_t iteration_count() const { return iteration_count_; }
+
+  // Moves all margins by an iteration's trees, walking each row through them. Refuses one that
+  // does not follow, or whose trees do not fit the features. Ends a tree that was begun.
+  Status apply(const Iteration& iteration);
+
+  // The largest |g| at the margins of now (regression; else 0).
+  double largest_gradient() const { return gradient_maker_.largest(margins_[0]); }
+  // Makes the gradients of one tree of the iteration at hand. Output 0 comes first.
+  RoundingTally make_gradients(uint32_t output, const GradientScale& scale);
+
+  // Begins a tree: node 0 has the rows of the iteration's sample.
+  void start_tree(uint32_t output);
+  // Divides a node's rows. Requires: the node has rows here or not, but is known; children's ids
+  // are new.
+  void split(uint32_t node, const trees::Split& split, uint32_t left, uint32_t right);
+  bool knows(uint32_t node) const { return node < nodes_.size() && nodes_[node].is_known; }
+  // Returns the histogram of a node's rows over the given features.
+  std::unique_ptr<trees::Histogram> histogram(uint32_t node, std::span<const uint32_t> columns);
+  void give_back(std::unique_ptr<trees::Histogram> histogram) {
+    pool_.give_back(std::move(histogram));
+  }
+
+  // Ends an iteration whose trees were all grown here: `leaves` has, for each output, the nodes
+  // that are its tree's leaves, and their values in the same order.
+  struct Leaf {
+    uint32_t node;
+    int64_t value;
+  };
+  // Moves the margins of the tree at hand by its leaves; those of rows that were not in the sample,
+  // and of validation rows, by the tree itself.
+  Status finish_tree(std::span<const Leaf> leaves, const model::Tree& tree);
+  // The same for a tree of this iteration that was not grown here, by walking each row.
+  Status take_tree(const model::Tree& tree);
+  // Call after the last output's tree: gradients see the trees of this iteration from now on.
+  void end_iteration();
+  // Forgets the trees of the iteration at hand, finished ones too.
+  void drop_iteration();
+
+  // The metrics of each validation set at the margins of now, of the rows held here.
+  // weight_max_by_set: the largest weight of each whole set.
+  std::vector<MetricSummary> metrics(std::span<const std::string> names,
+                                     std::span<const double> weight_max_by_set) const;
+  // The same of the training rows.
+  MetricSummary training_metrics(std::span<const std::string> names, double weight_max) const;
+
+ private:
+  struct NodeRows {
+    bool is_known = false;
+    size_t begin = 0, end = 0;
+  };
+
+  size_t output_count() const { return header_.base_margins.size(); }
+  const Dataset& set(size_t index) const {
+    return index == 0 ? data_.train : data_.valid[index - 1];
+  }
+  std::vector<std::vector<int64_t>>& margins_to_move();
+  MetricSummary summary_of(size_t set_index, std::span<const std::string> names,
+                           double weight_max) const;
+  // The rows of the iteration's sample, ascending, and in_sample_ to match; empty: all rows.
+  std::vector<uint32_t> sample_rows();
+
+  RunHeader header_;
+  TrainingData data_;
+  GradientMaker gradient_maker_;
+  std::vector<std::vector<int64_t>> margins_;  // of the training rows, then of each set
+  // By the trees of the iteration at hand; all outputs' gradients are made at the margins before.
+  std::vector<std::vector<int64_t>> next_margins_;
+  std::vector<trees::Gradients> gradients_;  // by output
+  trees::HistogramPool pool_;
+  trees::RowPartition partition_;
+  std::vector<uint8_t> in_sample_;
+  bool is_sampled_ = false;
+  uint32_t output_ = 0;
+  std::vector<NodeRows> nodes_;
+  uint64_t iteration_count_ = 0;
+};
+
+}  // namespace evergrove::train
