@@ -36,12 +36,16 @@ def fill(files: pyarrow.fs.FileSystem, folder: Path) -> None:
             stream.write(path.read_bytes())
 
 
+def emulator(name: str) -> Path:
+    found = program(name)
+    if found is None:
+        pytest.skip(f"needs {name} (see tests/process/object_store.py)")
+    return found
+
+
 @pytest.fixture(scope="module")
 def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    server = program("fake-gcs-server")
-    if server is None:
-        pytest.skip("needs fake-gcs-server (see tests/process/object_store.py)")
-    port = free_port()
+    server, port = emulator("fake-gcs-server"), free_port()
     address = f"127.0.0.1:{port}"
     command: list[str | Path] = [server, "-scheme", "http", "-host", "127.0.0.1"]
     command += ["-port", str(port), "-public-host", address, "-backend", "memory"]
@@ -63,10 +67,7 @@ def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    server = program("azurite-blob")
-    if server is None:
-        pytest.skip("needs azurite-blob (see tests/process/object_store.py)")
-    port = free_port()
+    server, port = emulator("azurite-blob"), free_port()
     address = f"127.0.0.1:{port}"
     command: list[str | Path] = [server, "--blobHost", "127.0.0.1", "--blobPort", str(port)]
     command += ["--skipApiVersionCheck", "--inMemoryPersistence"]
