@@ -42,6 +42,12 @@ struct Columns {
     schema.push_back({name, ColumnKind::numeric, "double"});
     values.push_back(ColumnValues::of(std::move(column)));
   }
+  // x0, x1, ...
+  void numbers(const std::string& name, std::vector<std::vector<double>> of_columns) {
+    for (size_t f = 0; f < of_columns.size(); ++f) {
+      number(name + std::to_string(f), std::move(of_columns[f]));
+    }
+  }
   void category(const std::string& name, std::vector<int32_t> codes,
                 std::vector<std::string> dictionary) {
     schema.push_back({name, ColumnKind::categorical, "string"});
@@ -67,7 +73,7 @@ Columns fraud() {
     const bool risky = x[2][row] > 0.6 || (x[0][row] > 220 && x[1][row] < 9);
     label.push_back(dice.at(row, 20) < (risky ? 0.05 : 0.001) ? 1 : 0);
   }
-  for (size_t f = 0; f < x.size(); ++f) columns.number("x" + std::to_string(f), std::move(x[f]));
+  columns.numbers("x", std::move(x));
   columns.number("label", std::move(label));
   return columns;
 }
@@ -118,7 +124,7 @@ Columns classes() {
     }
     label.push_back(best);
   }
-  for (size_t f = 0; f < x.size(); ++f) columns.number("x" + std::to_string(f), std::move(x[f]));
+  columns.numbers("x", std::move(x));
   columns.category("label", std::move(label), {"ash", "beech", "cedar", "elm", "fir"});
   return columns;
 }
@@ -137,7 +143,7 @@ Columns numbers(bool heavy) {
     if (heavy) y = y * y * y / (1.0001 - dice.at(row, 30));
     label.push_back(y);
   }
-  for (size_t f = 0; f < x.size(); ++f) columns.number("x" + std::to_string(f), std::move(x[f]));
+  columns.numbers("x", std::move(x));
   columns.number("label", std::move(label));
   return columns;
 }
