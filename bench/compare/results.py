@@ -6,6 +6,7 @@ results["runs"]["2"].setdefault("xgboost", []).append({"fit": 7.7})
 save(results, Path("docs/benchmarks.md"), write_page(results))
 """
 
+import argparse
 import json
 import subprocess
 from dataclasses import asdict
@@ -13,8 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from bench.compare import machine
-from bench.compare.outcome import ROOT
+from bench.compare.outcome import DEFAULT_EVERGROVE, ROOT
 from bench.compare.settings import Settings
+
+
+def options(description: str, *, quick: str, out: str) -> argparse.ArgumentParser:
+    """Returns the options that the comparisons of speed share; `quick` says what --quick does."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--evergrove", type=Path, default=DEFAULT_EVERGROVE)
+    parser.add_argument("--out", type=Path, default=ROOT / out, help="and .json")
+    return parser
 
 
 def begin(*, rows: int, repetitions: int, settings: Settings, threads: list[int]) -> dict[str, Any]:

@@ -24,9 +24,9 @@ import pyarrow.parquet as pq
 
 from bench.compare import higgs_like, machine, outcome
 from bench.compare.data import CACHE
-from bench.compare.outcome import DEFAULT_EVERGROVE, ROOT
+from bench.compare.outcome import ROOT
 from bench.compare.process import run_measured
-from bench.compare.results import begin, save
+from bench.compare.results import begin, options, save
 from bench.compare.settings import Settings
 from bench.compare.worker import Job
 from examples.fraud import split
@@ -78,17 +78,11 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Compares the speed of batch scoring.")
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="100,000 rows, 50 trees, once")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--evergrove", type=Path, default=DEFAULT_EVERGROVE)
-    parser.add_argument(
-        "--out", type=Path, default=ROOT / "docs/scoring_benchmarks.md", help="and .json"
-    )
-    return parser.parse_args()
+    return options(
+        "Compares the speed of batch scoring.",
+        quick="100,000 rows, 50 trees, once",
+        out="docs/scoring_benchmarks.md",
+    ).parse_args()
 
 
 def make_data(rows: int, seed: int) -> tuple[Path, Path]:

@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 
 from bench.compare import higgs_like, machine
 from bench.compare.data import CACHE
-from bench.compare.outcome import DEFAULT_EVERGROVE, ROOT, Outcome, run_ours, run_peer
-from bench.compare.results import begin, save
+from bench.compare.outcome import Outcome, run_ours, run_peer
+from bench.compare.results import begin, options, save
 from bench.compare.settings import PEERS, Settings
 from bench.compare.worker import Job
 from examples.fraud import split
@@ -75,16 +75,13 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Compares time and memory of training.")
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser = options(
+        "Compares time and memory of training.",
+        quick="100,000 rows, 20 trees, once",
+        out="docs/benchmarks.md",
+    )
     parser.add_argument("--trees", type=int, default=SETTINGS.trees)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="100,000 rows, 20 trees, once")
     parser.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=list(LIBRARIES))
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--evergrove", type=Path, default=DEFAULT_EVERGROVE)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs/benchmarks.md", help="and .json")
     return parser.parse_args()
 
 
