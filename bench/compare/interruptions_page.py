@@ -6,6 +6,7 @@ python -m bench.compare.interruptions_page build/peers/results.json    writes it
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from importlib import metadata
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.compare import machine
+from bench.compare.interruptions_cluster import DaskCluster, SparkCluster
 from bench.compare.results import commit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +37,11 @@ scheduler and `dask worker` processes; a Spark standalone master and `Worker` pr
 executors that they start. {rows:,} rows of 28 columns in 12 Parquet files, {rounds} trees of depth
 8 (255 leaves with LightGBM), one thread a worker, 3 workers (2 where one is added). The deed is
 done when every worker has finished round {fault}; then the run has {limit:.0f} seconds. A callback
-of each library notes every finished round; nothing else is added.
+of each library notes every finished round; nothing else is added. *As it comes*: no setting
+changed. The machine was not quiet: the seconds tell hanging from failing, not how fast a library
+is.
+
+{verdict}
 
 | library | what is done to it | settings | what comes of it | rounds done, of them lost |
 | --- | --- | --- | --- | --- |
@@ -46,26 +52,46 @@ is a machine that goes silent with its connections open: frozen, or cut off. (On
 answers no packet either; then Linux itself gives up after about 15 minutes of sending again, or
 later if there is nothing to send.) A run that *hangs* had made no progress and had not ended when
 its seconds were over; it may have ended later. A run that ends with an exception leaves no model:
-none of the three keeps a checkpoint by itself, so all finished rounds are lost. A run that was
+none of the three keeps a checkpoint by itself, so all finished rounds are lost (XGBoost has a
+callback, `TrainingCheckPoint`, that a user may add, and then start again by hand). A run that was
 started again by the engine counts all rounds of the first try as lost.
 
 """
 
 
 def write(results: list[Result], *, rows: int, limit: float, rounds: int, fault: int) -> None:
-    text = INTRODUCTION.format(rows=rows, limit=limit, rounds=rounds, fault=fault)
+    text = INTRODUCTION.format(
+        rows=rows, limit=limit, rounds=rounds, fault=fault, verdict=verdict(results)
+    )
     text += "".join(row(one, rounds) for one in results) + NOTES
-    text += joins(results, rounds) + words(results) + settings(results) + where()
+    text += joins(results, rounds) + words(results) + settings(results) + commands() + where()
     PAGE.write_text(text)
     shape = {"rows": rows, "limit_seconds": limit, "rounds": rounds, "fault_round": fault}
     document = {"machine": machine.describe(), "versions": versions(), **shape, "cases": results}
     PAGE.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
 
 
+def verdict(results: list[Result]) -> str:
+    lost = [one for one in results if one["case"]["event"] in ("machine", "process", "silent")]
+    failed = sum(one["outcome"] == "failed" for one in lost)
+    hang = sum(one["outcome"] == "hangs" for one in lost)
+    trained = [one for one in lost if one["outcome"] == "trained"]
+    again = sum(bool(one["rounds_again"]) for one in trained)
+    joined = [one for one in results if one["case"]["event"] == "join"]
+    used = sum(one["rounds_of_newcomer"] > 0 for one in joined)
+    return (
+        f"Of {len(lost)} runs that lost a worker, {failed} failed, {hang} hung, {again} were "
+        f"started again from nothing by the engine, {len(trained) - again} went on. Of "
+        f"{len(joined)} runs to which a worker was added, {used} used it."
+    )
+
+
 def row(result: Result, rounds: int) -> str:
     case = result["case"]
     if case["event"] in ("nothing", "join"):
         done = f"{result['last_round']}, none"
+    elif result["outcome"] == "hangs":
+        done = f"{result['last_round']}, all when it is ended by hand"
     elif result["outcome"] == "trained":
         lost = sum(result["rounds_again"])
         done = f"{rounds + lost}, {lost}"
@@ -92,15 +118,14 @@ def came_of_it(result: Result) -> str:
     return f"{how}trained {seconds:.0f} s{since}"
 
 
-def first_line(result: Result, width: int = 200) -> str:
-    """Returns the exception's class and the first line of its text that says something."""
-    lines = [line.strip(" -:") for line in result["message"].splitlines() if line.strip(" -:")]
-    if not lines:
-        return str(result["exception"])
-    cause = next((line for line in lines if "SparkException" in line), "")
-    place = re.compile(r"^\[[^]]*\] \S+result\.cc:\d+: \[[^]]*\]:$")  # XGBoost's own file and time
-    told = cause or " ".join(line for line in lines[:4] if not place.match(line))
-    text = f"{result['exception'].rsplit('.', 1)[-1]}: {told}".replace("|", "/").replace("`", "'")
+def first_line(result: Result, width: int = 170) -> str:
+    """Returns the exception's class and the first lines of its text, without places in sources."""
+    text = str(result["message"]).split("Stack trace")[0]
+    text = re.sub(r"\[[^] ]*:\d+\]|\S+\.cc:\d+", "", text)
+    lines = [line for line in (line.strip(" -:\t") for line in text.splitlines()) if line]
+    cause = [line for line in lines if "SparkException" in line]
+    told = " ".join((cause or lines)[:3]).replace("|", "/").replace("`", "'")
+    text = f"{result['exception'].rsplit('.', 1)[-1]}: {told}"
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
@@ -113,7 +138,7 @@ def joins(results: list[Result], rounds: int) -> str:
             text += f"| {one['case']['library']} | {one['joined_at_round']} of {rounds} "
             text += f"| {one['rounds_of_newcomer']} | {one['rounds_of_newcomer_next_run']} |\n"
     text += (
-        "\nThe next run, in the same session, reads the data anew. It was cut off with the case,"
+        "\nThe next run, in the same session, reads the data anew. It may be cut off with the case,"
     )
     text += " so its number of rounds says only whether the newcomer took part.\n\n"
     return text
@@ -141,6 +166,20 @@ def settings(results: list[Result]) -> str:
         said = ", ".join(f"`{name}={value}`" for name, value in knobs.items())
         text += f"- {library}: {said}\n"
     return text
+
+
+def commands() -> str:
+    """Returns the commands of the clusters, from the code that runs them."""
+    folder = Path("FOLDER")
+    text = "\n## Commands\n\n```\n"
+    for cluster in (DaskCluster(folder, {}, nanny=False), SparkCluster(folder, {})):
+        for command in (cluster.master_command(), cluster.worker_command("w0")):
+            line = shlex.join(command).replace(sys.executable, "python")
+            line = line.replace(str(cluster.port), "PORT")
+            text += re.sub(r"\S+/pyspark/bin", "$SPARK_HOME/bin", line) + "\n"
+    text += "python -m bench.compare.interruptions_training JOB.json\n```\n\n"
+    text += "The trainings are in `bench/compare/interruptions_training.py`, the cases in "
+    return text + "`bench/compare/interruptions.py`.\n"
 
 
 def where() -> str:
