@@ -1,7 +1,8 @@
 // Dataset: binned rows with their labels and weights; TrainingData: one to learn from and those to
 // evaluate on. prepare() makes them from row sources, in two passes: the hash sample and the
 // categories first (unless the features are known from a log), then the bins, block by block in
-// parallel, so that memory holds bins and never the table.
+// parallel, so that memory holds bins and never the table. describe() does the first pass only, for
+// a run whose rows are read elsewhere, in parts (train/shard.h).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -14,6 +15,7 @@
 #include "evergrove/base/status.h"
 #include "evergrove/bins/bin_matrix.h"
 #include "evergrove/table/row_source.h"
+#include "evergrove/train/gradient_scale.h"
 #include "evergrove/train/parameters.h"
 #include "evergrove/train/run_record.h"
 
@@ -74,5 +76,20 @@ using PrepareProgress = std::function<bool(std::string_view phase, double share)
 // column and, where there is one, the row. Progress returning false gives interrupted.
 Result<PreparedData> prepare(const DataSpec& spec, const Parameters& parameters,
                              const RunHeader* known, const PrepareProgress& progress);
+
+// What is decided about a run before the first tree, and what is to be known of all its rows.
+struct RunDescription {
+  RunHeader header;
+  WeightFacts weight_facts;        // of the training rows
+  double training_weight_max = 0;  // the largest of column `weight`; 0: no weights
+  // The same of each validation set, in the order of header.valid_names and TrainingData.valid.
+  std::vector<double> weight_max_by_set;
+};
+
+// The header that prepare() makes of the same spec, without binning: labels and weights of every
+// set are read, and, unless they are known, the training data's features. Refuses what prepare()
+// refuses, but for cells of features that are not read here.
+Result<RunDescription> describe(const DataSpec& spec, const Parameters& parameters,
+                                const RunHeader* known, const PrepareProgress& progress);
 
 }  // namespace evergrove::train

@@ -31,6 +31,10 @@ Result<size_t> find_column(const table::RowSource& source, const std::string& na
       {{"asked for", name}, {"columns", known}});
 }
 
+std::string id_text(const RowIds& row_ids, uint64_t row) {
+  return std::to_string(row_ids ? row_ids(row) : row);
+}
+
 struct BadRows {
   uint64_t count = 0;
   uint64_t first = 0;
@@ -43,10 +47,10 @@ struct BadRows {
     first = count == 0 ? other.first : std::min(first, other.first);
     count += other.count;
   }
-  Status refuse(std::string_view message, const std::string& column) const {
-    return invalid_input(message, {{"column", column},
-                                   {"rows", std::to_string(count)},
-                                   {"first row", std::to_string(first)}});
+  Status refuse(std::string_view message, const std::string& column, const RowIds& ids) const {
+    return invalid_input(
+        message,
+        {{"column", column}, {"rows", std::to_string(count)}, {"first row", id_text(ids, first)}});
   }
 };
 
@@ -79,10 +83,12 @@ std::vector<double> distinct_numbers(std::span<const double> numbers, size_t lim
 
 }  // namespace
 
-Result<RawLabels> read_labels(const table::RowSource& source, const std::string& column) {
+Result<RawLabels> read_labels(const table::RowSource& source, const std::string& column,
+                              const RowIds& row_ids) {
   EVERGROVE_ASSIGN_OR_RETURN(const size_t index, find_column(source, column, "label"));
   RawLabels labels;
   labels.column = column;
+  labels.row_ids = row_ids;
   labels.is_text = source.schema().columns[index].kind == table::ColumnKind::categorical;
   const size_t row_count = source.manifest().row_count;
   if (labels.is_text) {
@@ -116,10 +122,12 @@ Result<RawLabels> read_labels(const table::RowSource& source, const std::string&
   for (const BadRows& bad : missing) all_missing.add(bad);
   for (const BadRows& bad : infinite) all_infinite.add(bad);
   if (all_missing.count > 0) {
-    return all_missing.refuse("The label has missing values; drop or fill those rows", column);
+    return all_missing.refuse("The label has missing values; drop or fill those rows", column,
+                              row_ids);
   }
   if (all_infinite.count > 0) {
-    return all_infinite.refuse("The label has infinite values; drop or fix those rows", column);
+    return all_infinite.refuse("The label has infinite values; drop or fix those rows", column,
+                               row_ids);
   }
   if (!labels.is_text) return labels;
 
@@ -152,7 +160,8 @@ Result<RawLabels> read_labels(const table::RowSource& source, const std::string&
   return labels;
 }
 
-Result<std::vector<float>> read_weights(const table::RowSource& source, const std::string& column) {
+Result<std::vector<float>> read_weights(const table::RowSource& source, const std::string& column,
+                                        const RowIds& row_ids) {
   EVERGROVE_ASSIGN_OR_RETURN(const size_t index, find_column(source, column, "weight"));
   if (source.schema().columns[index].kind != table::ColumnKind::numeric) {
     return invalid_input(
@@ -183,12 +192,14 @@ Result<std::vector<float>> read_weights(const table::RowSource& source, const st
   if (all_wrong.count > 0) {
     return all_wrong.refuse(
         "The weight has missing, NaN or infinite values (3.4e38 is the largest); fix those rows",
-        column);
+        column, row_ids);
   }
   if (all_negative.count > 0) {
-    return all_negative.refuse("The weight has negative values; weights must be 0 or more", column);
+    return all_negative.refuse("The weight has negative values; weights must be 0 or more", column,
+                               row_ids);
   }
-  if (std::find(any_positive.begin(), any_positive.end(), 1) == any_positive.end()) {
+  const bool is_whole = !row_ids;
+  if (is_whole && std::find(any_positive.begin(), any_positive.end(), 1) == any_positive.end()) {
     return invalid_input("All weights are 0; some row must count", {{"column", column}});
   }
   return weights;
@@ -240,7 +251,7 @@ Result<std::vector<uint16_t>> to_classes(const RawLabels& labels,
     return invalid_input(
         "The label has a value that is not among the model's classes; drop such rows, or "
         "train with them",
-        {{"column", labels.column}, {"value", name}, {"row", std::to_string(row)}});
+        {{"column", labels.column}, {"value", name}, {"row", id_text(labels.row_ids, row)}});
   };
   std::vector<uint16_t> result;
   if (labels.is_text) {
@@ -295,7 +306,7 @@ Result<std::vector<double>> to_targets(const RawLabels& labels, bool must_vary) 
     return invalid_input("The label has values beyond 1e100; divide it by a constant",
                          {{"column", labels.column},
                           {"value", number_text(labels.numbers[row])},
-                          {"row", std::to_string(row)}});
+                          {"row", id_text(labels.row_ids, row)}});
   }
   return labels.numbers;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,9 +15,14 @@
 
 namespace evergrove::train {
 
+// The ids of rows in the data set that a source is a part of; messages name rows by them. Null: the
+// source is a whole data set, and its rows' places are their ids.
+using RowIds = std::function<uint64_t(uint64_t row)>;
+
 // One value a row: numbers, or codes into names (text).
 struct RawLabels {
   std::string column;
+  RowIds row_ids;
   bool is_text = false;
   std::vector<double> numbers;
   std::vector<int32_t> codes;
@@ -24,10 +30,13 @@ struct RawLabels {
 };
 
 // Reads the label of every row. Refuses a missing column and missing or infinite values.
-Result<RawLabels> read_labels(const table::RowSource& source, const std::string& column);
+Result<RawLabels> read_labels(const table::RowSource& source, const std::string& column,
+                              const RowIds& row_ids = nullptr);
 
-// Reads the weight of every row; refuses text, missing, infinite and negative ones, and all zero.
-Result<std::vector<float>> read_weights(const table::RowSource& source, const std::string& column);
+// Reads the weight of every row; refuses text, missing, infinite and negative ones, and of a whole
+// data set all zero.
+Result<std::vector<float>> read_weights(const table::RowSource& source, const std::string& column,
+                                        const RowIds& row_ids = nullptr);
 
 // The objective that the label suggests: text or two distinct values are classes, else a number.
 model::ObjectiveKind suggested_objective(const RawLabels& labels);

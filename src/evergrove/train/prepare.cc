@@ -1,107 +1,16 @@
-// prepare(): labels first, then features (unless known), then the bins of every data set.
+// Labels first, then features (unless known): that is describe(). prepare() goes on with the bins
+// of every data set.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <cmath>
 
-#include "evergrove/base/check.h"
-#include "evergrove/base/hash.h"
 #include "evergrove/base/number_text.h"
-#include "evergrove/bins/binner.h"
 #include "evergrove/train/dataset.h"
 #include "evergrove/train/features.h"
 #include "evergrove/train/label.h"
+#include "evergrove/train/set_reader.h"
 
 namespace evergrove::train {
 namespace {
-
-// Which rows of the source are for validation, and each row's place among its like.
-class RowDivision {
- public:
-  RowDivision(uint64_t row_count, double fraction, uint64_t seed) : row_count_(row_count) {
-    if (!(fraction > 0)) return;
-    const RandomKey key(seed, "validation rows");
-    const uint64_t threshold = hash_threshold(fraction);
-    places_.resize(row_count);
-    for (uint64_t row = 0; row < row_count; ++row) {
-      const bool valid = key.at(row) < threshold;
-      places_[row] = (valid ? valid_count_++ : row - valid_count_) << 1 | uint64_t{valid};
-    }
-  }
-
-  bool whole() const { return places_.empty(); }
-  bool in_training(uint64_t row) const { return whole() || (places_[row] & 1) == 0; }
-  uint64_t place(uint64_t row) const { return whole() ? row : places_[row] >> 1; }
-  uint64_t training_count() const { return row_count_ - valid_count_; }
-  uint64_t valid_count() const { return valid_count_; }
-
-  template <typename T>
-  void divide(const std::vector<T>& all, std::vector<T>& train, std::vector<T>& valid) const {
-    for (uint64_t row = 0; row < all.size(); ++row) {
-      (in_training(row) ? train : valid).push_back(all[row]);
-    }
-  }
-
- private:
-  uint64_t row_count_;
-  uint64_t valid_count_ = 0;
-  std::vector<uint64_t> places_;
-};
-
-template <typename Bin>
-void bin_block(const bins::Binner& binner, const table::RowBlock& block,
-               const table::ColumnValues& values, const RowDivision& division, size_t feature,
-               bins::BinMatrix& train, bins::BinMatrix* valid) {
-  if (division.whole()) {
-    binner.bin<Bin>(values, {train.column<Bin>(feature) + block.first_row, block.row_count});
-    return;
-  }
-  std::vector<Bin> binned(block.row_count);
-  binner.bin<Bin>(values, binned);
-  for (size_t i = 0; i < block.row_count; ++i) {
-    const uint64_t row = block.first_row + i;
-    bins::BinMatrix& matrix = division.in_training(row) ? train : *valid;
-    matrix.column<Bin>(feature)[division.place(row)] = binned[i];
-  }
-}
-
-Status fill_bins(const table::RowSource& source, std::span<const size_t> columns,
-                 std::span<const model::Feature> features, const RowDivision& division,
-                 bins::BinMatrix& train, bins::BinMatrix* valid, ProgressMeter& meter) {
-  std::vector<bins::Binner> binners(features.begin(), features.end());
-  return for_each_column(
-      source, columns, meter,
-      [&](size_t, size_t feature, const table::RowBlock& block,
-          const table::ColumnValues& values) -> Status {
-        if (train.bin_bytes() == 1) {
-          bin_block<uint8_t>(binners[feature], block, values, division, feature, train, valid);
-        } else {
-          bin_block<uint16_t>(binners[feature], block, values, division, feature, train, valid);
-        }
-        return {};
-      },
-      nullptr);
-}
-
-struct Labels {
-  std::vector<uint16_t> classes;
-  std::vector<double> targets;
-  std::vector<float> weights;
-};
-
-// Labels and weights of one source, by the classes that are known.
-Result<Labels> labels_of(const table::RowSource& source, const RawLabels& raw,
-                         const RunHeader& header) {
-  Labels labels;
-  if (header.parameters.objective == model::ObjectiveKind::regression) {
-    EVERGROVE_ASSIGN_OR_RETURN(labels.targets, to_targets(raw, false));
-  } else {
-    EVERGROVE_ASSIGN_OR_RETURN(labels.classes, to_classes(raw, header.classes));
-  }
-  if (!header.weight.empty()) {
-    EVERGROVE_ASSIGN_OR_RETURN(labels.weights, read_weights(source, header.weight));
-  }
-  return labels;
-}
 
 Status check_source(const DataSpec& spec) {
   if (spec.data->manifest().row_count == 0) {
@@ -127,114 +36,162 @@ Status check_source(const DataSpec& spec) {
   return {};
 }
 
-}  // namespace
+// What is found before any row is binned.
+struct FirstPass {
+  RunHeader header;
+  TrainingData data;  // labels and weights, no bins
+  RowDivision division;
+  std::vector<size_t> columns;  // of the training data, as header.features has them
+  std::vector<std::vector<size_t>> valid_columns;  // the same of each of spec.valid
+};
 
-Result<PreparedData> prepare(const DataSpec& spec, const Parameters& parameters,
+// Sets the objective, the classes, and what follows from the labels alone.
+Status decide_labels(const DataSpec& spec, const RawLabels& raw, const RunHeader* known,
+                     RunHeader& header) {
+  if (!spec.objective_is_chosen) header.parameters.objective = suggested_objective(raw);
+  if (known != nullptr) header.parameters.objective = known->parameters.objective;
+  EVERGROVE_RETURN_IF_ERROR(validate(header.parameters));
+  if (known != nullptr) {
+    header.classes = known->classes;
+  } else if (header.parameters.objective == model::ObjectiveKind::regression) {
+    EVERGROVE_RETURN_IF_ERROR(to_targets(raw, /*must_vary=*/true).status());
+  } else {
+    EVERGROVE_ASSIGN_OR_RETURN(header.classes, find_classes(raw, header.parameters.objective));
+  }
+  return {};
+}
+
+// Sets the features and where margins start.
+Status decide_features(const DataSpec& spec, const RunHeader* known,
+                       const PrepareProgress& progress, FirstPass& pass) {
+  const table::RowSource& source = *spec.data;
+  RunHeader& header = pass.header;
+  if (known != nullptr) {
+    header.features = known->features;
+    header.value_exponent = known->value_exponent;
+    header.base_margins = known->base_margins;
+    EVERGROVE_ASSIGN_OR_RETURN(pass.columns,
+                               match_columns(header.features, source, "training data"));
+    return {};
+  }
+  ProgressMeter meter(progress, "reading", pass.columns.size() * source.blocks().size());
+  const RowDivision& division = pass.division;
+  const std::function<bool(uint64_t)> in_training =
+      division.whole() ? std::function<bool(uint64_t)>()
+                       : [&](uint64_t row) { return division.in_training(row); };
+  EVERGROVE_ASSIGN_OR_RETURN(header.features,
+                             find_features(source, pass.columns, header.parameters, in_training,
+                                           header.manifest.row_count, meter));
+  const Dataset& train = pass.data.train;
+  EVERGROVE_ASSIGN_OR_RETURN(const MarginStart start,
+                             margin_start(header.parameters, header.classes.size(), train.classes,
+                                          train.targets, train.weights));
+  header.value_exponent = start.value_exponent;
+  header.base_margins = start.base_margins;
+  return {};
+}
+
+Result<FirstPass> first_pass(const DataSpec& spec, const Parameters& parameters,
                              const RunHeader* known, const PrepareProgress& progress) {
   EVERGROVE_RETURN_IF_ERROR(check_source(spec));
   EVERGROVE_RETURN_IF_ERROR(validate(parameters, spec.objective_is_chosen || known != nullptr));
   const table::RowSource& source = *spec.data;
   EVERGROVE_ASSIGN_OR_RETURN(const RawLabels raw, read_labels(source, spec.label));
   EVERGROVE_ASSIGN_OR_RETURN(std::vector<size_t> columns, feature_columns(spec));
-
-  PreparedData prepared;
-  RunHeader& header = prepared.header;
+  FirstPass pass{
+      .header = {},
+      .data = {},
+      .division = RowDivision(source.manifest().row_count, spec.valid_fraction, parameters.seed),
+      .columns = std::move(columns),
+      .valid_columns = {}};
+  RunHeader& header = pass.header;
   header.parameters = parameters;
   header.label = spec.label;
   header.weight = spec.weight;
   header.valid_fraction = spec.valid_fraction;
   header.manifest = source.manifest();
-  if (!spec.objective_is_chosen) header.parameters.objective = suggested_objective(raw);
-  if (known != nullptr) header.parameters.objective = known->parameters.objective;
-  EVERGROVE_RETURN_IF_ERROR(validate(header.parameters));
-  const bool regression = header.parameters.objective == model::ObjectiveKind::regression;
-  if (known != nullptr) {
-    header.classes = known->classes;
-  } else if (regression) {
-    EVERGROVE_RETURN_IF_ERROR(to_targets(raw, true).status());
-  } else {
-    EVERGROVE_ASSIGN_OR_RETURN(header.classes, find_classes(raw, header.parameters.objective));
-  }
+  EVERGROVE_RETURN_IF_ERROR(decide_labels(spec, raw, known, header));
 
-  const RowDivision division(header.manifest.row_count, spec.valid_fraction, parameters.seed);
-  Dataset& train = prepared.data.train;
+  EVERGROVE_ASSIGN_OR_RETURN(Dataset labels, label_rows(source, raw, header));
+  Dataset& train = pass.data.train;
   train.name = "train";
-  EVERGROVE_ASSIGN_OR_RETURN(Labels labels, labels_of(source, raw, header));
-  Dataset held_out;
-  held_out.name = "valid";
-  if (division.whole()) {
-    train.classes = std::move(labels.classes);
-    train.targets = std::move(labels.targets);
-    train.weights = std::move(labels.weights);
-  } else {
-    if (division.training_count() == 0 || division.valid_count() == 0) {
+  Dataset* held_out = nullptr;
+  if (!pass.division.whole()) {
+    if (pass.division.training_count() == 0 || pass.division.held_out_count() == 0) {
       return invalid_input("The validation fraction leaves a side without rows; change it",
                            {{"rows", std::to_string(header.manifest.row_count)},
                             {"fraction", number_text(spec.valid_fraction)}});
     }
-    division.divide(labels.classes, train.classes, held_out.classes);
-    division.divide(labels.targets, train.targets, held_out.targets);
-    division.divide(labels.weights, train.weights, held_out.weights);
+    held_out = &pass.data.valid.emplace_back();
+    held_out->name = "valid";
+    header.valid_names.push_back(held_out->name);
   }
+  pass.division.divide(std::move(labels), train, held_out);
+  EVERGROVE_RETURN_IF_ERROR(decide_features(spec, known, progress, pass));
 
-  if (known != nullptr) {
-    header.features = known->features;
-    header.value_exponent = known->value_exponent;
-    header.base_margins = known->base_margins;
-    EVERGROVE_ASSIGN_OR_RETURN(columns, match_columns(header.features, source, "training data"));
-  } else {
-    ProgressMeter meter(progress, "reading", columns.size() * source.blocks().size());
-    const std::function<bool(uint64_t)> in_training =
-        division.whole() ? std::function<bool(uint64_t)>()
-                         : [&](uint64_t row) { return division.in_training(row); };
-    EVERGROVE_ASSIGN_OR_RETURN(
-        header.features,
-        find_features(source, columns, parameters, in_training, header.manifest.row_count, meter));
-    EVERGROVE_ASSIGN_OR_RETURN(const MarginStart start,
-                               margin_start(header.parameters, header.classes.size(), train.classes,
-                                            train.targets, train.weights));
-    header.value_exponent = start.value_exponent;
-    header.base_margins = start.base_margins;
-  }
-
-  ProgressMeter meter(progress, "binning", columns.size() * source.blocks().size());
-  train.bins = bins::BinMatrix(division.training_count(), header.features);
-  if (!division.whole()) {
-    held_out.bins = bins::BinMatrix(division.valid_count(), header.features);
-  }
-  EVERGROVE_RETURN_IF_ERROR(
-      fill_bins(source, columns, header.features, division, train.bins, &held_out.bins, meter));
-  train.bins.build_rows();
-  if (!division.whole()) {
-    held_out.bins.build_rows();
-    held_out.bins.drop_columns();
-    header.valid_names.push_back(held_out.name);
-    prepared.data.valid.push_back(std::move(held_out));
-  }
   for (const DataSpec::ValidSource& valid : spec.valid) {
-    Dataset& set = prepared.data.valid.emplace_back();
-    set.name = valid.name;
-    EVERGROVE_ASSIGN_OR_RETURN(const std::vector<size_t> places,
+    EVERGROVE_ASSIGN_OR_RETURN(pass.valid_columns.emplace_back(),
                                match_columns(header.features, *valid.source, valid.name));
     EVERGROVE_ASSIGN_OR_RETURN(const RawLabels valid_raw, read_labels(*valid.source, spec.label));
-    EVERGROVE_ASSIGN_OR_RETURN(Labels valid_labels, labels_of(*valid.source, valid_raw, header));
-    set.classes = std::move(valid_labels.classes);
-    set.targets = std::move(valid_labels.targets);
-    set.weights = std::move(valid_labels.weights);
-    const RowDivision all(valid.source->manifest().row_count, 0, 0);
-    set.bins = bins::BinMatrix(valid.source->manifest().row_count, header.features);
-    ProgressMeter valid_meter(progress, "binning", places.size() * valid.source->blocks().size());
-    EVERGROVE_RETURN_IF_ERROR(
-        fill_bins(*valid.source, places, header.features, all, set.bins, nullptr, valid_meter));
-    set.bins.build_rows();
-    set.bins.drop_columns();
+    EVERGROVE_ASSIGN_OR_RETURN(Dataset set, label_rows(*valid.source, valid_raw, header));
+    set.name = valid.name;
+    pass.data.valid.push_back(std::move(set));
     header.valid_names.push_back(valid.name);
     header.valid_manifests.push_back(valid.source->manifest());
   }
-  if (progress && !progress("binning", 1)) {
-    return interrupted(
-        "Stopped before the first tree, so nothing was lost; repeat the command to begin");
+  return pass;
+}
+
+Status stopped() {
+  return interrupted(
+      "Stopped before the first tree, so nothing was lost; repeat the command to begin");
+}
+
+double weight_max(const Dataset& data) {
+  if (data.weights.empty()) return 0;
+  return double{*std::max_element(data.weights.begin(), data.weights.end())};
+}
+
+}  // namespace
+
+Result<RunDescription> describe(const DataSpec& spec, const Parameters& parameters,
+                                const RunHeader* known, const PrepareProgress& progress) {
+  EVERGROVE_ASSIGN_OR_RETURN(FirstPass pass, first_pass(spec, parameters, known, progress));
+  if (progress && !progress("reading", 1)) return stopped();
+  RunDescription description;
+  description.header = std::move(pass.header);
+  const Dataset& train = pass.data.train;
+  description.weight_facts = WeightFacts::of(description.header.parameters, train.classes,
+                                             train.weights, pass.division.training_count());
+  description.training_weight_max = weight_max(train);
+  for (const Dataset& valid : pass.data.valid) {
+    description.weight_max_by_set.push_back(weight_max(valid));
   }
+  return description;
+}
+
+Result<PreparedData> prepare(const DataSpec& spec, const Parameters& parameters,
+                             const RunHeader* known, const PrepareProgress& progress) {
+  EVERGROVE_ASSIGN_OR_RETURN(FirstPass pass, first_pass(spec, parameters, known, progress));
+  std::span<const model::Feature> features = pass.header.features;
+  std::vector<Dataset>& valid = pass.data.valid;
+  const size_t held_out_count = pass.division.whole() ? 0 : 1;
+  Dataset* const held_out = held_out_count > 0 ? &valid.front() : nullptr;
+  EVERGROVE_RETURN_IF_ERROR(read_bins(*spec.data, pass.columns, features, pass.division, progress,
+                                      pass.data.train, held_out));
+  if (held_out != nullptr) held_out->bins.drop_columns();
+  for (size_t i = 0; i < spec.valid.size(); ++i) {
+    const table::RowSource& source = *spec.valid[i].source;
+    Dataset& set = valid[held_out_count + i];
+    EVERGROVE_RETURN_IF_ERROR(read_bins(source, pass.valid_columns[i], features,
+                                        RowDivision(source.row_count(), 0, 0), progress, set,
+                                        nullptr));
+    set.bins.drop_columns();
+  }
+  if (progress && !progress("binning", 1)) return stopped();
+  PreparedData prepared;
+  prepared.header = std::move(pass.header);
+  prepared.data = std::move(pass.data);
   return prepared;
 }
 

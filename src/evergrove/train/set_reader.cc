@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/train/set_reader.h"
+
+#include "evergrove/base/check.h"
+#include "evergrove/base/hash.h"
+#include "evergrove/bins/binner.h"
+
+namespace evergrove::train {
+namespace {
+
+template <typename Bin>
+void bin_block(const bins::Binner& binner, const table::RowBlock& block,
+               const table::ColumnValues& values, const RowDivision& division, size_t feature,
+               bins::BinMatrix& train, bins::BinMatrix* held_out) {
+  if (division.whole()) {
+    binner.bin<Bin>(values, {train.column<Bin>(feature) + block.first_row, block.row_count});
+    return;
+  }
+  std::vector<Bin> binned(block.row_count);
+  binner.bin<Bin>(values, binned);
+  for (size_t i = 0; i < block.row_count; ++i) {
+    const uint64_t row = block.first_row + i;
+    bins::BinMatrix& matrix = division.in_training(row) ? train : *held_out;
+    matrix.column<Bin>(feature)[division.place(row)] = binned[i];
+  }
+}
+
+}  // namespace
+
+RowDivision::RowDivision(uint64_t row_count, double fraction, uint64_t seed, const RowIds& row_ids)
+    : whole_(!(fraction > 0)), row_count_(row_count) {
+  if (whole_) return;
+  const RandomKey key(seed, "validation rows");
+  const uint64_t threshold = hash_threshold(fraction);
+  places_.resize(row_count);
+  for (uint64_t row = 0; row < row_count; ++row) {
+    const bool held_out = key.at(row_ids ? row_ids(row) : row) < threshold;
+    places_[row] = (held_out ? held_out_count_++ : row - held_out_count_) << 1 | uint64_t{held_out};
+  }
+}
+
+void RowDivision::divide(Dataset all, Dataset& train, Dataset* held_out) const {
+  if (whole_) {
+    train.classes = std::move(all.classes);
+    train.targets = std::move(all.targets);
+    train.weights = std::move(all.weights);
+    return;
+  }
+  CHECK(held_out != nullptr);
+  const auto divide_one = [this](const auto& from, auto& to_train, auto& to_held_out) {
+    for (uint64_t row = 0; row < from.size(); ++row) {
+      (in_training(row) ? to_train : to_held_out).push_back(from[row]);
+    }
+  };
+  divide_one(all.classes, train.classes, held_out->classes);
+  divide_one(all.targets, train.targets, held_out->targets);
+  divide_one(all.weights, train.weights, held_out->weights);
+}
+
+Result<Dataset> label_rows(const table::RowSource& source, const RawLabels& raw,
+                           const RunHeader& header) {
+  Dataset data;
+  if (header.parameters.objective == model::ObjectiveKind::regression) {
+    EVERGROVE_ASSIGN_OR_RETURN(data.targets, to_targets(raw, /*must_vary=*/false));
+  } else {
+    EVERGROVE_ASSIGN_OR_RETURN(data.classes, to_classes(raw, header.classes));
+  }
+  if (!header.weight.empty()) {
+    EVERGROVE_ASSIGN_OR_RETURN(data.weights, read_weights(source, header.weight, raw.row_ids));
+  }
+  return data;
+}
+
+Status read_bins(const table::RowSource& source, std::span<const size_t> columns,
+                 std::span<const model::Feature> features, const RowDivision& division,
+                 const PrepareProgress& progress, Dataset& train, Dataset* held_out) {
+  CHECK(division.whole() || held_out != nullptr);
+  train.bins = bins::BinMatrix(division.training_count(), features);
+  if (!division.whole()) {
+    held_out->bins = bins::BinMatrix(division.held_out_count(), features);
+  }
+  bins::BinMatrix* const held_out_bins = division.whole() ? nullptr : &held_out->bins;
+  const std::vector<bins::Binner> binners(features.begin(), features.end());
+  ProgressMeter meter(progress, "binning", columns.size() * source.blocks().size());
+  EVERGROVE_RETURN_IF_ERROR(for_each_column(
+      source, columns, meter,
+      [&](size_t, size_t feature, const table::RowBlock& block,
+          const table::ColumnValues& values) -> Status {
+        if (train.bins.bin_bytes() == 1) {
+          bin_block<uint8_t>(binners[feature], block, values, division, feature, train.bins,
+                             held_out_bins);
+        } else {
+          bin_block<uint16_t>(binners[feature], block, values, division, feature, train.bins,
+                              held_out_bins);
+        }
+        return {};
+      },
+      nullptr));
+  train.bins.build_rows();
+  if (held_out_bins != nullptr) held_out_bins->build_rows();
+  return {};
+}
+
+}  // namespace evergrove::train
