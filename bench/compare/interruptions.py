@@ -60,6 +60,7 @@ SPARK_KNOBS = {
     "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures": "4",
     "spark.executor.heartbeatInterval": "2s",
     "spark.network.timeout": "20s",
+    "spark.network.timeoutInterval": "5s",
 }
 COLLECTIVE_KNOBS = {"timeout": 20, "retry": 5}
 KNOBS_SET = "time-outs and retries set"
@@ -149,14 +150,19 @@ def main() -> None:
     )
     parser.add_argument("--only", default="", help="cases whose name has this word")
     parser.add_argument("--limit", type=float, default=LIMIT_SECONDS, help="seconds (%(default)g)")
+    parser.add_argument("--resume", action="store_true", help="keep the cases that have been run")
     parser.add_argument("--folder", type=Path, default=ROOT / "build/peers")
     arguments = parser.parse_args()
     data = arguments.folder / "data"
     make_data(data)
     results = arguments.folder / "results.json"
+    before = json.loads(results.read_text()) if arguments.resume and results.exists() else []
     observed: list[dict[str, Any]] = []
     for number, case in enumerate(CASES):
         if arguments.only not in case.name:
+            continue
+        if had := [one for one in before if one["case"] == dataclasses.asdict(case)]:
+            observed += had
             continue
         folder = arguments.folder / f"case-{number}"
         shutil.rmtree(folder, ignore_errors=True)
@@ -207,6 +213,8 @@ def observe(case: Case, folder: Path, data: Path, limit: float) -> Observed:
             if time.time() - begin > START_SECONDS_MAX:
                 raise TimeoutError(f"{case.name}: no round {FAULT_ROUND}; see {folder}")
             time.sleep(0.02)
+        if not read(folder):
+            raise TimeoutError(f"{case.name}: the training ended before a round; see {folder}")
         if case.event != "nothing":
             rounds = read(folder)
             observed.seconds_to_deed = time.time() - rounds[0].time
