@@ -5,7 +5,6 @@
 
 #include "evergrove/base/check.h"
 #include "evergrove/base/hash.h"
-#include "evergrove/trees/binned_tree.h"
 
 namespace evergrove::train {
 
@@ -16,6 +15,12 @@ RowStore::RowStore(RunHeader header, const WeightFacts& facts, TrainingData data
       gradients_(header_.base_margins.size()),
       pool_(data_.train.bins.histogram_offsets().back()) {
   margins_.resize(1 + data_.valid.size());
+  reset();
+}
+
+void RowStore::reset() {
+  drop_iteration();
+  iteration_count_ = 0;
   for (size_t i = 0; i < margins_.size(); ++i) {
     margins_[i].resize(set(i).row_count() * output_count());
     for (size_t k = 0; k < margins_[i].size(); ++k) {
@@ -42,6 +47,17 @@ std::vector<std::vector<int64_t>>& RowStore::margins_to_move() {
   return next_margins_;
 }
 
+// Margins are integers, so that taking the leaves' values off again is exact.
+void RowStore::keep_undo(const model::Tree& tree) {
+  if (output_count() > 1) return;
+  CHECK(!undo_.has_value());
+  model::Tree opposite = tree;
+  for (model::Node& node : opposite.nodes) node.value = -node.value;
+  Result<trees::BinnedTree> binned = trees::BinnedTree::make(opposite, header_.features);
+  CHECK(binned.ok());
+  undo_ = std::move(*binned);
+}
+
 Status RowStore::take_tree(const model::Tree& tree) {
   if (tree.output >= output_count()) {
     return corrupt("A tree belongs to an output that the run does not have",
@@ -52,6 +68,7 @@ Status RowStore::take_tree(const model::Tree& tree) {
   for (size_t i = 0; i < margins.size(); ++i) {
     binned.add(set(i).bins, {}, output_count(), tree.output, margins[i]);
   }
+  keep_undo(tree);
   nodes_.clear();
   return {};
 }
@@ -59,11 +76,16 @@ Status RowStore::take_tree(const model::Tree& tree) {
 void RowStore::end_iteration() {
   if (!next_margins_.empty()) margins_ = std::move(next_margins_);
   next_margins_.clear();
+  undo_.reset();
   nodes_.clear();
   ++iteration_count_;
 }
 
 void RowStore::drop_iteration() {
+  if (undo_.has_value()) {
+    for (size_t i = 0; i < margins_.size(); ++i) undo_->add(set(i).bins, {}, 1, 0, margins_[i]);
+    undo_.reset();
+  }
   next_margins_.clear();
   nodes_.clear();
 }
@@ -140,6 +162,7 @@ Status RowStore::finish_tree(std::span<const Leaf> leaves, const model::Tree& tr
   for (size_t i = 1; i < moved.size(); ++i) {
     binned.add(set(i).bins, {}, outputs, output_, moved[i]);
   }
+  keep_undo(tree);
   nodes_.clear();
   return {};
 }

@@ -19,6 +19,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -27,6 +28,7 @@
 #include "evergrove/train/gradient_maker.h"
 #include "evergrove/train/metrics.h"
 #include "evergrove/train/run_record.h"
+#include "evergrove/trees/binned_tree.h"
 #include "evergrove/trees/histogram.h"
 #include "evergrove/trees/row_partition.h"
 #include "evergrove/trees/split.h"
@@ -78,6 +80,8 @@ class RowStore {
   void end_iteration();
   // Forgets the trees of the iteration at hand, finished ones too.
   void drop_iteration();
+  // Goes back to where no iteration was decided.
+  void reset();
 
   // The metrics of each validation set at the margins of now, of the rows held here.
   // weight_max_by_set: the largest weight of each whole set.
@@ -97,6 +101,7 @@ class RowStore {
     return index == 0 ? data_.train : data_.valid[index - 1];
   }
   std::vector<std::vector<int64_t>>& margins_to_move();
+  void keep_undo(const model::Tree& tree);
   MetricSummary summary_of(size_t set_index, std::span<const std::string> names,
                            double weight_max) const;
   // The rows of the iteration's sample, ascending, and in_sample_ to match; empty: all rows.
@@ -108,6 +113,8 @@ class RowStore {
   std::vector<std::vector<int64_t>> margins_;  // of the training rows, then of each set
   // By the trees of the iteration at hand; all outputs' gradients are made at the margins before.
   std::vector<std::vector<int64_t>> next_margins_;
+  // One output, whose trees move margins_ themselves: what takes back the tree at hand.
+  std::optional<trees::BinnedTree> undo_;
   std::vector<trees::Gradients> gradients_;  // by output
   trees::HistogramPool pool_;
   trees::RowPartition partition_;
