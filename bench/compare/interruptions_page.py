@@ -47,14 +47,16 @@ is.
 | --- | --- | --- | --- | --- |
 """
 NOTES = """
-*Killed* closes the connections at once, because the kernel of a living machine does so. *Stopped*
-is a machine that goes silent with its connections open: frozen, or cut off. (One that is cut off
-answers no packet either; then Linux itself gives up after about 15 minutes of sending again, or
-later if there is nothing to send.) A run that *hangs* had made no progress and had not ended when
-its seconds were over; it may have ended later. A run that ends with an exception leaves no model:
-none of the three keeps a checkpoint by itself, so all finished rounds are lost (XGBoost has a
-callback, `TrainingCheckPoint`, that a user may add, and then start again by hand). A run that was
-started again by the engine counts all rounds of the first try as lost.
+*What trains* is the Dask worker, started again by its nanny, or Spark's executor with its Python
+processes, started again by the Spark worker. SIGKILL closes the connections at once, because the
+kernel of a living machine does so. SIGSTOP is a machine that goes silent with its connections open:
+frozen, or cut off. (One that is cut off answers no packet either; then Linux itself gives up after
+about 15 minutes of sending again, or later if there is nothing to send.) A run that *hangs* had
+made no progress and had not ended when its seconds were over; it may have ended later. A run that
+ends with an exception leaves no model: none of the three keeps a checkpoint by itself, so all
+finished rounds are lost (XGBoost has a callback, `TrainingCheckPoint`, that a user may add, and
+then start again by hand). A run that was started again by the engine counts all rounds of the first
+try as lost.
 
 """
 
@@ -118,7 +120,7 @@ def came_of_it(result: Result) -> str:
     return f"{how}trained {seconds:.0f} s{since}"
 
 
-def first_line(result: Result, width: int = 170) -> str:
+def first_line(result: Result, width: int = 260) -> str:
     """Returns the exception's class and the first lines of its text, without places in sources."""
     text = str(result["message"]).split("Stack trace")[0]
     text = re.sub(r"\[[^] ]*:\d+\]|\S+\.cc:\d+", "", text)
