@@ -1,0 +1,648 @@
+// The order of things: every shard is held -> a view -> measure -> root -> expand ... -> measure.
+// go_on() looks at where the run is and does what can be done next; whatever happens ends in it.
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/cluster/coordinator.h"
+
+#include <algorithm>
+
+#include "evergrove/base/check.h"
+
+namespace evergrove::cluster {
+
+Coordinator::Coordinator(CoordinatorOptions options, RunSetup setup, std::vector<ShardRows> shards,
+                         std::vector<train::Iteration> past)
+    : options_(options),
+      setup_(std::move(setup)),
+      shards_(std::move(shards)),
+      history_(setup_.header),
+      growth_(train::growth_options(setup_.header)),
+      output_count_(setup_.header.base_margins.size()),
+      block_count_(make_blocks(setup_.header.features).size()) {
+  // Fewer iterations may be asked for now than were logged.
+  for (train::Iteration& iteration : past) {
+    if (!history_.finished()) history_.keep(std::move(iteration));
+  }
+  state_.iteration = history_.iterations().size();
+}
+
+Coordinator::~Coordinator() = default;
+
+void Coordinator::tell(const std::string& worker, Body body) {
+  actions_.emplace_back(TellAction{worker, Message{options_.epoch, std::move(body)}});
+}
+
+std::vector<CoordinatorAction> Coordinator::receive(const std::string& worker,
+                                                    const Message& message, Time now) {
+  if (message.epoch > options_.epoch) {
+    is_finished_ = true;
+    return {OvertakenAction{message.epoch}};
+  }
+  if (is_finished_) {
+    tell(worker, Goodbye{});
+    return std::exchange(actions_, {});
+  }
+  if (const auto* hello = std::get_if<Join>(&message.body)) {
+    join(worker, *hello, now);
+  } else if (const auto known = workers_.find(worker); known == workers_.end()) {
+    tell(worker, Rejoin{});
+  } else {
+    WorkerState& state = known->second;
+    state.heard = now;
+    if (message.epoch != options_.epoch) {
+      tell(worker, Rejoin{});
+    } else if (const auto* loaded = std::get_if<Loaded>(&message.body)) {
+      for (uint32_t id : loaded->shards) {
+        state.asked.erase(id);
+        state.held.insert(id);
+      }
+      progress_ = now;
+    } else if (const auto* failed = std::get_if<LoadFailed>(&message.body)) {
+      for (uint32_t id : failed->shards) state.asked.erase(id);
+      actions_.emplace_back(FailedAction{storage_error(
+          "A worker cannot read its part of the data: " + failed->reason, {{"worker", worker}})});
+    } else if (const auto* facts = std::get_if<Facts>(&message.body)) {
+      add_facts(worker, *facts);
+      if (facts->view == view_.number) state.iterations_known = state_.iteration;
+      progress_ = now;
+    } else if (const auto* splits = std::get_if<Splits>(&message.body)) {
+      add_splits(worker, *splits);
+      if (splits->view == view_.number) state.iterations_known = state_.iteration;
+      progress_ = now;
+    } else if (std::holds_alternative<Leave>(message.body)) {
+      state.is_leaving = true;
+    }
+  }
+  go_on();
+  return std::exchange(actions_, {});
+}
+
+void Coordinator::join(const std::string& name, const Join& hello, Time now) {
+  std::set<uint32_t> held;
+  for (uint32_t id : hello.shards) {
+    const bool exists = std::any_of(shards_.begin(), shards_.end(),
+                                    [&](const ShardRows& shard) { return shard.id == id; });
+    if (exists) held.insert(id);
+  }
+  if (const auto known = workers_.find(name); known != workers_.end()) {
+    for (const Member& member : view_.members) {
+      if (member.name != name) continue;
+      const bool has_all = std::all_of(member.shards.begin(), member.shards.end(),
+                                       [&](uint32_t id) { return held.contains(id); });
+      if (!has_all) is_view_lost_ = true;
+    }
+  } else {
+    ++joined_count_;
+  }
+  WorkerState& state = workers_[name];
+  const bool is_leaving = state.is_leaving;
+  state = {hello.address, std::max(1u, hello.threads), std::move(held), {}, now, 0, is_leaving};
+  if (view_.number > 0 && !is_view_lost_) say_plan(name);
+}
+
+std::vector<CoordinatorAction> Coordinator::lost(const std::string& worker, Time now) {
+  lose(worker, now);
+  go_on();
+  return std::exchange(actions_, {});
+}
+
+void Coordinator::lose(const std::string& name, Time now) {
+  if (workers_.erase(name) == 0) return;
+  ++lost_count_;
+  progress_ = now;
+  for (const Member& member : view_.members) {
+    if (member.name == name) is_view_lost_ = true;
+  }
+}
+
+std::vector<CoordinatorAction> Coordinator::tick(Time now) {
+  if (is_finished_) return {};
+  std::vector<std::string> silent;
+  for (const auto& [name, state] : workers_) {
+    if (now - state.heard > options_.lease) silent.push_back(name);
+  }
+  for (const std::string& name : silent) lose(name, now);
+  go_on();
+  if (now - progress_ > options_.say_again_after) {
+    progress_ = now;
+    for (const auto& [name, state] : workers_) {
+      if (!state.asked.empty()) tell(name, LoadShards{{state.asked.begin(), state.asked.end()}});
+    }
+    if (view_.number > 0 && !is_view_lost_) say_plans();
+  }
+  return std::exchange(actions_, {});
+}
+
+const Coordinator::WorkerState* Coordinator::holder_of(uint32_t shard) const {
+  for (const auto& [name, state] : workers_) {
+    if (state.held.contains(shard)) return &state;
+  }
+  return nullptr;
+}
+
+bool Coordinator::all_held() const {
+  return std::all_of(shards_.begin(), shards_.end(),
+                     [&](const ShardRows& shard) { return holder_of(shard.id) != nullptr; });
+}
+
+// Has shards read that nobody holds, and as many more by workers with less than their share.
+void Coordinator::place_shards() {
+  const auto planned = [&](const WorkerState& state) {
+    uint64_t rows = 0;
+    for (const ShardRows& shard : shards_) {
+      if (state.held.contains(shard.id) || state.asked.contains(shard.id)) rows += shard.row_count;
+    }
+    return rows;
+  };
+  uint64_t all_rows = 0, all_threads = 0;
+  for (const ShardRows& shard : shards_) all_rows += shard.row_count;
+  for (const auto& [name, state] : workers_) {
+    if (!state.is_leaving) all_threads += state.threads;
+  }
+  if (all_threads == 0) return;
+  std::map<std::string, std::vector<uint32_t>> wanted;
+  // The worker that is furthest below its share.
+  const auto neediest = [&] {
+    std::pair<double, std::string> best{2e300, ""};
+    for (const auto& [name, state] : workers_) {
+      if (state.is_leaving) continue;
+      best = std::min(best, {double(planned(state)) / state.threads, name});
+    }
+    return best.second;
+  };
+  for (const ShardRows& shard : shards_) {
+    const bool is_placed = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+      const WorkerState& state = entry.second;
+      return !state.is_leaving && (state.held.contains(shard.id) || state.asked.contains(shard.id));
+    });
+    if (is_placed) continue;
+    const std::string name = neediest();
+    workers_[name].asked.insert(shard.id);
+    wanted[name].push_back(shard.id);
+  }
+  for (auto& [name, state] : workers_) {
+    if (state.is_leaving) continue;
+    const double share = double(all_rows) * state.threads / double(all_threads);
+    for (const ShardRows& shard : shards_) {
+      if (double(planned(state)) + double(shard.row_count) / 2 > share) break;
+      if (state.held.contains(shard.id) || state.asked.contains(shard.id)) continue;
+      // From who has more than its share, counting what is active only.
+      const auto owner =
+          std::find_if(view_.members.begin(), view_.members.end(), [&](const Member& member) {
+            return std::count(member.shards.begin(), member.shards.end(), shard.id) > 0;
+          });
+      if (owner == view_.members.end() || !workers_.contains(owner->name)) continue;
+      const WorkerState& giver = workers_[owner->name];
+      const double givers_share = double(all_rows) * giver.threads / double(all_threads);
+      uint64_t active = 0, asked_of_it = 0;
+      for (const ShardRows& other : shards_) {
+        if (std::count(owner->shards.begin(), owner->shards.end(), other.id) == 0) continue;
+        active += other.row_count;
+        for (const auto& [other_name, other_state] : workers_) {
+          if (other_name != owner->name &&
+              (other_state.asked.contains(other.id) || other_state.held.contains(other.id))) {
+            asked_of_it += other.row_count;
+            break;
+          }
+        }
+      }
+      if (double(active) - double(asked_of_it) <= givers_share) continue;
+      state.asked.insert(shard.id);
+      wanted[name].push_back(shard.id);
+    }
+  }
+  for (auto& [name, ids] : wanted) tell(name, LoadShards{std::move(ids)});
+}
+
+// Who would do what now: each shard with the holder that has the least to do, those with the
+// fewest holders first; the owners of blocks stay while a tree is at hand.
+View Coordinator::next_view() const {
+  View view;
+  view.number = view_.number;
+  std::map<std::string, std::pair<Member, uint64_t>> members;
+  for (const auto& [name, state] : workers_) {
+    if (!state.held.empty()) members[name] = {{name, state.address, {}}, 0};
+  }
+  const auto is_stayer = [&](const std::string& name) { return !workers_.at(name).is_leaving; };
+  std::vector<std::pair<size_t, ShardRows>> by_holders;
+  for (const ShardRows& shard : shards_) {
+    size_t holders = 0;
+    for (const auto& [name, state] : workers_) holders += state.held.contains(shard.id);
+    by_holders.emplace_back(holders, shard);
+  }
+  std::stable_sort(by_holders.begin(), by_holders.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [holders, shard] : by_holders) {
+    std::pair<Member, uint64_t>* best = nullptr;
+    auto key = std::tuple(true, 0.0);
+    for (auto& [name, member] : members) {
+      if (!workers_.at(name).held.contains(shard.id)) continue;
+      const auto here = std::tuple(
+          !is_stayer(name), double(member.second + shard.row_count) / workers_.at(name).threads);
+      if (best != nullptr && here >= key) continue;
+      best = &member;
+      key = here;
+    }
+    CHECK(best != nullptr);
+    best->first.shards.push_back(shard.id);
+    best->second += shard.row_count;
+  }
+  for (auto& [name, member] : members) {
+    if (!is_stayer(name) && member.first.shards.empty()) continue;
+    std::sort(member.first.shards.begin(), member.first.shards.end());
+    view.members.push_back(std::move(member.first));
+  }
+  const auto place_of = [&](const std::string& name) -> int64_t {
+    for (size_t i = 0; i < view.members.size(); ++i) {
+      if (view.members[i].name == name) return static_cast<int64_t>(i);
+    }
+    return -1;
+  };
+  for (size_t block = 0; block < block_count_; ++block) {
+    int64_t owner = -1;
+    if (walk_ && !view_.block_owners.empty()) {
+      owner = place_of(view_.members[view_.block_owners[block]].name);
+    }
+    if (owner < 0) owner = static_cast<int64_t>(block * view.members.size() / block_count_);
+    view.block_owners.push_back(static_cast<uint32_t>(owner));
+  }
+  return view;
+}
+
+void Coordinator::begin_view(View view) {
+  if (walk_) {
+    for (size_t block = 0; block < block_count_; ++block) {
+      const std::string& then = view_.members[view_.block_owners[block]].name;
+      const std::string& now = view.members[view.block_owners[block]].name;
+      if (then != now) blocks_lost_.insert(static_cast<uint32_t>(block));
+    }
+  } else {
+    blocks_lost_.clear();
+  }
+  view.number = view_.number + 1;
+  view_ = std::move(view);
+  is_view_lost_ = false;
+  std::erase_if(rounds_,
+                [](const OpenRound& open) { return open.round.kind == RoundKind::rebuild; });
+  for (OpenRound& open : rounds_) {
+    open.facts_from.clear();
+    open.facts = {};
+    std::erase_if(open.by_block, [&](const auto& entry) {
+      return open.round.kind == RoundKind::root || blocks_lost_.contains(entry.first);
+    });
+  }
+  if (!blocks_lost_.empty()) {
+    OpenRound rebuild;
+    rebuild.round.number = ++round_number_;
+    rebuild.round.kind = RoundKind::rebuild;
+    rebuild.round.nodes = open_nodes();
+    rebuild.round.blocks.assign(blocks_lost_.begin(), blocks_lost_.end());
+    rounds_.push_front(std::move(rebuild));
+  }
+  say_plans();
+  for (auto worker = workers_.begin(); worker != workers_.end();) {
+    const bool is_member =
+        std::any_of(view_.members.begin(), view_.members.end(),
+                    [&](const Member& member) { return member.name == worker->first; });
+    if (worker->second.is_leaving && !is_member) {
+      tell(worker->first, Goodbye{"It was asked to leave, and has handed over"});
+      ++left_count_;
+      worker = workers_.erase(worker);
+    } else {
+      ++worker;
+    }
+  }
+}
+
+// The nodes whose histograms are still needed: those that may be expanded, or are being.
+std::vector<uint32_t> Coordinator::open_nodes() const {
+  std::vector<uint32_t> nodes;
+  for (uint32_t id = 0; id < walk_->node_count(); ++id) {
+    const trees::TreeWalk::Node& node = walk_->node(id);
+    if (!node.is_known || !node.split.found()) continue;
+    if (node.in_batch() && walk_->node(node.left).is_known) continue;
+    nodes.push_back(id);
+  }
+  return nodes;
+}
+
+void Coordinator::say_plan(const std::string& name) {
+  WorkerState& worker = workers_.at(name);
+  Plan plan;
+  plan.view = view_;
+  plan.state = state_;
+  plan.first_iteration = std::min(worker.iterations_known, state_.iteration);
+  for (uint64_t i = plan.first_iteration; i < state_.iteration; ++i) {
+    plan.iterations.push_back(history_.iterations()[i].trees);
+  }
+  plan.last_round = round_number_;
+  for (const OpenRound& open : rounds_) plan.rounds.push_back(open.round);
+  tell(name, std::move(plan));
+}
+
+void Coordinator::say_plans() {
+  for (const Member& member : view_.members) {
+    if (workers_.contains(member.name)) say_plan(member.name);
+  }
+}
+
+void Coordinator::issue(Round round) {
+  round.number = ++round_number_;
+  OpenRound& open = rounds_.emplace_back();
+  open.round = std::move(round);
+  for (const Member& member : view_.members) {
+    if (workers_.contains(member.name)) tell(member.name, NextRound{view_.number, open.round});
+  }
+}
+
+void Coordinator::go_on() {
+  if (is_finished_) return;
+  if (history_.finished() && rounds_.empty() && !walk_) {
+    is_finished_ = true;
+    for (const auto& [name, state] : workers_) tell(name, Goodbye{});
+    actions_.emplace_back(FinishedAction{});
+    return;
+  }
+  place_shards();
+  if (!all_held()) return;
+  while (!is_finished_) {
+    if (view_.number == 0 || is_view_lost_) {
+      begin_view(next_view());
+    } else if (rounds_.empty()) {
+      View next = next_view();
+      const bool same = next.block_owners == view_.block_owners &&
+                        next.members.size() == view_.members.size() &&
+                        std::equal(next.members.begin(), next.members.end(), view_.members.begin(),
+                                   [](const Member& a, const Member& b) {
+                                     return a.name == b.name && a.shards == b.shards;
+                                   });
+      if (!same) begin_view(std::move(next));
+    }
+    if (rounds_.empty()) {
+      if (walk_) {
+        grow();
+      } else if (!is_measured_) {
+        start_measure({});
+      } else {
+        start_root({});
+      }
+      if (rounds_.empty()) return;
+    }
+    if (!is_complete(rounds_.front())) return;
+    OpenRound open = std::move(rounds_.front());
+    rounds_.pop_front();
+    done(std::move(open));
+  }
+}
+
+bool Coordinator::is_complete(const OpenRound& open) const {
+  const RoundKind kind = open.round.kind;
+  if (kind == RoundKind::measure || kind == RoundKind::root) {
+    for (const Member& member : view_.members) {
+      if (!open.facts_from.contains(member.name)) return false;
+    }
+  }
+  if (kind == RoundKind::measure) return true;
+  if (kind == RoundKind::rebuild) {
+    return std::all_of(open.round.blocks.begin(), open.round.blocks.end(),
+                       [&](uint32_t block) { return open.by_block.contains(block); });
+  }
+  return open.by_block.size() == block_count_;
+}
+
+void Coordinator::add_facts(const std::string& worker, const Facts& facts) {
+  if (facts.view != view_.number) return;
+  for (OpenRound& open : rounds_) {
+    if (open.round.number != facts.round || !open.facts_from.insert(worker).second) continue;
+    open.facts.largest_gradient = std::max(open.facts.largest_gradient, facts.largest_gradient);
+    open.facts.tally = open.facts.tally + facts.tally;
+    if (open.facts.metrics.size() < facts.metrics.size()) {
+      open.facts.metrics.resize(facts.metrics.size());
+    }
+    for (size_t i = 0; i < facts.metrics.size(); ++i) {
+      open.facts.metrics[i].merge(facts.metrics[i]);
+    }
+  }
+}
+
+void Coordinator::add_splits(const std::string& worker, const Splits& splits) {
+  if (splits.view != view_.number || splits.block >= block_count_) return;
+  if (view_.members[view_.block_owners[splits.block]].name != worker) return;
+  for (OpenRound& open : rounds_) {
+    if (open.round.number == splits.round) open.by_block.try_emplace(splits.block, splits);
+  }
+}
+
+void Coordinator::done(OpenRound open) {
+  const Round& round = open.round;
+  if (round.finish) {
+    state_.finished.push_back(round.finish->tree);
+    state_.begun = 0;
+    state_.expansions.clear();
+    if (state_.finished.size() == output_count_) {
+      state_.finished.clear();
+      ++state_.iteration;
+    }
+  }
+  state_.expansions.insert(state_.expansions.end(), round.expansions.begin(),
+                           round.expansions.end());
+  switch (round.kind) {
+    case RoundKind::measure:
+      return measured(open);
+    case RoundKind::root:
+      return rooted(open);
+    case RoundKind::expand:
+      return expanded(open);
+    case RoundKind::rebuild:
+      for (uint32_t block : round.blocks) blocks_lost_.erase(block);
+      return;
+  }
+}
+
+void Coordinator::start_measure(std::optional<FinishedTree> finish) {
+  Round round;
+  round.kind = RoundKind::measure;
+  round.finish = std::move(finish);
+  issue(std::move(round));
+}
+
+void Coordinator::measured(const OpenRound& open) {
+  largest_ = open.facts.largest_gradient;
+  is_measured_ = true;
+  if (!open.round.finish) return;
+  for (size_t i = 0; i < open.facts.metrics.size(); ++i) {
+    const Result<std::vector<double>> values = open.facts.metrics[i].values();
+    if (!values.ok()) {
+      actions_.emplace_back(FailedAction{values.status()});
+      is_finished_ = true;
+      return;
+    }
+    const auto names = history_.metric_names();
+    for (size_t k = 0; k < names.size() && k < values->size(); ++k) {
+      iteration_.metrics.push_back({setup_.header.valid_names[i], names[k], (*values)[k]});
+    }
+  }
+  iteration_.index = history_.iterations().size();
+  actions_.emplace_back(LogAction{iteration_});
+  history_.keep(std::move(iteration_));
+  iteration_ = {};
+  if (!history_.finished()) return;
+  is_finished_ = true;
+  for (const auto& [name, state] : workers_) tell(name, Goodbye{});
+  actions_.emplace_back(FinishedAction{});
+}
+
+void Coordinator::start_root(std::optional<FinishedTree> finish) {
+  Round round;
+  round.kind = RoundKind::root;
+  round.finish = std::move(finish);
+  round.scale = train::scale_to_try(setup_.header.parameters.objective, setup_.weight_facts,
+                                    largest_, last_wide_);
+  issue(std::move(round));
+}
+
+train::GradientUnits Coordinator::units() const {
+  return train::gradient_units(setup_.header.parameters.objective, output_count_,
+                               setup_.weight_facts, state_.scale);
+}
+
+// The best of what the owners have found: the larger gain, then the smaller feature.
+trees::Split Coordinator::best_of(const OpenRound& open, uint32_t node) const {
+  trees::Split best;
+  for (const auto& [block, splits] : open.by_block) {
+    for (const NodeSplit& found : splits.splits) {
+      if (found.node != node || !found.split.found()) continue;
+      if (!best.found() || found.split.gain > best.gain) best = found.split;
+    }
+  }
+  return best;
+}
+
+void Coordinator::rooted(const OpenRound& open) {
+  const bool wide = train::should_be_wide(setup_.header.parameters.objective, setup_.weight_facts,
+                                          open.facts.tally);
+  last_wide_ = wide;
+  if (wide != open.round.scale.wide) return start_root({});
+  state_.begun = open.round.number;
+  state_.scale = open.round.scale;
+  trees::Sums sums;
+  for (const auto& [block, splits] : open.by_block) {
+    if (splits.root.count != 0) sums = splits.root;
+  }
+  walk_.emplace(growth_, sums);
+  walk_->set_split(0, walk_->may_split(0) ? best_of(open, 0) : trees::Split{});
+}
+
+void Coordinator::expanded(const OpenRound& open) {
+  for (const Expansion& expansion : open.round.expansions) {
+    for (const Expansion::Child* child : {&expansion.left, &expansion.right}) {
+      walk_->set_split(child->node,
+                       child->is_searched ? best_of(open, child->node) : trees::Split{});
+    }
+  }
+  if (walk_->finished()) return finish_tree();
+  if (is_settled()) grow();
+}
+
+// Whether all that hold shards are members and none of them is to leave.
+bool Coordinator::is_settled() const {
+  return std::all_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+    const bool is_member =
+        std::any_of(view_.members.begin(), view_.members.end(),
+                    [&](const Member& member) { return member.name == entry.first; });
+    return is_member ? !entry.second.is_leaving : entry.second.held.empty();
+  });
+}
+
+// Says what to expand next, unless the view is to change when the rounds under way are done.
+void Coordinator::grow() {
+  if (walk_->finished()) return finish_tree();
+  if (!rounds_.empty() && rounds_.front().round.kind == RoundKind::rebuild) return;
+  size_t threads = 0;
+  for (const Member& member : view_.members) {
+    if (const auto worker = workers_.find(member.name); worker != workers_.end()) {
+      threads += worker->second.threads;
+    }
+  }
+  const size_t rounds_max = is_settled() ? options_.rounds_max : 1;
+  while (rounds_.size() < rounds_max) {
+    Round round;
+    round.kind = RoundKind::expand;
+    for (uint32_t id : walk_->next_batch(threads)) {
+      const trees::TreeWalk::Node& node = walk_->node(id);
+      Expansion expansion;
+      expansion.node = id;
+      expansion.split = node.split;
+      const auto child_of = [&](int32_t child_id) {
+        const auto child = static_cast<uint32_t>(child_id);
+        const trees::TreeWalk::Node& made = walk_->node(child);
+        return Expansion::Child{child, made.depth, made.path, made.sums, walk_->may_split(child)};
+      };
+      expansion.left = child_of(node.left);
+      expansion.right = child_of(node.right);
+      round.expansions.push_back(std::move(expansion));
+    }
+    if (round.expansions.empty()) return;
+    issue(std::move(round));
+  }
+}
+
+void Coordinator::finish_tree() {
+  FinishedTree finished;
+  const train::GradientUnits unit = units();
+  finished.tree = walk_->tree(setup_.header.features, {unit.g, unit.h}, &finished.leaves);
+  finished.tree.output = static_cast<uint32_t>(iteration_.trees.size());
+  iteration_.trees.push_back(finished.tree);
+  walk_.reset();
+  rounds_.clear();  // what was expanded and not needed
+  blocks_lost_.clear();
+  if (iteration_.trees.size() < output_count_) return start_root(std::move(finished));
+  is_measured_ = false;
+  start_measure(std::move(finished));
+}
+
+CoordinatorStatus Coordinator::status() const {
+  CoordinatorStatus status;
+  for (const auto& [name, state] : workers_) {
+    CoordinatorStatus::WorkerStatus worker{name, state.address, state.threads,   state.held.size(),
+                                           0,    false,         state.is_leaving};
+    for (const Member& member : view_.members) {
+      if (member.name != name) continue;
+      worker.is_member = true;
+      worker.shards_active = member.shards.size();
+    }
+    status.workers.push_back(std::move(worker));
+  }
+  status.view = view_.number;
+  status.iterations = history_.iterations().size();
+  for (const ShardRows& shard : shards_) status.shards_missing += holder_of(shard.id) == nullptr;
+  status.joined_count = joined_count_;
+  status.lost_count = lost_count_;
+  status.left_count = left_count_;
+  status.is_finished = is_finished_;
+  status.waits_for = waits_for();
+  return status;
+}
+
+std::string Coordinator::waits_for() const {
+  if (is_finished_) return "";
+  if (workers_.empty()) return "a worker";
+  if (!all_held()) return "shards to be read";
+  if (rounds_.empty()) return "";
+  const OpenRound& open = rounds_.front();
+  std::string text = "round " + std::to_string(open.round.number);
+  if (open.round.kind == RoundKind::measure || open.round.kind == RoundKind::root) {
+    for (const Member& member : view_.members) {
+      if (!open.facts_from.contains(member.name)) text += ", facts of " + member.name;
+    }
+  }
+  for (uint32_t block = 0; block < block_count_ && open.round.kind != RoundKind::measure; ++block) {
+    const auto& asked = open.round.blocks;
+    if (open.by_block.contains(block)) continue;
+    if (!asked.empty() && std::count(asked.begin(), asked.end(), block) == 0) continue;
+    text += ", block " + std::to_string(block) + " of " +
+            view_.members[view_.block_owners[block]].name;
+  }
+  return text;
+}
+
+}  // namespace evergrove::cluster

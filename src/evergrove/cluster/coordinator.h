@@ -1,0 +1,175 @@
+// Coordinator: the one that decides, as a state machine: a message, a loss or a tick in, a list of
+// actions out.
+//
+// It knows the workers, which of them holds which shards, and the tree at hand as a TreeWalk; it
+// says in rounds what all members are to do, and from the splits that the owners of blocks find it
+// takes the tree. What it decides is an Iteration, given out to be logged. It holds no rows.
+//
+// Views change only between rounds, unless a member is lost: then the rounds under way are said
+// again in a new view, and the histograms that were lost with it are built again (rebuild). All
+// shards are held by somebody before any round goes out.
+//
+// Promise: the iterations are those of one machine, whoever comes, goes, stops or says things
+// twice. Pure: no clock (ticks carry the time), network, threads or files. One owner, one thread.
+//
+//   Coordinator coordinator({.epoch = 3}, setup, shards, /*past=*/{});
+//   for (CoordinatorAction& action : coordinator.receive(from, message, now)) ...
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "evergrove/cluster/blocks.h"
+#include "evergrove/cluster/message.h"
+#include "evergrove/cluster/worker.h"
+#include "evergrove/train/run_history.h"
+#include "evergrove/trees/tree_walk.h"
+
+namespace evergrove::cluster {
+
+using Time = std::chrono::milliseconds;  // since any fixed moment, never going back
+
+struct CoordinatorOptions {
+  uint64_t epoch = 1;
+  size_t rounds_max = 2;        // under way at once
+  Time lease{10'000};           // without a word from a worker, it is lost
+  Time say_again_after{2'000};  // without progress, the plan is said again
+};
+
+struct ShardRows {
+  uint32_t id = 0;
+  uint64_t row_count = 0;
+};
+
+struct TellAction {
+  std::string worker;
+  Message message;
+};
+struct LogAction {
+  train::Iteration iteration;
+};
+struct FinishedAction {};
+// Another coordinator has a larger epoch: this one must write and say nothing more.
+struct OvertakenAction {
+  uint64_t epoch = 0;
+};
+// The run cannot go on: no worker can read some shards.
+struct FailedAction {
+  Status status;
+};
+using CoordinatorAction =
+    std::variant<TellAction, LogAction, FinishedAction, OvertakenAction, FailedAction>;
+
+// What people and pages are told.
+struct CoordinatorStatus {
+  struct WorkerStatus {
+    std::string name, address;
+    uint32_t threads = 0;
+    size_t shards_held = 0, shards_active = 0;
+    bool is_member = false, is_leaving = false;
+  };
+  std::vector<WorkerStatus> workers;
+  uint64_t view = 0, iterations = 0;
+  size_t shards_missing = 0;  // that nobody holds
+  uint64_t joined_count = 0, lost_count = 0, left_count = 0;
+  bool is_finished = false;
+  std::string waits_for;  // in words, for people
+};
+
+class Coordinator {
+ public:
+  Coordinator(CoordinatorOptions options, RunSetup setup, std::vector<ShardRows> shards,
+              std::vector<train::Iteration> past);
+  ~Coordinator();
+
+  std::vector<CoordinatorAction> receive(const std::string& worker, const Message& message,
+                                         Time now);
+  // The connection to a worker is gone for good, or was never what it should be.
+  std::vector<CoordinatorAction> lost(const std::string& worker, Time now);
+  std::vector<CoordinatorAction> tick(Time now);
+
+  bool finished() const { return is_finished_; }
+  const train::RunHistory& history() const { return history_; }
+  CoordinatorStatus status() const;
+
+ private:
+  struct WorkerState {
+    std::string address;
+    uint32_t threads = 1;
+    std::set<uint32_t> held, asked;  // shards in memory; being read
+    Time heard{0};
+    uint64_t iterations_known = 0;  // that it is sure to have
+    bool is_leaving = false;
+  };
+  struct OpenRound {
+    Round round;
+    std::set<std::string> facts_from;
+    Facts facts;                          // added up
+    std::map<uint32_t, Splits> by_block;  // as the owners have found them
+  };
+  void tell(const std::string& worker, Body body);
+  void join(const std::string& name, const Join& join, Time now);
+  void lose(const std::string& name, Time now);
+  void place_shards();
+  bool all_held() const;
+  bool is_settled() const;
+  std::vector<uint32_t> open_nodes() const;
+  View next_view() const;
+  void begin_view(View view);
+  void say_plan(const std::string& name);
+  void say_plans();
+  void issue(Round round);
+  void go_on();
+  void start_measure(std::optional<FinishedTree> finish);
+  void start_root(std::optional<FinishedTree> finish);
+  void grow();
+  bool is_complete(const OpenRound& open) const;
+  void done(OpenRound open);
+  void measured(const OpenRound& open);
+  void rooted(const OpenRound& open);
+  void expanded(const OpenRound& open);
+  void add_facts(const std::string& worker, const Facts& facts);
+  void add_splits(const std::string& worker, const Splits& splits);
+  const WorkerState* holder_of(uint32_t shard) const;
+  void finish_tree();
+  trees::Split best_of(const OpenRound& open, uint32_t node) const;
+  train::GradientUnits units() const;
+  std::string waits_for() const;
+
+  CoordinatorOptions options_;
+  RunSetup setup_;
+  std::vector<ShardRows> shards_;
+  train::RunHistory history_;
+  trees::GrowthOptions growth_;
+  size_t output_count_;
+  size_t block_count_;
+
+  std::map<std::string, WorkerState> workers_;
+  View view_;
+  std::set<uint32_t> blocks_lost_;  // to be built again in the next view
+  uint64_t round_number_ = 0;
+  std::deque<OpenRound> rounds_;
+  bool is_view_lost_ = false;
+  bool is_finished_ = false;
+  Time progress_{0};  // when something came of it
+
+  TreeState state_;  // as of the last completed round
+  std::optional<trees::TreeWalk> walk_;
+  train::Iteration iteration_;  // at hand
+  double largest_ = 0;
+  bool last_wide_ = false;
+  bool is_measured_ = false;  // largest_ is of now
+  uint64_t joined_count_ = 0, lost_count_ = 0, left_count_ = 0;
+  std::vector<CoordinatorAction> actions_;
+};
+
+}  // namespace evergrove::cluster
