@@ -47,6 +47,7 @@ is.
 | --- | --- | --- | --- | --- |
 """
 NOTES = """
+A case that stands there more than once was run as often: how it ends is partly chance.
 *What trains* is the Dask worker, started again by its nanny, or Spark's executor with its Python
 processes, started again by the Spark worker. SIGKILL closes the connections at once, because the
 kernel of a living machine does so. SIGSTOP is a machine that goes silent with its connections open:
