@@ -163,7 +163,7 @@ def main() -> None:
     results = arguments.folder / "results.json"
     before = json.loads(results.read_text()) if arguments.resume and results.exists() else []
     observed: list[dict[str, Any]] = []
-    for number, case in enumerate(case for case in CASES for _ in range(case.times)):
+    for number, case in enumerate(one for one in CASES for _ in range(one.times)):
         if arguments.only not in case.name:
             continue
         had = [one for one in before if one["case"] == dataclasses.asdict(case)]
