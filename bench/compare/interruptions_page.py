@@ -152,7 +152,11 @@ def words(results: list[Result]) -> str:
     for one in results:
         if one["outcome"] == "failed":
             case = one["case"]
-            lines = [line.rstrip()[:240] for line in one["message"].splitlines() if line.strip()]
+            lines = [
+                line.expandtabs(4).rstrip()[:240]
+                for line in one["message"].splitlines()
+                if line.strip()
+            ]
             text += f"\n{case['library']}, {EVENTS[case['event']]}, {case['setting']}:\n"
             text += "\n```\n" + "\n".join([f"{one['exception']}:", *lines[:5]]) + "\n```\n"
     return text
