@@ -180,7 +180,7 @@ def main() -> None:
         except TimeoutError as error:  # the cluster did not come up, or no training began
             result = Observed(dataclasses.asdict(case), outcome="not run", message=str(error))
         observed.append(dataclasses.asdict(result))
-        results.write_text(json.dumps(observed, indent=1))
+        results.write_text(json.dumps(observed + before, indent=1))  # what is kept is kept
         print(f"{case.name}: {describe(result)} [{time.time() - begin:.0f} s]", file=sys.stderr)
     if not arguments.only:
         write_page(observed, arguments.limit)

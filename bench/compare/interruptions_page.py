@@ -153,7 +153,7 @@ def words(results: list[Result]) -> str:
         if one["outcome"] == "failed":
             case = one["case"]
             lines = [
-                line.expandtabs(4).rstrip()[:240]
+                line.expandtabs(4)[:240].rstrip()
                 for line in one["message"].splitlines()
                 if line.strip()
             ]
