@@ -111,6 +111,8 @@ int run(int argc, char** argv) {
   add_digest(application, chosen);
   add_diff(application, chosen);
   add_parameters(application, chosen);
+  add_coordinator(application, chosen);
+  add_worker(application, chosen);
   add_credentials(application, chosen);
   add_completion(application, chosen);
   try {

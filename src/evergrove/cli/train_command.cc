@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
 
 #include "evergrove/cli/commands.h"
 #include "evergrove/cli/config_file.h"
@@ -15,6 +17,8 @@
 #include "evergrove/cli/terminal.h"
 #include "evergrove/cli/train_options.h"
 #include "evergrove/cli/whole_number.h"
+#include "evergrove/runtime/cluster_coordinator.h"
+#include "evergrove/runtime/local_workers.h"
 #include "evergrove/runtime/threads.h"
 #include "evergrove/runtime/training_run.h"
 #include "evergrove/train/features.h"
@@ -34,14 +38,36 @@ constexpr const char* kFooter =
     "where it was stopped, killed or cut off, and ends with the same model.\n"
     "evergrove parameters lists what --set takes.";
 
+constexpr const char* kCoordinatorFooter =
+    "Examples:\n"
+    "  evergrove credentials --out secrets\n"
+    "  evergrove coordinator --data 's3://bucket/part-*.parquet' --label fraud --log "
+    "s3://bucket/run \\\n"
+    "      --resume --listen 0.0.0.0:7070 --token-file secrets/token --tls-cert secrets/cert.pem "
+    "\\\n"
+    "      --tls-key secrets/key.pem --model fraud.evergrove\n"
+    "\n"
+    "Workers may come, go and be lost at any time; the model is the one that a single machine\n"
+    "makes of the same data. A coordinator that was lost is started again with --resume.";
+
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-void print_train_json(const runtime::TrainingReport& report) {
+// What a cluster adds to the result; null for one process.
+nlohmann::json cluster_json(const std::optional<runtime::ClusterReport>& cluster) {
+  if (!cluster) return nullptr;
+  return {{"joined", cluster->status.joined_count}, {"lost", cluster->status.lost_count},
+          {"left", cluster->status.left_count},     {"views", cluster->status.view},
+          {"sent_bytes", cluster->sent_bytes},      {"received_bytes", cluster->received_bytes}};
+}
+
+void print_train_json(const runtime::TrainingReport& report,
+                      const std::optional<runtime::ClusterReport>& cluster) {
   print_json({{"digest", report.digest},
+              {"cluster", cluster_json(cluster)},
               {"metrics", metrics_json(report.metrics)},
               {"seconds",
                {{"read", report.seconds_read},
@@ -102,6 +128,55 @@ std::string columns_note(const train::DataSpec& spec) {
   return text + (categorical.size() > kNamesShown ? ", ..." : "");
 }
 
+bool is_cluster(const TrainOptions& options) {
+  return options.workers > 0 || !options.cluster.listen.empty();
+}
+
+// A run whose rows are held by other processes: of this machine, or whoever comes.
+Result<runtime::TrainingReport> train_with_workers(const TrainOptions& options,
+                                                   const runtime::TrainingRequest& training,
+                                                   std::optional<runtime::ClusterReport>& cluster) {
+  if (training.continue_from) {
+    return unsupported("--continue is for one machine so far; leave out the workers");
+  }
+  runtime::CoordinatorRequest request;
+  request.training = training;
+  EVERGROVE_ASSIGN_OR_RETURN(request.data,
+                             describe_data(options, training.data.objective_is_chosen));
+  std::optional<runtime::LocalWorkers> workers;
+  Status trouble;
+  if (options.workers > 0) {
+    const int threads = options.threads.value_or(int(std::thread::hardware_concurrency()));
+    EVERGROVE_ASSIGN_OR_RETURN(
+        runtime::LocalWorkers made,
+        runtime::LocalWorkers::create(size_t(options.workers),
+                                      std::max(1, threads / options.workers)));
+    workers.emplace(std::move(made));
+    request.token = workers->token();
+    request.on_listening = [&](const std::string& address) { trouble = workers->start(address); };
+    request.on_status = [&](const cluster::CoordinatorStatus&) {
+      if (trouble.ok()) trouble = workers->look_after();
+    };
+    request.training.progress = [&](const runtime::TrainingProgress& progress) {
+      return trouble.ok() && (!training.progress || training.progress(progress));
+    };
+  } else {
+    request.listen = options.cluster.listen;
+    EVERGROVE_ASSIGN_OR_RETURN(const ClusterSecrets secrets, read_secrets(options.cluster));
+    request.token = secrets.token;
+    request.tls_cert_pem = secrets.tls_cert_pem;
+    request.tls_key_pem = secrets.tls_key_pem;
+    request.on_listening = [&](const std::string& address) {
+      if (!options.quiet) print_note("Listens on " + address + " for workers");
+    };
+  }
+  Result<runtime::ClusterReport> result = runtime::coordinate(request);
+  EVERGROVE_RETURN_IF_ERROR(trouble);
+  EVERGROVE_RETURN_IF_ERROR(result.status());
+  cluster = std::move(result).value();
+  return std::move(cluster->training);
+}
+
 Result<int> train(TrainOptions options) {
   const Clock::time_point start = Clock::now();
   if (!options.config.empty()) EVERGROVE_RETURN_IF_ERROR(apply_config_file(options));
@@ -120,7 +195,9 @@ Result<int> train(TrainOptions options) {
     display.show(progress);
     return !stop.arrived();
   };
-  Result<runtime::TrainingReport> result = runtime::train(request);
+  std::optional<runtime::ClusterReport> cluster;
+  Result<runtime::TrainingReport> result =
+      is_cluster(options) ? train_with_workers(options, request, cluster) : runtime::train(request);
   display.clear();
   if (!result.ok()) return result.status();
   runtime::TrainingReport& report = result.value();
@@ -131,18 +208,14 @@ Result<int> train(TrainOptions options) {
   }
   report.notes.insert(report.notes.begin(), notes.begin(), notes.end());
   if (options.json) {
-    print_train_json(report);
+    print_train_json(report, cluster);
   } else if (!options.quiet) {
     print_train_words(options, report);
   }
   return 0;
 }
 
-}  // namespace
-
-void add_train(CLI::App& application, Action& chosen) {
-  CLI::App* command = application.add_subcommand("train", "Train a model and write it to a file");
-  auto options = std::make_shared<TrainOptions>();
+void add_options(CLI::App* command, const std::shared_ptr<TrainOptions>& options) {
   command->add_option("--data", options->data, "Files, folders, globs or URLs to learn from")
       ->type_name("PATH...");
   command->add_option("--label", options->label, "The column to predict")->type_name("COLUMN");
@@ -190,7 +263,37 @@ void add_train(CLI::App& application, Action& chosen) {
   command->add_option("--model", options->model, "The file to write")->type_name("FILE");
   command->add_flag("--json", options->json, "Print the result as one JSON object");
   command->add_flag("--quiet", options->quiet, "Say nothing but errors (and --json's result)");
+}
+
+}  // namespace
+
+void add_train(CLI::App& application, Action& chosen) {
+  CLI::App* command = application.add_subcommand("train", "Train a model and write it to a file");
+  auto options = std::make_shared<TrainOptions>();
+  add_options(command, options);
+  command
+      ->add_option("--workers", options->workers,
+                   "Let so many processes on this machine do it, as a cluster would")
+      ->type_name("N")
+      ->check(whole_number(1, 64));
   command->footer(kFooter);
+  command->callback([&chosen, options] { chosen = [options] { return train(*options); }; });
+}
+
+void add_coordinator(CLI::App& application, Action& chosen) {
+  CLI::App* command = application.add_subcommand(
+      "coordinator", "Train a model with workers (evergrove worker) that may come and go");
+  auto options = std::make_shared<TrainOptions>();
+  add_options(command, options);
+  ClusterOptions& cluster = options->cluster;
+  cluster.listen = "127.0.0.1:0";
+  command->add_option("--listen", cluster.listen, "Where workers reach it")->type_name("HOST:PORT");
+  command->add_option("--token-file", cluster.token_file, "The token that workers must have")
+      ->type_name("FILE");
+  command->add_option("--tls-cert", cluster.tls_cert, "The certificate to listen with")
+      ->type_name("FILE");
+  command->add_option("--tls-key", cluster.tls_key, "Its key")->type_name("FILE");
+  command->footer(kCoordinatorFooter);
   command->callback([&chosen, options] { chosen = [options] { return train(*options); }; });
 }
 

@@ -8,7 +8,6 @@
 #include "evergrove/base/number_text.h"
 #include "evergrove/runtime/log_store.h"
 #include "evergrove/runtime/model_file.h"
-#include "evergrove/source/open.h"
 
 namespace evergrove::cli {
 namespace {
@@ -87,51 +86,46 @@ Result<train::Parameters> make_parameters(const TrainOptions& options, bool& obj
   return parameters;
 }
 
-Result<source::OpenOptions> make_open_options(const TrainOptions& options) {
-  source::OpenOptions open;
-  open.categorical = options.categorical;
+Result<std::map<std::string, std::string>> column_types(const TrainOptions& options) {
+  std::map<std::string, std::string> types;
   for (const std::string& text : options.column_types) {
     EVERGROVE_ASSIGN_OR_RETURN(const auto pair, split_setting(text, "--type"));
     if (pair.second != "number" && pair.second != "text" && pair.second != "date") {
       return invalid_input("--type takes number, text or date", {{"value", text}});
     }
-    open.column_types[pair.first] = pair.second;
+    types[pair.first] = pair.second;
   }
-  return open;
+  return types;
 }
 
 }  // namespace
+
+Result<runtime::DataDescription> describe_data(const TrainOptions& options,
+                                               bool objective_is_chosen) {
+  runtime::DataDescription data;
+  data.data = options.data;
+  data.valid = options.valid;
+  data.valid_fraction = options.valid_fraction.value_or(0);
+  data.label = options.label;
+  data.weight = options.weight;
+  data.exclude = options.exclude;
+  data.categorical = options.categorical;
+  EVERGROVE_ASSIGN_OR_RETURN(data.column_types, column_types(options));
+  data.objective_is_chosen = objective_is_chosen;
+  return data;
+}
 
 Result<runtime::TrainingRequest> make_request(const TrainOptions& options,
                                               std::vector<std::string>& notes) {
   EVERGROVE_RETURN_IF_ERROR(check_options(options));
   EVERGROVE_RETURN_IF_ERROR(check_places(options));
   runtime::TrainingRequest request;
-  train::DataSpec& spec = request.data;
+  bool objective_is_chosen = false;
   EVERGROVE_ASSIGN_OR_RETURN(request.parameters,
-                             make_parameters(options, spec.objective_is_chosen, notes));
-  EVERGROVE_ASSIGN_OR_RETURN(source::OpenOptions open, make_open_options(options));
-  EVERGROVE_ASSIGN_OR_RETURN(spec.data, source::open(options.data, open));
-  // What is text in training is text in validation, though a small file's values look like numbers.
-  for (const table::ColumnSpec& column : spec.data->schema().columns) {
-    if (column.kind != table::ColumnKind::categorical) continue;
-    open.categorical.push_back(column.name);
-    const auto& chosen = options.categorical;
-    const bool is_text = std::find(chosen.begin(), chosen.end(), column.name) == chosen.end();
-    if (is_text) open.text.push_back(column.name);
-  }
-  for (size_t i = 0; i < options.valid.size(); ++i) {
-    // The set that a fraction makes is the first one, and has the plain name.
-    const size_t number = i + (options.valid_fraction ? 1 : 0);
-    const std::string name = number == 0 ? "valid" : "valid_" + std::to_string(number);
-    EVERGROVE_ASSIGN_OR_RETURN(auto source, source::open(options.valid[i], open));
-    spec.valid.push_back({name, std::move(source)});
-  }
-  spec.valid_fraction = options.valid_fraction.value_or(0);
-  spec.label = options.label;
-  spec.weight = options.weight;
-  spec.exclude = options.exclude;
-  spec.categorical = options.categorical;
+                             make_parameters(options, objective_is_chosen, notes));
+  EVERGROVE_ASSIGN_OR_RETURN(const runtime::DataDescription data,
+                             describe_data(options, objective_is_chosen));
+  EVERGROVE_ASSIGN_OR_RETURN(request.data, runtime::open_data(data));
   request.threads = options.threads.value_or(0);
   request.log_folder = options.log;
   request.resume = options.resume;

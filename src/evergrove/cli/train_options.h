@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "evergrove/base/status.h"
+#include "evergrove/cli/cluster_options.h"
+#include "evergrove/runtime/data_description.h"
 #include "evergrove/runtime/training_run.h"
 
 namespace evergrove::cli {
@@ -30,9 +32,15 @@ struct TrainOptions {
   bool resume = false;
   std::string continue_from;
   std::string model;
+  int workers = 0;         // local processes; 0: none, all is done in this one
+  ClusterOptions cluster;  // of a coordinator
   bool json = false;
   bool quiet = false;
 };
+
+// What the options say about the data, in words that other processes can open it by.
+Result<runtime::DataDescription> describe_data(const TrainOptions& options,
+                                               bool objective_is_chosen);
 
 // Checks that what is needed was said, and the parameters; opens the data and reads the model to
 // continue. Adds notes on how words of other libraries were understood.

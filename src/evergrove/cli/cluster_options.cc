@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/cli/cluster_options.h"
+
+#include <fstream>
+#include <sstream>
+
+#include "evergrove/runtime/tls_credentials.h"
+
+namespace evergrove::cli {
+namespace {
+
+Status read_pem(const std::string& path, std::string& to) {
+  if (path.empty()) return {};
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file || text.str().empty()) {
+    return not_found("The certificate or key could not be read", {{"file", path}});
+  }
+  to = text.str();
+  return {};
+}
+
+}  // namespace
+
+Result<ClusterSecrets> read_secrets(const ClusterOptions& options) {
+  ClusterSecrets secrets;
+  if (!options.token_file.empty()) {
+    EVERGROVE_ASSIGN_OR_RETURN(secrets.token, runtime::read_token_file(options.token_file));
+  }
+  EVERGROVE_RETURN_IF_ERROR(read_pem(options.tls_cert, secrets.tls_cert_pem));
+  EVERGROVE_RETURN_IF_ERROR(read_pem(options.tls_key, secrets.tls_key_pem));
+  EVERGROVE_RETURN_IF_ERROR(read_pem(options.tls_ca, secrets.tls_ca_pem));
+  return secrets;
+}
+
+}  // namespace evergrove::cli

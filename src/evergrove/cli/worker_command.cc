@@ -1,0 +1,85 @@
+// evergrove worker: one worker of a run, until the run is finished or it is asked to leave.
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/prctl.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <memory>
+
+#include "evergrove/cli/cluster_options.h"
+#include "evergrove/cli/commands.h"
+#include "evergrove/cli/stop_signal.h"
+#include "evergrove/cli/terminal.h"
+#include "evergrove/cli/whole_number.h"
+#include "evergrove/runtime/cluster_worker.h"
+
+namespace evergrove::cli {
+namespace {
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  evergrove worker --coordinator 10.0.0.5:7070 --token-file token --tls-ca ca.pem \\\n"
+    "      --listen 0.0.0.0:7071 --tls-cert cert.pem --tls-key key.pem\n"
+    "\n"
+    "SIGTERM (and one Ctrl-C) lets it hand over what it holds before it ends.";
+
+struct WorkerOptions {
+  ClusterOptions cluster;
+  std::vector<std::string> coordinators;
+  int threads = 0;
+  bool quiet = false;
+  bool ends_with_parent = false;
+};
+
+Result<int> work(const WorkerOptions& options) {
+  if (options.ends_with_parent) prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (options.coordinators.empty()) {
+    return invalid_input("Say where the coordinator is with --coordinator HOST:PORT");
+  }
+  StopSignal stop;
+  EVERGROVE_ASSIGN_OR_RETURN(const ClusterSecrets secrets, read_secrets(options.cluster));
+  runtime::WorkerRequest request;
+  request.coordinators = options.coordinators;
+  if (!options.cluster.listen.empty()) request.listen = options.cluster.listen;
+  request.token = secrets.token;
+  request.tls_cert_pem = secrets.tls_cert_pem;
+  request.tls_key_pem = secrets.tls_key_pem;
+  request.tls_ca_pem = secrets.tls_ca_pem;
+  request.threads = options.threads;
+  if (!options.quiet) request.note = [](const std::string& text) { print_note(text); };
+  request.is_asked_to_leave = [&] { return stop.arrived(); };
+  EVERGROVE_RETURN_IF_ERROR(runtime::run_worker(request));
+  return 0;
+}
+
+}  // namespace
+
+void add_worker(CLI::App& application, Action& chosen) {
+  CLI::App* command =
+      application.add_subcommand("worker", "Work for a coordinator (evergrove coordinator)");
+  auto options = std::make_shared<WorkerOptions>();
+  command->add_option("--coordinator", options->coordinators, "Where it listens; tried in turn")
+      ->type_name("HOST:PORT,...")
+      ->delimiter(',');
+  command
+      ->add_option("--listen", options->cluster.listen,
+                   "Where other workers reach this one; 127.0.0.1:0 if it is not said")
+      ->type_name("HOST:PORT");
+  command->add_option("--token-file", options->cluster.token_file, "The token of the run")
+      ->type_name("FILE");
+  command->add_option("--tls-ca", options->cluster.tls_ca, "Whose certificates are trusted")
+      ->type_name("FILE");
+  command->add_option("--tls-cert", options->cluster.tls_cert, "The certificate to listen with")
+      ->type_name("FILE");
+  command->add_option("--tls-key", options->cluster.tls_key, "Its key")->type_name("FILE");
+  command->add_option("--threads", options->threads, "All cores if it is not said")
+      ->type_name("N")
+      ->check(whole_number(1, kThreadsMax));
+  command->add_flag("--quiet", options->quiet, "Say nothing but errors");
+  command->add_flag("--parent", options->ends_with_parent, "End when the parent process does")
+      ->group("");
+  command->footer(kFooter);
+  command->callback([&chosen, options] { chosen = [options] { return work(*options); }; });
+}
+
+}  // namespace evergrove::cli

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/runtime/cluster_coordinator.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include "evergrove/runtime/cluster_setup.h"
+#include "evergrove/runtime/durable_file.h"
+#include "evergrove/runtime/epoch.h"
+#include "evergrove/runtime/event_queue.h"
+#include "evergrove/runtime/model_file.h"
+#include "evergrove/runtime/output_place.h"
+#include "evergrove/runtime/peak_memory.h"
+#include "evergrove/runtime/run_log.h"
+#include "evergrove/runtime/run_past.h"
+#include "evergrove/runtime/threads.h"
+#include "evergrove/runtime/transport.h"
+
+namespace evergrove::runtime {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kTickEvery{100};
+constexpr uint64_t kShardsWanted = 16;
+constexpr uint64_t kShardRowsMin = 4096;
+constexpr uint64_t kShardRowsMax = 1 << 20;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+class CoordinatorHost {
+ public:
+  explicit CoordinatorHost(const CoordinatorRequest& request)
+      : request_(request), training_(request.training), start_(Clock::now()) {}
+  ~CoordinatorHost() { transport_.reset(); }
+
+  Result<ClusterReport> run();
+
+ private:
+  cluster::Time now() const {
+    return std::chrono::duration_cast<cluster::Time>(Clock::now() - start_);
+  }
+  bool tell(std::string_view phase, double share);
+  Status open_log();
+  Status prepare();
+  Status listen();
+  Status serve();
+  Status handle(TransportEvent event);
+  Status receive(const Received& received);
+  Status act(std::vector<cluster::CoordinatorAction> actions);
+  Result<ClusterReport> finish();
+
+  const CoordinatorRequest& request_;
+  const TrainingRequest& training_;
+  Clock::time_point start_;
+  uint64_t epoch_ = 1;
+  std::unique_ptr<RunLog> log_;
+  RunPast past_;
+  bool is_logged_ = false;
+  std::string setup_bytes_;
+  std::unique_ptr<cluster::Coordinator> machine_;
+  EventQueue<TransportEvent> events_;
+  std::unique_ptr<Transport> transport_;
+  std::map<std::string, ConnectionId> connections_;  // by worker's name
+  std::map<ConnectionId, std::string> names_;
+  bool is_over_ = false;
+  ClusterReport report_;
+};
+
+bool CoordinatorHost::tell(std::string_view phase, double share) {
+  if (!training_.progress) return true;
+  TrainingProgress progress;
+  progress.phase = phase;
+  progress.share = share;
+  progress.seconds = seconds_since(start_);
+  return training_.progress(progress);
+}
+
+Status CoordinatorHost::open_log() {
+  if (training_.log_folder.empty()) return {};
+  EVERGROVE_ASSIGN_OR_RETURN(epoch_, take_epoch(training_.log_folder, "coordinator"));
+  EVERGROVE_ASSIGN_OR_RETURN(log_, RunLog::open(training_.log_folder, {.epoch = epoch_}));
+  if (!log_->header()) return {};
+  if (!training_.resume) {
+    return invalid_input(
+        "The log holds a run already; add --resume to go on with it, or give another place",
+        {{"log", training_.log_folder}});
+  }
+  past_ = {*log_->header(), log_->take_iterations()};
+  is_logged_ = true;
+  return check_same_run(*past_.header, training_.data, training_.parameters)
+      .with_context("Cannot go on from the log in " + training_.log_folder);
+}
+
+Status CoordinatorHost::prepare() {
+  train::Parameters parameters = training_.parameters;
+  if (past_.header) parameters.objective = past_.header->parameters.objective;
+  if (parameters.growth == train::Growth::symmetric) {
+    return unsupported(
+        "Symmetric trees are grown on one machine only so far; leave out the workers");
+  }
+  EVERGROVE_ASSIGN_OR_RETURN(
+      train::RunDescription run,
+      train::describe(training_.data, parameters, past_.header ? &*past_.header : nullptr,
+                      [this](std::string_view phase, double share) { return tell(phase, share); }));
+  for (const std::string& name : run.header.parameters.metrics) {
+    EVERGROVE_RETURN_IF_ERROR(train::check_metric(name, run.header.parameters.objective));
+  }
+  if (run.header.parameters.early_stopping_rounds > 0 && run.header.valid_names.empty()) {
+    return invalid_input(
+        "Early stopping needs something to watch; give validation data or a validation fraction");
+  }
+  report_.training.row_count = run.weight_facts.counted_rows;
+  report_.training.feature_count = run.header.features.size();
+  report_.training.resumed_iterations = past_.iterations.size();
+  if (log_ && !is_logged_) EVERGROVE_RETURN_IF_ERROR(log_->start(run.header));
+  ClusterSetup setup;
+  setup.run = {run.header, run.weight_facts, run.weight_max_by_set};
+  setup.data = request_.data;
+  const uint64_t rows = training_.data.data->row_count();
+  const uint64_t wanted = request_.shard_rows > 0
+                              ? request_.shard_rows
+                              : std::clamp(rows / kShardsWanted, kShardRowsMin, kShardRowsMax);
+  setup.shards = train::make_shards(training_.data, run.header.parameters.seed, wanted);
+  setup_bytes_ = encode_setup(setup);
+  std::vector<cluster::ShardRows> shards;
+  for (const train::Shard& shard : setup.shards) shards.push_back({shard.id, shard.row_count});
+  cluster::CoordinatorOptions options;
+  options.epoch = epoch_;
+  machine_ = std::make_unique<cluster::Coordinator>(options, setup.run, std::move(shards),
+                                                    std::move(past_.iterations));
+  return {};
+}
+
+Status CoordinatorHost::listen() {
+  TransportOptions options;
+  options.listen = request_.listen;
+  options.token = request_.token;
+  options.tls_cert_pem = request_.tls_cert_pem;
+  options.tls_key_pem = request_.tls_key_pem;
+  options.name = "coordinator";
+  EVERGROVE_ASSIGN_OR_RETURN(transport_, Transport::open(options, [this](TransportEvent event) {
+                               events_.push(std::move(event));
+                             }));
+  if (request_.on_listening) request_.on_listening(transport_->address());
+  return {};
+}
+
+Status CoordinatorHost::serve() {
+  Clock::time_point tick_at = Clock::now();
+  uint64_t told = ~uint64_t{0};
+  EVERGROVE_RETURN_IF_ERROR(act(machine_->tick(now())));
+  while (!is_over_) {
+    if (std::optional<TransportEvent> event = events_.pop(tick_at + kTickEvery)) {
+      EVERGROVE_RETURN_IF_ERROR(handle(std::move(*event)));
+    }
+    if (Clock::now() - tick_at < kTickEvery) continue;
+    tick_at = Clock::now();
+    EVERGROVE_RETURN_IF_ERROR(act(machine_->tick(now())));
+    const cluster::CoordinatorStatus status = machine_->status();
+    if (request_.on_status) request_.on_status(status);
+    if (!training_.progress || status.iterations == told) continue;
+    told = status.iterations;
+    TrainingProgress progress;
+    progress.phase = "training";
+    progress.iteration = status.iterations;
+    progress.iteration_count = static_cast<uint64_t>(training_.parameters.n_estimators);
+    progress.share = double(progress.iteration) / double(progress.iteration_count);
+    progress.seconds = seconds_since(start_);
+    const auto iterations = machine_->history().iterations();
+    if (!iterations.empty()) progress.metrics = &iterations.back().metrics;
+    if (training_.progress(progress)) continue;
+    if (log_) EVERGROVE_RETURN_IF_ERROR(log_->drain());
+    return interrupted("Stopped after " + std::to_string(status.iterations) + " iterations; " +
+                       (log_ ? "repeat the command with --resume to go on" : "nothing was kept"));
+  }
+  return {};
+}
+
+Status CoordinatorHost::handle(TransportEvent event) {
+  if (const auto* opened = std::get_if<Opened>(&event)) {
+    transport_->send(opened->connection, setup_bytes_);
+  } else if (const auto* received = std::get_if<Received>(&event)) {
+    return receive(*received);
+  } else if (const auto* closed = std::get_if<Closed>(&event)) {
+    const auto known = names_.find(closed->connection);
+    if (known == names_.end()) return {};
+    const std::string name = known->second;
+    names_.erase(known);
+    // Not if it has come back by another connection already.
+    if (connections_[name] != closed->connection) return {};
+    connections_.erase(name);
+    return act(machine_->lost(name, now()));
+  } else if (const auto* refused = std::get_if<Refused>(&event)) {
+    report_.training.notes.push_back(refused->note);
+  }
+  return {};
+}
+
+Status CoordinatorHost::receive(const Received& received) {
+  const std::string_view bytes = received.bytes.view;
+  if (bytes.empty() || bytes[0] != kMessageTag) return {};
+  const Result<cluster::Message> message = cluster::decode(bytes.substr(1));
+  if (!message.ok()) {
+    transport_->close(received.connection);
+    return {};
+  }
+  if (const auto* join = std::get_if<cluster::Join>(&message->body)) {
+    connections_[join->name] = received.connection;
+    names_[received.connection] = join->name;
+  }
+  const auto name = names_.find(received.connection);
+  if (name == names_.end()) return {};
+  return act(machine_->receive(name->second, *message, now()));
+}
+
+Status CoordinatorHost::act(std::vector<cluster::CoordinatorAction> actions) {
+  for (cluster::CoordinatorAction& action : actions) {
+    if (auto* message = std::get_if<cluster::TellAction>(&action)) {
+      const auto connection = connections_.find(message->worker);
+      if (connection == connections_.end()) continue;
+      transport_->send(connection->second, kMessageTag + cluster::encode(message->message));
+    } else if (auto* log = std::get_if<cluster::LogAction>(&action)) {
+      if (log_) EVERGROVE_RETURN_IF_ERROR(log_->append(log->iteration));
+    } else if (std::holds_alternative<cluster::FinishedAction>(action)) {
+      is_over_ = true;
+    } else if (auto* overtaken = std::get_if<cluster::OvertakenAction>(&action)) {
+      return storage_error(
+          "Another coordinator has taken this run over; this one stops",
+          {{"its epoch", std::to_string(overtaken->epoch)}, {"ours", std::to_string(epoch_)}});
+    } else if (auto* failed = std::get_if<cluster::FailedAction>(&action)) {
+      return failed->status;
+    }
+  }
+  return {};
+}
+
+Result<ClusterReport> CoordinatorHost::finish() {
+  if (log_) {
+    EVERGROVE_RETURN_IF_ERROR(log_->drain());
+    report_.training.seconds_log = log_->seconds_waited();
+  }
+  TrainingReport& report = report_.training;
+  report.model = machine_->history().model();
+  report.digest = model::digest(report.model);
+  const uint64_t best = machine_->history().best_iteration();
+  if (best > 0) report.metrics = report.model.metadata.metrics[best - 1];
+  if (!training_.model_path.empty()) {
+    EVERGROVE_RETURN_IF_ERROR(write_model(report.model, training_.model_path));
+  }
+  report_.status = machine_->status();
+  report_.received_bytes = transport_->received_bytes();
+  report_.sent_bytes = transport_->sent_bytes();
+  report.peak_rss_bytes = peak_rss_bytes();
+  report.seconds_total = seconds_since(start_);
+  return std::move(report_);
+}
+
+Result<ClusterReport> CoordinatorHost::run() {
+  if (!training_.model_path.empty()) {
+    EVERGROVE_RETURN_IF_ERROR(
+        check_is_no_data("The model", training_.model_path, *training_.data.data));
+    EVERGROVE_RETURN_IF_ERROR(UnfinishedFile::create(training_.model_path).status());
+  }
+  EVERGROVE_RETURN_IF_ERROR(open_log());
+  EVERGROVE_RETURN_IF_ERROR(prepare());
+  report_.training.seconds_read = seconds_since(start_);
+  const Clock::time_point training_start = Clock::now();
+  EVERGROVE_RETURN_IF_ERROR(listen());
+  EVERGROVE_RETURN_IF_ERROR(serve());
+  report_.training.seconds_train = seconds_since(training_start);
+  return finish();
+}
+
+}  // namespace
+
+Result<ClusterReport> coordinate(const CoordinatorRequest& request) {
+  const ThreadLimit threads(request.training.threads);
+  return threads.execute([&]() -> Result<ClusterReport> { return CoordinatorHost(request).run(); });
+}
+
+}  // namespace evergrove::runtime

@@ -1,0 +1,42 @@
+// coordinate(): a run whose rows are held by other processes: describe the data, open the log, take
+// an epoch, listen, let workers do the work, write the model.
+//
+// Whatever ended a coordinator, another one started with `resume` on the same log goes on; the
+// model is that of train() (training_run.h) on the same data, to the bit. SPDX-License-Identifier:
+// Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "evergrove/base/status.h"
+#include "evergrove/cluster/coordinator.h"
+#include "evergrove/runtime/data_description.h"
+#include "evergrove/runtime/training_run.h"
+
+namespace evergrove::runtime {
+
+struct CoordinatorRequest {
+  TrainingRequest training;  // threads: for what is done here; continue_from is not taken
+  DataDescription data;      // what training.data was opened from
+  std::string listen = "127.0.0.1:0";
+  std::string token;
+  std::string tls_cert_pem, tls_key_pem;
+  uint64_t shard_rows = 0;  // about; 0: by the number of rows
+  // Told HOST:PORT once workers may come.
+  std::function<void(const std::string&)> on_listening;
+  // Told now and then, and when workers come and go.
+  std::function<void(const cluster::CoordinatorStatus&)> on_status;
+};
+
+// What a run on several machines says besides the report of one.
+struct ClusterReport {
+  TrainingReport training;
+  cluster::CoordinatorStatus status;
+  uint64_t received_bytes = 0;
+  uint64_t sent_bytes = 0;
+};
+
+Result<ClusterReport> coordinate(const CoordinatorRequest& request);
+
+}  // namespace evergrove::runtime

@@ -1,0 +1,32 @@
+// ClusterSetup: what a coordinator tells a worker once, before anything else: the run's header and
+// facts, where the data is, and its shards. Travels beside the messages of cluster/message.h, told
+// apart by the first byte.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "evergrove/base/status.h"
+#include "evergrove/cluster/worker.h"
+#include "evergrove/runtime/data_description.h"
+#include "evergrove/train/shard.h"
+
+namespace evergrove::runtime {
+
+struct ClusterSetup {
+  cluster::RunSetup run;
+  DataDescription data;
+  std::vector<train::Shard> shards;
+};
+
+inline constexpr char kSetupTag = 's';
+inline constexpr char kMessageTag = 'm';
+
+// With the tag in front.
+std::string encode_setup(const ClusterSetup& setup);
+// Without it.
+Result<ClusterSetup> decode_setup(std::string_view bytes);
+
+}  // namespace evergrove::runtime

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/runtime/cluster_worker.h"
+
+#include <unistd.h>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <thread>
+#include <variant>
+
+#include "evergrove/cluster/worker.h"
+#include "evergrove/runtime/backoff.h"
+#include "evergrove/runtime/cluster_setup.h"
+#include "evergrove/runtime/event_queue.h"
+#include "evergrove/runtime/threads.h"
+#include "evergrove/runtime/transport.h"
+
+namespace evergrove::runtime {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kHeartbeatEvery{500};
+constexpr milliseconds kDialAgainAfter{300};
+
+struct ShardRead {
+  uint32_t shard;
+  Status status;
+  std::unique_ptr<train::RowStore> store;
+};
+using WorkerEvent = std::variant<TransportEvent, ShardRead>;
+
+std::string own_name() {
+  char host[256] = "host";
+  gethostname(host, sizeof(host) - 1);
+  const auto now = std::chrono::system_clock::now().time_since_epoch().count();
+  return std::string(host) + "-" + std::to_string(getpid()) + "-" +
+         std::to_string(now / 1'000'000 % 1'000'000);
+}
+
+class WorkerHost {
+ public:
+  explicit WorkerHost(const WorkerRequest& request)
+      : request_(request),
+        name_(request.name.empty() ? own_name() : request.name),
+        threads_(request.threads > 0 ? request.threads
+                                     : static_cast<int>(std::thread::hardware_concurrency())) {}
+  ~WorkerHost() {
+    // No event may come after the queue is gone.
+    transport_.reset();
+    {
+      std::lock_guard lock(reader_mutex_);
+      is_closing_ = true;
+    }
+    reader_changed_.notify_all();
+    if (reader_.joinable()) reader_.join();
+  }
+
+  Status run();
+
+ private:
+  void note(const std::string& text) {
+    if (request_.note) request_.note(text);
+  }
+  Status handle(TransportEvent event);
+  Status receive(const Received& received);
+  Status act(std::vector<cluster::WorkerAction> actions);
+  void send(const std::string& to, const cluster::Message& message);
+  void dial_coordinator();
+  void read_shards();
+
+  const WorkerRequest& request_;
+  std::string name_;
+  int threads_;
+  EventQueue<WorkerEvent> events_;
+  std::unique_ptr<Transport> transport_;
+  ConnectionId coordinator_ = 0;  // dialled; 0: none
+  bool is_connected_ = false;
+  size_t coordinator_place_ = 0;
+  Clock::time_point dial_at_, heard_;
+  struct Peer {
+    ConnectionId connection = 0;
+    bool is_open = false;
+    std::deque<std::string> waiting;
+  };
+  std::map<std::string, Peer> peers_;  // by address
+  std::map<ConnectionId, std::string> peer_addresses_;
+  ClusterSetup setup_;
+  std::unique_ptr<cluster::Worker> worker_;
+  bool is_leaving_ = false;
+  bool is_over_ = false;
+  Status end_;
+
+  std::mutex reader_mutex_;
+  std::condition_variable reader_changed_;
+  std::deque<uint32_t> to_read_;
+  bool is_closing_ = false;
+  std::thread reader_;
+};
+
+void WorkerHost::dial_coordinator() {
+  const auto& all = request_.coordinators;
+  coordinator_ = transport_->dial(all[coordinator_place_++ % all.size()]);
+  is_connected_ = false;
+}
+
+Status WorkerHost::run() {
+  TransportOptions options;
+  options.listen = request_.listen;
+  options.token = request_.token;
+  options.tls_cert_pem = request_.tls_cert_pem;
+  options.tls_key_pem = request_.tls_key_pem;
+  options.tls_ca_pem = request_.tls_ca_pem;
+  options.name = name_;
+  EVERGROVE_ASSIGN_OR_RETURN(transport_, Transport::open(options, [this](TransportEvent event) {
+                               events_.push(std::move(event));
+                             }));
+  heard_ = Clock::now();
+  dial_coordinator();
+  const ThreadLimit threads(threads_);
+  Clock::time_point beat_at = Clock::now() + kHeartbeatEvery;
+  while (!is_over_) {
+    std::optional<WorkerEvent> event = events_.pop(beat_at);
+    if (event) {
+      EVERGROVE_RETURN_IF_ERROR(threads.execute([&]() -> Status {
+        if (auto* from_transport = std::get_if<TransportEvent>(&*event)) {
+          return handle(std::move(*from_transport));
+        }
+        ShardRead& read = std::get<ShardRead>(*event);
+        return act(read.status.ok() ? worker_->loaded(read.shard, std::move(read.store))
+                                    : worker_->load_failed(read.shard, read.status.message()));
+      }));
+    }
+    const Clock::time_point now = Clock::now();
+    if (now < beat_at) continue;
+    beat_at = now + kHeartbeatEvery;
+    if (is_connected_) {
+      heard_ = now;
+      if (worker_) send("", {worker_->epoch(), worker_->heartbeat()});
+      if (worker_ && !is_leaving_ && request_.is_asked_to_leave && request_.is_asked_to_leave()) {
+        is_leaving_ = true;
+        note("Hands over its shards, then leaves");
+      }
+      if (is_leaving_) EVERGROVE_RETURN_IF_ERROR(act(worker_->leave()));
+      continue;
+    }
+    if (request_.is_asked_to_leave && request_.is_asked_to_leave()) return {};
+    if (now - heard_ > request_.patience) {
+      return storage_error(
+          "No coordinator could be reached; is it running, and is the address right?",
+          {{"coordinator", request_.coordinators.front()}});
+    }
+    if (coordinator_ == 0 && now >= dial_at_) dial_coordinator();
+  }
+  return end_;
+}
+
+Status WorkerHost::handle(TransportEvent event) {
+  if (const auto* opened = std::get_if<Opened>(&event)) {
+    if (opened->connection == coordinator_) {
+      is_connected_ = true;
+      heard_ = Clock::now();
+      // Its set-up comes first; a worker that has one joins when it comes again.
+    } else if (const auto address = peer_addresses_.find(opened->connection);
+               address != peer_addresses_.end()) {
+      Peer& peer = peers_[address->second];
+      peer.is_open = true;
+      for (std::string& bytes : peer.waiting) {
+        transport_->send(opened->connection, std::move(bytes));
+      }
+      peer.waiting.clear();
+    }
+  } else if (const auto* received = std::get_if<Received>(&event)) {
+    return receive(*received);
+  } else if (const auto* closed = std::get_if<Closed>(&event)) {
+    if (closed->connection == coordinator_) {
+      coordinator_ = 0;
+      is_connected_ = false;
+      dial_at_ = Clock::now() + kDialAgainAfter;
+      // A refusal will not be taken back.
+      if (closed->why.kind() != StatusKind::storage && !closed->why.ok()) return closed->why;
+    } else if (const auto address = peer_addresses_.find(closed->connection);
+               address != peer_addresses_.end()) {
+      peers_.erase(address->second);
+      peer_addresses_.erase(address);
+    }
+  }
+  return {};
+}
+
+Status WorkerHost::receive(const Received& received) {
+  const std::string_view bytes = received.bytes.view;
+  if (bytes.empty()) return {};
+  if (bytes[0] == kSetupTag && received.connection == coordinator_) {
+    EVERGROVE_ASSIGN_OR_RETURN(ClusterSetup setup, decode_setup(bytes.substr(1)));
+    if (!worker_) {
+      setup_ = std::move(setup);
+      worker_ = std::make_unique<cluster::Worker>(name_, transport_->address(), setup_.run);
+      reader_ = std::thread([this] { read_shards(); });
+    } else if (train::encode_header(setup.run.header) != train::encode_header(setup_.run.header)) {
+      return invalid_input("The coordinator has another run now; start this worker again");
+    }
+    return act(worker_->join(static_cast<uint32_t>(threads_)));
+  }
+  if (bytes[0] != kMessageTag || !worker_) return {};
+  const Result<cluster::Message> message = cluster::decode(bytes.substr(1));
+  if (!message.ok()) {
+    note(message.status().message());
+    return {};
+  }
+  return act(worker_->receive(*message));
+}
+
+void WorkerHost::send(const std::string& to, const cluster::Message& message) {
+  std::string bytes = kMessageTag + cluster::encode(message);
+  if (to.empty()) {
+    if (is_connected_) transport_->send(coordinator_, std::move(bytes));
+    return;
+  }
+  for (const cluster::Member& member : worker_->view().members) {
+    if (member.name != to) continue;
+    Peer& peer = peers_[member.address];
+    if (peer.is_open) {
+      transport_->send(peer.connection, std::move(bytes));
+      return;
+    }
+    if (peer.connection == 0) {
+      peer.connection = transport_->dial(member.address);
+      peer_addresses_[peer.connection] = member.address;
+    }
+    peer.waiting.push_back(std::move(bytes));
+    return;
+  }
+}
+
+Status WorkerHost::act(std::vector<cluster::WorkerAction> actions) {
+  for (cluster::WorkerAction& action : actions) {
+    if (auto* message = std::get_if<cluster::SendAction>(&action)) {
+      send(message->to, message->message);
+    } else if (auto* load = std::get_if<cluster::LoadAction>(&action)) {
+      {
+        std::lock_guard lock(reader_mutex_);
+        to_read_.insert(to_read_.end(), load->shards.begin(), load->shards.end());
+      }
+      reader_changed_.notify_one();
+    } else {
+      const Status& why = std::get<cluster::StopAction>(action).status;
+      is_over_ = true;
+      if (why.kind() != StatusKind::interrupted) end_ = why;
+      note(why.ok() ? "The run is finished" : why.message());
+    }
+  }
+  return {};
+}
+
+// Reads shards, one after the other, in a thread of its own.
+void WorkerHost::read_shards() {
+  const ThreadLimit threads(threads_);
+  const Result<train::DataSpec> spec = open_data(setup_.data);
+  while (true) {
+    uint32_t id;
+    {
+      std::unique_lock lock(reader_mutex_);
+      reader_changed_.wait(lock, [&] { return is_closing_ || !to_read_.empty(); });
+      if (is_closing_) return;
+      id = to_read_.front();
+      to_read_.pop_front();
+    }
+    ShardRead read{id, spec.status(), nullptr};
+    for (const train::Shard& shard : setup_.shards) {
+      if (shard.id != id || !read.status.ok()) continue;
+      Result<train::TrainingData> data = threads.execute([&] {
+        return train::read_shards(*spec, setup_.run.header, {&shard, 1}, {});
+      });
+      read.status = data.status();
+      if (!data.ok()) continue;
+      read.store = std::make_unique<train::RowStore>(setup_.run.header, setup_.run.weight_facts,
+                                                     std::move(data).value());
+    }
+    events_.push(std::move(read));
+  }
+}
+
+}  // namespace
+
+Status run_worker(const WorkerRequest& request) { return WorkerHost(request).run(); }
+
+}  // namespace evergrove::runtime

@@ -1,0 +1,34 @@
+// run_worker(): a worker process of a cluster, from dialling the coordinator to the end of the run.
+//
+// It comes back to the coordinator after every loss of the connection, with what it has in memory;
+// reads shards in a thread of its own, so that rounds go on meanwhile; and dials other workers when
+// it has histograms for them.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "evergrove/base/status.h"
+
+namespace evergrove::runtime {
+
+struct WorkerRequest {
+  std::vector<std::string> coordinators;  // HOST:PORT, tried in turn
+  std::string listen = "127.0.0.1:0";     // for the other workers
+  std::string name;                       // empty: made of host, process and time
+  std::string token;
+  std::string tls_cert_pem, tls_key_pem, tls_ca_pem;
+  int threads = 0;  // 0: all cores
+  // Without a coordinator for so long, the worker ends with storage.
+  std::chrono::seconds patience{60};
+  std::function<void(const std::string&)> note;  // what people may want to know
+  std::function<bool()> is_asked_to_leave;       // polled; true: hand over, then end
+};
+
+// Ok when the run is finished or the worker has handed over as asked.
+Status run_worker(const WorkerRequest& request);
+
+}  // namespace evergrove::runtime

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/runtime/local_workers.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+
+extern char** environ;
+
+namespace evergrove::runtime {
+
+Result<LocalWorkers> LocalWorkers::create(size_t count, int threads_each) {
+  LocalWorkers workers;
+  workers.count_ = count;
+  workers.threads_each_ = threads_each;
+  unsigned char random[32];
+  if (getrandom(random, sizeof(random), 0) != sizeof(random)) {
+    return storage_error("No random bytes could be had for a token");
+  }
+  for (unsigned char byte : random) {
+    workers.token_ += "0123456789abcdef"[byte >> 4];
+    workers.token_ += "0123456789abcdef"[byte & 15];
+  }
+  std::error_code error;
+  std::string path = (std::filesystem::temp_directory_path(error) / "evergrove-XXXXXX").string();
+  const int file = error ? -1 : mkstemp(path.data());  // readable by its owner only
+  if (file < 0)
+    return storage_error("The token of the workers could not be written", {{"file", path}});
+  workers.token_path_ = path;
+  const std::string line = workers.token_ + "\n";
+  const bool is_written = write(file, line.data(), line.size()) == ssize_t(line.size());
+  if (close(file) != 0 || !is_written) {
+    return storage_error("The token of the workers could not be written", {{"file", path}});
+  }
+  return workers;
+}
+
+LocalWorkers::LocalWorkers(LocalWorkers&& other) noexcept
+    : count_(other.count_),
+      threads_each_(other.threads_each_),
+      token_(std::move(other.token_)),
+      token_path_(std::exchange(other.token_path_, "")),
+      coordinator_(std::move(other.coordinator_)),
+      processes_(std::exchange(other.processes_, {})),
+      deaths_left_(other.deaths_left_) {}
+
+LocalWorkers::~LocalWorkers() {
+  // They end by themselves when the run is finished; whoever has not after a while is ended.
+  for (int wait = 0; wait < 200 && !processes_.empty(); ++wait) {
+    if (wait == 20) {
+      for (pid_t process : processes_) kill(process, SIGKILL);
+    }
+    std::erase_if(processes_,
+                  [](pid_t process) { return waitpid(process, nullptr, WNOHANG) != 0; });
+    if (!processes_.empty()) usleep(10'000);
+  }
+  if (!token_path_.empty()) unlink(token_path_.c_str());
+}
+
+Result<pid_t> LocalWorkers::spawn() const {
+  char program[4096];
+  const ssize_t size = readlink("/proc/self/exe", program, sizeof(program) - 1);
+  if (size < 0) return storage_error("The evergrove program could not be found for its workers");
+  program[size] = 0;
+  const std::string threads = std::to_string(threads_each_);
+  const char* arguments[] = {program,         "worker",
+                             "--coordinator", coordinator_.c_str(),
+                             "--token-file",  token_path_.c_str(),
+                             "--threads",     threads.c_str(),
+                             "--quiet",       "--parent",
+                             nullptr};
+  pid_t process;
+  const int error = posix_spawn(&process, program, nullptr, nullptr,
+                                const_cast<char* const*>(arguments), environ);
+  if (error != 0) {
+    return storage_error("A worker could not be started", {{"error", std::to_string(error)}});
+  }
+  return process;
+}
+
+Status LocalWorkers::start(const std::string& coordinator) {
+  coordinator_ = coordinator;
+  while (processes_.size() < count_) {
+    EVERGROVE_ASSIGN_OR_RETURN(const pid_t process, spawn());
+    processes_.push_back(process);
+  }
+  return {};
+}
+
+Status LocalWorkers::look_after() {
+  for (pid_t& process : processes_) {
+    if (waitpid(process, nullptr, WNOHANG) != process) continue;
+    if (deaths_left_-- == 0) return storage_error("The workers die again and again; see above why");
+    EVERGROVE_ASSIGN_OR_RETURN(process, spawn());
+  }
+  return {};
+}
+
+}  // namespace evergrove::runtime
