@@ -37,6 +37,7 @@ Worker::Worker(std::string name, std::string address, RunSetup setup)
     bins += feature.bin_count();
   }
   offsets_.push_back(bins);
+  pool_ = std::make_unique<trees::HistogramPool>(bins);
 }
 
 Worker::~Worker() = default;
@@ -323,42 +324,50 @@ void Worker::contribute(const Round& round) {
   if (round.kind != RoundKind::rebuild) {
     for (uint32_t block = 0; block < blocks_.size(); ++block) wanted.push_back(block);
   }
+  // Own blocks are added where they are; the others' go out as bytes.
   std::vector<Part> parts(wanted.size());
+  std::vector<Sum*> own(wanted.size(), nullptr);
   for (size_t i = 0; i < wanted.size(); ++i) {
     parts[i] = {view_.number, round.number, wanted[i], name_, {}};
+    if (owns(wanted[i])) own[i] = sum_for(parts[i]);
   }
+  std::vector<trees::HistogramPart> rows;
   for (uint32_t node : nodes) {
-    std::unique_ptr<Histogram> single;
-    Histogram sum;
+    rows.clear();
     for (uint32_t id : active_) {
-      train::RowStore& rows = *shards_[id]->rows;
-      if (!rows.knows(node)) continue;  // ahead: its part of this round was sent before
-      std::unique_ptr<Histogram> histogram = rows.histogram(node, columns_);
-      if (active_.size() == 1) {
-        single = std::move(histogram);
-        break;
-      }
-      if (sum.g.empty()) sum = trees::wide_histogram(offsets_.back());
-      trees::add(*histogram, sum);
-      rows.give_back(std::move(histogram));
+      // A store that did not know it would be missing in the sum without anybody's notice.
+      CHECK(shards_[id]->rows->knows(node));
+      rows.push_back(shards_[id]->rows->histogram_part(node, columns_));
     }
-    if (!single && sum.g.empty()) sum = trees::wide_histogram(offsets_.back());
-    const Histogram& all = single ? *single : sum;
+    std::unique_ptr<Histogram> histogram = trees::build_histogram(rows, *pool_);
     for (size_t i = 0; i < wanted.size(); ++i) {
       const Block& block = blocks_[wanted[i]];
-      ByteWriter bytes;
-      trees::encode_block(all, block.bin_begin, block.bin_end, bytes);
-      parts[i].nodes.push_back({node, bytes.take()});
+      if (own[i] != nullptr) {
+        trees::add_range(*histogram, block.bin_begin, node_sum(*own[i], block, node));
+      } else if (!owns(wanted[i])) {
+        parts[i].nodes.push_back(
+            {node, trees::encode_block(*histogram, block.bin_begin, block.bin_end)});
+      }
     }
-    if (single) shards_[active_[0]]->rows->give_back(std::move(single));
+    pool_->give_back(std::move(histogram));
   }
   for (Part& part : parts) {
-    if (owns(part.block)) {
-      take_part(part);
-    } else {
-      send(view_.members[view_.block_owners[part.block]].name, std::move(part));
-    }
+    if (owns(part.block)) continue;
+    send(view_.members[view_.block_owners[part.block]].name, std::move(part));
   }
+}
+
+// Where a part is to be added; null if it was, or if what it is for is done.
+Worker::Sum* Worker::sum_for(const Part& part) {
+  if (told_.contains({part.round, part.block})) return nullptr;
+  Sum& sum = sums_[{part.round, part.block}];
+  return sum.from.insert(part.from).second ? &sum : nullptr;
+}
+
+Histogram& Worker::node_sum(Sum& sum, const Block& block, uint32_t node) const {
+  auto [place, is_new] = sum.nodes.try_emplace(node);
+  if (is_new) place->second = trees::wide_histogram(block.bin_end - block.bin_begin);
+  return place->second;
 }
 
 void Worker::take_part(const Part& part) {
@@ -369,20 +378,15 @@ void Worker::take_part(const Part& part) {
     if (early_.size() < kEarlyMax) early_.push_back(part);
     return;
   }
-  if (!owns(part.block) || told_.contains({part.round, part.block})) {
-    complete(part.block);
-    return;
-  }
-  Sum& sum = sums_[{part.round, part.block}];
-  if (!sum.from.insert(part.from).second) return;
-  const Block& block = blocks_[part.block];
-  for (const Part::Node& node : part.nodes) {
-    auto [place, is_new] = sum.nodes.try_emplace(node.node);
-    if (is_new) place->second = trees::wide_histogram(block.bin_end - block.bin_begin);
-    const Status added = trees::add_block(node.histogram, place->second);
-    if (!added.ok()) {
-      actions_.emplace_back(StopAction{added});
-      return;
+  if (!owns(part.block)) return;
+  if (Sum* sum = sum_for(part)) {
+    for (const Part::Node& node : part.nodes) {
+      const Status added =
+          trees::add_block(node.histogram, node_sum(*sum, blocks_[part.block], node.node));
+      if (!added.ok()) {
+        actions_.emplace_back(StopAction{added});
+        return;
+      }
     }
   }
   complete(part.block);

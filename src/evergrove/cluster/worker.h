@@ -92,6 +92,8 @@ class Worker {
   void contribute(const Round& round);
   void tell_facts(const Round& round);
   void take_part(const Part& part);
+  Sum* sum_for(const Part& part);
+  trees::Histogram& node_sum(Sum& sum, const Block& block, uint32_t node) const;
   void say_again(uint64_t round, uint32_t block);
   void complete(uint32_t block);
   bool complete(uint64_t round, uint32_t block);
@@ -104,6 +106,7 @@ class Worker {
   RunSetup setup_;
   trees::GrowthOptions options_;
   std::vector<Block> blocks_;
+  std::unique_ptr<trees::HistogramPool> pool_;
   std::vector<uint32_t> offsets_;  // of the features' bins
   uint32_t threads_ = 1;
   uint64_t epoch_ = 0;
@@ -124,7 +127,7 @@ class Worker {
   std::map<Key, Splits> told_;                                            // to be said again
   std::map<std::pair<uint32_t, uint32_t>, trees::Histogram> histograms_;  // by block and node
   uint64_t histograms_of_ = 0;  // the root round of their tree
-  std::vector<Part> early_;                                               // of views to come
+  std::vector<Part> early_;     // of views to come
   std::vector<WorkerAction> actions_;
 };
 

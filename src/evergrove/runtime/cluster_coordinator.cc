@@ -202,27 +202,33 @@ Status CoordinatorHost::handle(TransportEvent event) {
 
 Status CoordinatorHost::receive(const Received& received) {
   const std::string_view bytes = received.bytes.view;
-  if (bytes.empty() || bytes[0] != kMessageTag) return {};
-  const Result<cluster::Message> message = cluster::decode(bytes.substr(1));
-  if (!message.ok()) {
+  if (bytes.empty() || bytes[0] != kMessagesTag) return {};
+  const auto messages = decode_messages(bytes.substr(1));
+  if (!messages.ok()) {
     transport_->close(received.connection);
     return {};
   }
-  if (const auto* join = std::get_if<cluster::Join>(&message->body)) {
-    connections_[join->name] = received.connection;
-    names_[received.connection] = join->name;
+  std::vector<cluster::CoordinatorAction> actions;
+  for (const cluster::Message& message : *messages) {
+    if (const auto* join = std::get_if<cluster::Join>(&message.body)) {
+      connections_[join->name] = received.connection;
+      names_[received.connection] = join->name;
+    }
+    const auto name = names_.find(received.connection);
+    if (name == names_.end()) continue;
+    for (auto& action : machine_->receive(name->second, message, now())) {
+      actions.push_back(std::move(action));
+    }
   }
-  const auto name = names_.find(received.connection);
-  if (name == names_.end()) return {};
-  return act(machine_->receive(name->second, *message, now()));
+  return act(std::move(actions));
 }
 
 Status CoordinatorHost::act(std::vector<cluster::CoordinatorAction> actions) {
+  std::map<ConnectionId, MessageBatch> batches;
   for (cluster::CoordinatorAction& action : actions) {
     if (auto* message = std::get_if<cluster::TellAction>(&action)) {
       const auto connection = connections_.find(message->worker);
-      if (connection == connections_.end()) continue;
-      transport_->send(connection->second, kMessageTag + cluster::encode(message->message));
+      if (connection != connections_.end()) batches[connection->second].add(message->message);
     } else if (auto* log = std::get_if<cluster::LogAction>(&action)) {
       if (log_) EVERGROVE_RETURN_IF_ERROR(log_->append(log->iteration));
     } else if (std::holds_alternative<cluster::FinishedAction>(action)) {
@@ -235,6 +241,7 @@ Status CoordinatorHost::act(std::vector<cluster::CoordinatorAction> actions) {
       return failed->status;
     }
   }
+  for (auto& [connection, batch] : batches) transport_->send(connection, batch.take());
   return {};
 }
 

@@ -1,9 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/cluster_setup.h"
 
+#include <utility>
+
 #include "evergrove/base/bytes.h"
 
 namespace evergrove::runtime {
+
+void MessageBatch::add(const cluster::Message& message) {
+  const std::string bytes = cluster::encode(message);
+  if (bytes_.empty()) bytes_ += kMessagesTag;
+  const auto size = static_cast<uint32_t>(bytes.size());
+  for (int i = 0; i < 4; ++i) bytes_ += static_cast<char>(size >> (8 * i));
+  bytes_ += bytes;
+}
+
+std::string MessageBatch::take() { return std::exchange(bytes_, {}); }
+
+Result<std::vector<cluster::Message>> decode_messages(std::string_view bytes) {
+  std::vector<cluster::Message> messages;
+  while (!bytes.empty()) {
+    ByteReader in(bytes);
+    const uint32_t size = in.u32();
+    if (!in.ok() || size > bytes.size() - 4) {
+      return corrupt("A batch of messages is not what it should be");
+    }
+    EVERGROVE_ASSIGN_OR_RETURN(messages.emplace_back(), cluster::decode(bytes.substr(4, size)));
+    bytes.remove_prefix(4 + size);
+  }
+  return messages;
+}
 
 std::string encode_setup(const ClusterSetup& setup) {
   ByteWriter out;

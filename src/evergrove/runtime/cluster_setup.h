@@ -22,7 +22,21 @@ struct ClusterSetup {
 };
 
 inline constexpr char kSetupTag = 's';
-inline constexpr char kMessageTag = 'm';
+inline constexpr char kMessagesTag = 'm';
+
+// Messages to one place that are said at once travel as one: each after its length (u32).
+class MessageBatch {
+ public:
+  void add(const cluster::Message& message);
+  // With the tag in front; the batch is empty again.
+  std::string take();
+  bool empty() const { return bytes_.empty(); }
+
+ private:
+  std::string bytes_;
+};
+// Without the tag.
+Result<std::vector<cluster::Message>> decode_messages(std::string_view bytes);
 
 // With the tag in front.
 std::string encode_setup(const ClusterSetup& setup);

@@ -67,7 +67,7 @@ class WorkerHost {
   Status handle(TransportEvent event);
   Status receive(const Received& received);
   Status act(std::vector<cluster::WorkerAction> actions);
-  void send(const std::string& to, const cluster::Message& message);
+  void send(const std::string& to, std::string bytes);
   void dial_coordinator();
   void read_shards();
 
@@ -138,7 +138,11 @@ Status WorkerHost::run() {
     beat_at = now + kHeartbeatEvery;
     if (is_connected_) {
       heard_ = now;
-      if (worker_) send("", {worker_->epoch(), worker_->heartbeat()});
+      if (worker_) {
+        MessageBatch batch;
+        batch.add({worker_->epoch(), worker_->heartbeat()});
+        send("", batch.take());
+      }
       if (worker_ && !is_leaving_ && request_.is_asked_to_leave && request_.is_asked_to_leave()) {
         is_leaving_ = true;
         note("Hands over its shards, then leaves");
@@ -204,17 +208,19 @@ Status WorkerHost::receive(const Received& received) {
     }
     return act(worker_->join(static_cast<uint32_t>(threads_)));
   }
-  if (bytes[0] != kMessageTag || !worker_) return {};
-  const Result<cluster::Message> message = cluster::decode(bytes.substr(1));
-  if (!message.ok()) {
-    note(message.status().message());
+  if (bytes[0] != kMessagesTag || !worker_) return {};
+  const auto messages = decode_messages(bytes.substr(1));
+  if (!messages.ok()) {
+    note(messages.status().message());
     return {};
   }
-  return act(worker_->receive(*message));
+  for (const cluster::Message& message : *messages) {
+    EVERGROVE_RETURN_IF_ERROR(act(worker_->receive(message)));
+  }
+  return {};
 }
 
-void WorkerHost::send(const std::string& to, const cluster::Message& message) {
-  std::string bytes = kMessageTag + cluster::encode(message);
+void WorkerHost::send(const std::string& to, std::string bytes) {
   if (to.empty()) {
     if (is_connected_) transport_->send(coordinator_, std::move(bytes));
     return;
@@ -236,9 +242,10 @@ void WorkerHost::send(const std::string& to, const cluster::Message& message) {
 }
 
 Status WorkerHost::act(std::vector<cluster::WorkerAction> actions) {
+  std::map<std::string, MessageBatch> batches;
   for (cluster::WorkerAction& action : actions) {
     if (auto* message = std::get_if<cluster::SendAction>(&action)) {
-      send(message->to, message->message);
+      batches[message->to].add(message->message);
     } else if (auto* load = std::get_if<cluster::LoadAction>(&action)) {
       {
         std::lock_guard lock(reader_mutex_);
@@ -252,6 +259,7 @@ Status WorkerHost::act(std::vector<cluster::WorkerAction> actions) {
       note(why.ok() ? "The run is finished" : why.message());
     }
   }
+  for (auto& [to, batch] : batches) send(to, batch.take());
   return {};
 }
 

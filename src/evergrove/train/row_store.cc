@@ -137,13 +137,19 @@ void RowStore::split(uint32_t node, const trees::Split& split, uint32_t left, ui
   nodes_[right] = {true, rows.begin + left_count, rows.end};
 }
 
-std::unique_ptr<trees::Histogram> RowStore::histogram(uint32_t node,
-                                                      std::span<const uint32_t> columns) {
+trees::HistogramPart RowStore::histogram_part(uint32_t node,
+                                              std::span<const uint32_t> columns) const {
   CHECK(knows(node));
   const NodeRows& rows = nodes_[node];
-  const bool all_rows = node == 0 && !is_sampled_;
-  return trees::build_histogram({&data_.train.bins, &gradients_[output_], columns},
-                                partition_.rows(rows.begin, rows.end), all_rows, pool_);
+  return {{&data_.train.bins, &gradients_[output_], columns},
+          partition_.rows(rows.begin, rows.end),
+          node == 0 && !is_sampled_};
+}
+
+std::unique_ptr<trees::Histogram> RowStore::histogram(uint32_t node,
+                                                      std::span<const uint32_t> columns) {
+  const trees::HistogramPart part = histogram_part(node, columns);
+  return trees::build_histogram({&part, 1}, pool_);
 }
 
 Status RowStore::finish_tree(std::span<const Leaf> leaves, const model::Tree& tree) {

@@ -61,6 +61,8 @@ class RowStore {
   bool knows(uint32_t node) const { return node < nodes_.size() && nodes_[node].is_known; }
   // Returns the histogram of a node's rows over the given features.
   std::unique_ptr<trees::Histogram> histogram(uint32_t node, std::span<const uint32_t> columns);
+  // What that is built from, to be built together with other stores'. Valid until the next split.
+  trees::HistogramPart histogram_part(uint32_t node, std::span<const uint32_t> columns) const;
   void give_back(std::unique_ptr<trees::Histogram> histogram) {
     pool_.give_back(std::move(histogram));
   }

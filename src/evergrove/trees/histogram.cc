@@ -208,24 +208,54 @@ void add_part(const HistogramInput& input, std::span<const uint32_t> rows, bool 
   }
 }
 
+// Few rows: one pass over all parts through scratch, so that its cost is paid once.
 template <typename Bin>
-std::unique_ptr<Histogram> build(const HistogramInput& input, std::span<const uint32_t> rows,
-                                 bool all_rows, HistogramPool& pool) {
-  const size_t row_count = all_rows ? input.bins->row_count() : rows.size();
+void add_packed(std::span<const HistogramPart> parts, Histogram& to) {
+  for (const HistogramPart& part : parts) {
+    Scratch& scratch = prepare_scratch(part.input);
+    if (part.all_rows) {
+      add_to_scratch<Bin>(part.input, scratch, ConsecutiveRows{0}, part.row_count());
+    } else {
+      add_to_scratch<Bin>(part.input, scratch, IndexedRows{part.rows.data()}, part.rows.size());
+    }
+  }
+  flush(parts[0].input, prepare_scratch(parts[0].input), to);
+}
+
+template <typename Bin>
+std::unique_ptr<Histogram> build(std::span<const HistogramPart> parts, HistogramPool& pool) {
+  size_t row_count = 0;
+  for (const HistogramPart& part : parts) row_count += part.row_count();
   std::unique_ptr<Histogram> histogram =
-      pool.take(!input.gradients->wide && row_count <= kPackedRows);
-  if (row_count <= 2 * kPartRows) {
-    add_part<Bin>(input, rows, all_rows, 0, row_count, *histogram);
+      pool.take(!parts[0].input.gradients->wide && row_count <= kPackedRows);
+  if (histogram->packed) {
+    add_packed<Bin>(parts, *histogram);
     return histogram;
+  }
+  if (row_count <= 2 * kPartRows) {
+    for (const HistogramPart& part : parts) {
+      add_part<Bin>(part.input, part.rows, part.all_rows, 0, part.row_count(), *histogram);
+    }
+    return histogram;
+  }
+  struct Piece {
+    const HistogramPart* part;
+    size_t begin, end;
+  };
+  std::vector<Piece> pieces;
+  for (const HistogramPart& part : parts) {
+    for (size_t begin = 0; begin < part.row_count(); begin += kPartRows) {
+      pieces.push_back({&part, begin, std::min(begin + kPartRows, part.row_count())});
+    }
   }
   // A partial histogram a thread, for as long as the loop lasts; integer sums, so any split of the
   // rows gives the same total.
   tbb::enumerable_thread_specific<std::unique_ptr<Histogram>> partial(
       [&] { return pool.take(false); });
-  const size_t part_count = (row_count + kPartRows - 1) / kPartRows;
-  tbb::parallel_for(tbb::blocked_range<size_t>(0, part_count, 1), [&](const auto& range) {
-    add_part<Bin>(input, rows, all_rows, range.begin() * kPartRows,
-                  std::min(range.end() * kPartRows, row_count), *partial.local());
+  tbb::parallel_for(size_t{0}, pieces.size(), [&](size_t i) {
+    const Piece& piece = pieces[i];
+    add_part<Bin>(piece.part->input, piece.part->rows, piece.part->all_rows, piece.begin, piece.end,
+                  *partial.local());
   });
   for (std::unique_ptr<Histogram>& part : partial) {
     for (size_t bin = 0; bin < histogram->g.size(); ++bin) {
@@ -271,8 +301,14 @@ void HistogramPool::give_back(std::unique_ptr<Histogram> histogram) {
 std::unique_ptr<Histogram> build_histogram(const HistogramInput& input,
                                            std::span<const uint32_t> rows, bool all_rows,
                                            HistogramPool& pool) {
-  return input.bins->bin_bytes() == 1 ? build<uint8_t>(input, rows, all_rows, pool)
-                                      : build<uint16_t>(input, rows, all_rows, pool);
+  const HistogramPart part{input, rows, all_rows};
+  return build_histogram({&part, 1}, pool);
+}
+
+std::unique_ptr<Histogram> build_histogram(std::span<const HistogramPart> parts,
+                                           HistogramPool& pool) {
+  return parts[0].input.bins->bin_bytes() == 1 ? build<uint8_t>(parts, pool)
+                                               : build<uint16_t>(parts, pool);
 }
 
 std::unique_ptr<Histogram> subtract(std::unique_ptr<Histogram> parent, const Histogram& part,

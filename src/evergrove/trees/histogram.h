@@ -82,6 +82,18 @@ std::unique_ptr<Histogram> build_histogram(const HistogramInput& input,
                                            std::span<const uint32_t> rows, bool all_rows,
                                            HistogramPool& pool);
 
+// The same over rows that lie in several places (a worker's shards), as if they were in one.
+// Requires: at least one part; all of one binning, with the same features and width of gradients.
+struct HistogramPart {
+  HistogramInput input;
+  std::span<const uint32_t> rows;
+  bool all_rows = false;
+
+  size_t row_count() const { return all_rows ? input.bins->row_count() : rows.size(); }
+};
+std::unique_ptr<Histogram> build_histogram(std::span<const HistogramPart> parts,
+                                           HistogramPool& pool);
+
 // Returns parent - part, the histogram of the parent's other rows, in the form that row_count
 // asks for; takes the parent's memory where it can.
 std::unique_ptr<Histogram> subtract(std::unique_ptr<Histogram> parent, const Histogram& part,

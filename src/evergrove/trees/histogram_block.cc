@@ -2,6 +2,7 @@
 #include "evergrove/trees/histogram_block.h"
 
 #include <bit>
+#include <cstring>
 
 #include "evergrove/base/check.h"
 
@@ -56,24 +57,41 @@ Histogram minus(const Histogram& whole, const Histogram& part) {
   return rest;
 }
 
-void encode_block(const Histogram& histogram, size_t bin_begin, size_t bin_end, ByteWriter& out) {
-  out.u8(histogram.packed ? kPacked : kWide);
-  for (size_t first = bin_begin; first < bin_end; first += 8) {
-    uint8_t bits = 0;
-    for (size_t bin = first; bin < std::min(first + 8, bin_end); ++bin) {
-      if (histogram.at(bin).count != 0) bits |= static_cast<uint8_t>(1u << (bin - first));
-    }
-    out.u8(bits);
+void add_range(const Histogram& from, size_t bin_begin, Histogram& to) {
+  CHECK(!to.packed);
+  const size_t bin_count = to.g.size();
+  CHECK((from.packed ? from.words.size() : from.g.size()) >= bin_begin + bin_count);
+  for (size_t bin = 0; bin < bin_count; ++bin) {
+    const Sums sums = from.at(bin_begin + bin);
+    to.g[bin] += sums.g;
+    to.h[bin] += sums.h;
+    to.count[bin] += static_cast<uint32_t>(sums.count);
   }
-  for (size_t bin = bin_begin; bin < bin_end; ++bin) {
-    const Sums sums = histogram.at(bin);
-    if (sums.count == 0) continue;
+}
+
+std::string encode_block(const Histogram& histogram, size_t bin_begin, size_t bin_end) {
+  const size_t bin_count = bin_end - bin_begin;
+  const size_t item_bytes = histogram.packed ? sizeof(uint64_t) : kWideBytes;
+  std::string bytes(1 + (bin_count + 7) / 8 + bin_count * item_bytes, 0);
+  bytes[0] = static_cast<char>(histogram.packed ? kPacked : kWide);
+  char* bits = bytes.data() + 1;
+  char* item = bits + (bin_count + 7) / 8;
+  for (size_t i = 0; i < bin_count; ++i) {
+    const size_t bin = bin_begin + i;
+    const bool present = histogram.packed ? histogram.words[bin] != 0 : histogram.count[bin] != 0;
+    if (!present) continue;
+    bits[i / 8] = static_cast<char>(bits[i / 8] | (1 << (i % 8)));
     if (histogram.packed) {
-      out.u64(histogram.words[bin]);
+      std::memcpy(item, &histogram.words[bin], sizeof(uint64_t));
     } else {
-      out.i64(sums.g).i64(sums.h).u32(static_cast<uint32_t>(sums.count));
+      std::memcpy(item, &histogram.g[bin], sizeof(int64_t));
+      std::memcpy(item + 8, &histogram.h[bin], sizeof(int64_t));
+      std::memcpy(item + 16, &histogram.count[bin], sizeof(uint32_t));
     }
+    item += item_bytes;
   }
+  bytes.resize(static_cast<size_t>(item - bytes.data()));
+  return bytes;
 }
 
 Status add_block(std::string_view bytes, Histogram& to) {

@@ -5,16 +5,15 @@
 // histogram is packed and as g, h and count where it is wide. Decoding takes any bytes: what is not
 // a block of that many bins is refused and changes nothing.
 //
-//   ByteWriter out;
-//   encode_block(histogram, bin_begin, bin_end, out);
+//   std::string bytes = encode_block(histogram, bin_begin, bin_end);
 //   EVERGROVE_RETURN_IF_ERROR(add_block(bytes, block));   // block: wide, bin_end - bin_begin bins
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
-#include "evergrove/base/bytes.h"
 #include "evergrove/base/status.h"
 #include "evergrove/trees/histogram.h"
 
@@ -24,11 +23,13 @@ namespace evergrove::trees {
 Histogram wide_histogram(size_t bin_count);
 // Adds all bins. Requires: `to` is wide and of the same size.
 void add(const Histogram& from, Histogram& to);
+// Adds bins bin_begin to bin_begin + n - 1 to the n bins of a wide histogram.
+void add_range(const Histogram& from, size_t bin_begin, Histogram& to);
 // Returns whole - part, in wide form. Requires: both are wide and of one size.
 Histogram minus(const Histogram& whole, const Histogram& part);
 
-// Appends bins bin_begin to bin_end - 1.
-void encode_block(const Histogram& histogram, size_t bin_begin, size_t bin_end, ByteWriter& out);
+// Bins bin_begin to bin_end - 1 as bytes.
+std::string encode_block(const Histogram& histogram, size_t bin_begin, size_t bin_end);
 // Adds what encode_block wrote to a wide histogram of just those bins.
 Status add_block(std::string_view bytes, Histogram& to);
 

@@ -46,11 +46,13 @@ TEST(HistogramBlock, ComesBackAsItWas) {
   for (const bool packed : {true, false}) {
     const Histogram whole = random_histogram(300, packed, 7);
     for (const auto& [begin, end] : {std::pair{0, 300}, {0, 1}, {13, 29}, {8, 16}, {299, 300}}) {
-      ByteWriter out;
-      encode_block(whole, begin, end, out);
+      const std::string bytes = encode_block(whole, begin, end);
       Histogram block = wide_histogram(end - begin);
-      ASSERT_TRUE(add_block(out.bytes(), block).ok());
+      ASSERT_TRUE(add_block(bytes, block).ok());
       EXPECT_TRUE(equal(block, whole, begin)) << packed << " " << begin << " " << end;
+      Histogram added = wide_histogram(end - begin);
+      add_range(whole, begin, added);
+      EXPECT_TRUE(equal(added, whole, begin));
     }
   }
 }
@@ -64,18 +66,15 @@ TEST(HistogramBlock, AddsUpAndIsTakenAwayAgain) {
   add(b, by_adding);
   Histogram by_bytes = wide_histogram(77);
   for (const Histogram* from : {&b, &a}) {
-    ByteWriter out;
-    encode_block(*from, 0, 77, out);
-    ASSERT_TRUE(add_block(out.bytes(), by_bytes).ok());
+    const std::string bytes = encode_block(*from, 0, 77);
+    ASSERT_TRUE(add_block(bytes, by_bytes).ok());
   }
   EXPECT_TRUE(equal(by_bytes, by_adding, 0));
   EXPECT_TRUE(equal(minus(by_bytes, b), only_a, 0));
 }
 
 TEST(HistogramBlock, RefusesWhatItIsNotAndChangesNothing) {
-  ByteWriter out;
-  encode_block(random_histogram(30, true, 3), 0, 30, out);
-  const std::string bytes = out.bytes();
+  const std::string bytes = encode_block(random_histogram(30, true, 3), 0, 30);
   for (size_t size = 0; size < bytes.size(); ++size) {
     Histogram block = wide_histogram(30);
     EXPECT_FALSE(add_block(std::string_view(bytes).substr(0, size), block).ok()) << size;
