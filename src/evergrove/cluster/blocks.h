@@ -18,7 +18,7 @@ struct Block {
   uint32_t bin_begin = 0, bin_end = 0;
 };
 
-inline constexpr size_t kBlocksMax = 64;
+inline constexpr size_t kBlocksMax = 16;
 
 inline std::vector<Block> make_blocks(std::span<const model::Feature> features) {
   uint64_t bins = 0;

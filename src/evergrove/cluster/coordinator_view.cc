@@ -1,0 +1,224 @@
+// Who holds and does what: where shards are read, who counts which, who owns which block, and what
+// a member has to be told to be where the others are. SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <tuple>
+
+#include "evergrove/base/check.h"
+#include "evergrove/cluster/coordinator.h"
+
+namespace evergrove::cluster {
+
+const Coordinator::WorkerState* Coordinator::holder_of(uint32_t shard) const {
+  for (const auto& [name, state] : workers_) {
+    if (state.held.contains(shard)) return &state;
+  }
+  return nullptr;
+}
+
+bool Coordinator::all_held() const {
+  return std::all_of(shards_.begin(), shards_.end(),
+                     [&](const ShardRows& shard) { return holder_of(shard.id) != nullptr; });
+}
+
+// Has shards read that nobody holds, and as many more by workers with less than their share.
+void Coordinator::place_shards() {
+  const auto planned = [&](const WorkerState& state) {
+    uint64_t rows = 0;
+    for (const ShardRows& shard : shards_) {
+      if (state.held.contains(shard.id) || state.asked.contains(shard.id)) rows += shard.row_count;
+    }
+    return rows;
+  };
+  uint64_t all_rows = 0, all_threads = 0;
+  for (const ShardRows& shard : shards_) all_rows += shard.row_count;
+  for (const auto& [name, state] : workers_) {
+    if (!state.is_leaving) all_threads += state.threads;
+  }
+  if (all_threads == 0) return;
+  std::map<std::string, std::vector<uint32_t>> wanted;
+  // The worker that is furthest below its share.
+  const auto neediest = [&] {
+    std::pair<double, std::string> best{2e300, ""};
+    for (const auto& [name, state] : workers_) {
+      if (state.is_leaving) continue;
+      best = std::min(best, {double(planned(state)) / state.threads, name});
+    }
+    return best.second;
+  };
+  for (const ShardRows& shard : shards_) {
+    const bool is_placed = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+      const WorkerState& state = entry.second;
+      return !state.is_leaving && (state.held.contains(shard.id) || state.asked.contains(shard.id));
+    });
+    if (is_placed) continue;
+    const std::string name = neediest();
+    workers_[name].asked.insert(shard.id);
+    wanted[name].push_back(shard.id);
+  }
+  for (auto& [name, state] : workers_) {
+    if (state.is_leaving) continue;
+    const double share = double(all_rows) * state.threads / double(all_threads);
+    for (const ShardRows& shard : shards_) {
+      if (double(planned(state)) + double(shard.row_count) / 2 > share) break;
+      if (state.held.contains(shard.id) || state.asked.contains(shard.id)) continue;
+      // From who has more than its share, counting what is active only.
+      const auto owner =
+          std::find_if(view_.members.begin(), view_.members.end(), [&](const Member& member) {
+            return std::count(member.shards.begin(), member.shards.end(), shard.id) > 0;
+          });
+      if (owner == view_.members.end() || !workers_.contains(owner->name)) continue;
+      const WorkerState& giver = workers_[owner->name];
+      const double givers_share = double(all_rows) * giver.threads / double(all_threads);
+      uint64_t active = 0, asked_of_it = 0;
+      for (const ShardRows& other : shards_) {
+        if (std::count(owner->shards.begin(), owner->shards.end(), other.id) == 0) continue;
+        active += other.row_count;
+        for (const auto& [other_name, other_state] : workers_) {
+          if (other_name != owner->name &&
+              (other_state.asked.contains(other.id) || other_state.held.contains(other.id))) {
+            asked_of_it += other.row_count;
+            break;
+          }
+        }
+      }
+      if (double(active) - double(asked_of_it) <= givers_share) continue;
+      state.asked.insert(shard.id);
+      wanted[name].push_back(shard.id);
+    }
+  }
+  for (auto& [name, ids] : wanted) tell(name, LoadShards{std::move(ids)});
+}
+
+// Who would do what now: each shard with the holder that has the least to do, those with the
+// fewest holders first; the owners of blocks stay while a tree is at hand.
+View Coordinator::next_view() const {
+  View view;
+  view.number = view_.number;
+  std::map<std::string, std::pair<Member, uint64_t>> members;
+  for (const auto& [name, state] : workers_) {
+    if (!state.held.empty()) members[name] = {{name, state.address, {}}, 0};
+  }
+  const auto is_stayer = [&](const std::string& name) { return !workers_.at(name).is_leaving; };
+  std::vector<std::pair<size_t, ShardRows>> by_holders;
+  for (const ShardRows& shard : shards_) {
+    size_t holders = 0;
+    for (const auto& [name, state] : workers_) holders += state.held.contains(shard.id);
+    by_holders.emplace_back(holders, shard);
+  }
+  std::stable_sort(by_holders.begin(), by_holders.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [holders, shard] : by_holders) {
+    std::pair<Member, uint64_t>* best = nullptr;
+    auto key = std::tuple(true, 0.0);
+    for (auto& [name, member] : members) {
+      if (!workers_.at(name).held.contains(shard.id)) continue;
+      const auto here = std::tuple(
+          !is_stayer(name), double(member.second + shard.row_count) / workers_.at(name).threads);
+      if (best != nullptr && here >= key) continue;
+      best = &member;
+      key = here;
+    }
+    CHECK(best != nullptr);
+    best->first.shards.push_back(shard.id);
+    best->second += shard.row_count;
+  }
+  for (auto& [name, member] : members) {
+    if (!is_stayer(name) && member.first.shards.empty()) continue;
+    std::sort(member.first.shards.begin(), member.first.shards.end());
+    view.members.push_back(std::move(member.first));
+  }
+  const auto place_of = [&](const std::string& name) -> int64_t {
+    for (size_t i = 0; i < view.members.size(); ++i) {
+      if (view.members[i].name == name) return static_cast<int64_t>(i);
+    }
+    return -1;
+  };
+  for (size_t block = 0; block < block_count_; ++block) {
+    int64_t owner = -1;
+    if (walk_ && !view_.block_owners.empty()) {
+      owner = place_of(view_.members[view_.block_owners[block]].name);
+    }
+    if (owner < 0) owner = static_cast<int64_t>(block * view.members.size() / block_count_);
+    view.block_owners.push_back(static_cast<uint32_t>(owner));
+  }
+  return view;
+}
+
+void Coordinator::begin_view(View view) {
+  if (walk_) {
+    for (size_t block = 0; block < block_count_; ++block) {
+      const std::string& then = view_.members[view_.block_owners[block]].name;
+      const std::string& now = view.members[view.block_owners[block]].name;
+      if (then != now) blocks_lost_.insert(static_cast<uint32_t>(block));
+    }
+  } else {
+    blocks_lost_.clear();
+  }
+  view.number = view_.number + 1;
+  view_ = std::move(view);
+  is_view_lost_ = false;
+  std::erase_if(rounds_,
+                [](const OpenRound& open) { return open.round.kind == RoundKind::rebuild; });
+  for (OpenRound& open : rounds_) {
+    open.facts_from.clear();
+    open.facts = {};
+    std::erase_if(open.by_block, [&](const auto& entry) {
+      return open.round.kind == RoundKind::root || blocks_lost_.contains(entry.first);
+    });
+  }
+  if (!blocks_lost_.empty()) {
+    OpenRound rebuild;
+    rebuild.round.number = ++round_number_;
+    rebuild.round.kind = RoundKind::rebuild;
+    rebuild.round.nodes = open_nodes();
+    rebuild.round.blocks.assign(blocks_lost_.begin(), blocks_lost_.end());
+    rounds_.push_front(std::move(rebuild));
+  }
+  say_plans();
+  for (auto worker = workers_.begin(); worker != workers_.end();) {
+    const bool is_member =
+        std::any_of(view_.members.begin(), view_.members.end(),
+                    [&](const Member& member) { return member.name == worker->first; });
+    if (worker->second.is_leaving && !is_member) {
+      tell(worker->first, Goodbye{"It was asked to leave, and has handed over"});
+      ++left_count_;
+      worker = workers_.erase(worker);
+    } else {
+      ++worker;
+    }
+  }
+}
+
+// The nodes whose histograms are still needed: those that may be expanded, or are being.
+std::vector<uint32_t> Coordinator::open_nodes() const {
+  std::vector<uint32_t> nodes;
+  for (uint32_t id = 0; id < walk_->node_count(); ++id) {
+    const trees::TreeWalk::Node& node = walk_->node(id);
+    if (!node.is_known || !node.split.found()) continue;
+    if (node.in_batch() && walk_->node(node.left).is_known) continue;
+    nodes.push_back(id);
+  }
+  return nodes;
+}
+
+void Coordinator::say_plan(const std::string& name) {
+  WorkerState& worker = workers_.at(name);
+  Plan plan;
+  plan.view = view_;
+  plan.state = state_;
+  plan.first_iteration = std::min(worker.iterations_known, state_.iteration);
+  for (uint64_t i = plan.first_iteration; i < state_.iteration; ++i) {
+    plan.iterations.push_back(history_.iterations()[i].trees);
+  }
+  plan.last_round = round_number_;
+  for (const OpenRound& open : rounds_) plan.rounds.push_back(open.round);
+  tell(name, std::move(plan));
+}
+
+void Coordinator::say_plans() {
+  for (const Member& member : view_.members) {
+    if (workers_.contains(member.name)) say_plan(member.name);
+  }
+}
+
+}  // namespace evergrove::cluster
