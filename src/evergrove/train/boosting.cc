@@ -136,7 +136,15 @@ Iteration Boosting::next() {
   for (uint32_t output = 0; output < outputs; ++output) {
     gradient_maker_.make_alone(iteration.index, output, train_.margins, gradients_[output]);
   }
+  // Where chance takes no row at all (there are very few), nothing is learnt.
+  const bool is_empty = header_.parameters.subsample < 1 && rows.empty();
   for (uint32_t output = 0; output < outputs; ++output) {
+    if (is_empty) {
+      model::Tree& leaf = iteration.trees.emplace_back();
+      leaf.output = output;
+      leaf.nodes.resize(1);
+      continue;
+    }
     trees::GrownTree grown =
         grower_.grow(gradients_[output], iteration.index * outputs + output, rows);
     grown.tree.output = output;

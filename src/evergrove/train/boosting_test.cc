@@ -243,6 +243,21 @@ TEST(Boosting, StopsEarlyAtTheBestIteration) {
   }
 }
 
+// A sample that is empty is not the sample of all rows.
+TEST(Boosting, LearnsNothingFromASampleWithoutRows) {
+  Setting setting;
+  setting.parameters = quick();
+  setting.parameters.subsample = 1e-9;
+  const Outcome outcome = run(Rows(300), setting);
+  ASSERT_FALSE(outcome.iterations.empty());
+  for (const Iteration& iteration : outcome.iterations) {
+    ASSERT_EQ(iteration.trees.size(), 1u);
+    EXPECT_EQ(iteration.trees[0].nodes.size(), 1u);
+    EXPECT_EQ(iteration.trees[0].nodes[0].value, 0);
+    EXPECT_EQ(iteration.trees[0].nodes[0].cover, 0u);
+  }
+}
+
 TEST(Boosting, WeightTwoIsTheRowTwice) {
   // Not to the bit, for row ids differ; but what is learnt must be the same but for rounding.
   Rows once(3000);
