@@ -52,6 +52,11 @@ struct StopAction {
 };
 using WorkerAction = std::variant<SendAction, LoadAction, StopAction>;
 
+// How much a worker holds beside its shards; all of it is bounded by the tree at hand.
+struct WorkerHoldings {
+  size_t early_parts = 0, open_rounds = 0, sums = 0, told_splits = 0, histograms = 0;
+};
+
 class Worker {
  public:
   Worker(std::string name, std::string address, RunSetup setup);
@@ -71,6 +76,9 @@ class Worker {
   uint64_t epoch() const { return epoch_; }
   const View& view() const { return view_; }
   std::vector<uint32_t> shards() const;
+  WorkerHoldings holdings() const {
+    return {early_.size(), open_.size(), sums_.size(), told_.size(), histograms_.size()};
+  }
 
  private:
   struct Shard;

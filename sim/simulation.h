@@ -1,0 +1,145 @@
+// Simulation: a whole run of the very state machines, in a made-up world that follows from a seed.
+//
+// The network loses, doubles, delays and reorders, and is cut, one way too; workers are killed,
+// stopped, added and drained; coordinators are killed, stopped and replaced, with two or more alive
+// at once and clocks that go wrong; the log is slow and loses what was not written yet. After
+// a while the world is quiet, and the run has to end.
+//
+// Checks: each record is the one of a quiet machine and is never unsaid; so are the digest and the
+// metrics; the run ends; no message is refused as corrupt; what workers hold is bounded. Each
+// contribution is counted once, or a record differs.
+//
+//   Outcome outcome = Simulation(Problem::of(seed), Faults::of(seed), seed).run();
+//   EXPECT_EQ(outcome.violation, "");
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <ostream>
+#include <queue>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "evergrove/base/hash.h"
+#include "evergrove/cluster/coordinator.h"
+#include "evergrove/cluster/worker.h"
+#include "sim/problem.h"
+
+namespace evergrove::sim {
+
+using cluster::Time;
+
+// What may happen: of the network in a thousand messages, of the rest in a thousand looks.
+struct Faults {
+  size_t workers = 3;  // at the start
+  uint64_t lose = 0, twice = 0, late = 0;
+  uint64_t kill = 0, join = 0, drain = 0, stop = 0, cut = 0;
+  uint64_t replace = 0, stop_coordinator = 0;
+  uint64_t slow_log = 0, slow_load = 0;
+
+  static Faults of(uint64_t seed);  // all of them, some more than others
+  std::string text() const;
+};
+
+struct Outcome {
+  std::string violation;  // empty: none
+  std::string digest;
+  Time ended{0};
+  uint64_t steps = 0, messages = 0;
+  uint64_t workers = 0, coordinators = 0, views = 0;  // that there were
+  cluster::WorkerHoldings most;                       // that one worker held
+};
+
+class Simulation {
+ public:
+  Simulation(const Problem& problem, const Faults& faults, uint64_t seed,
+             std::ostream* story = nullptr);
+  Outcome run();
+
+ private:
+  struct Event {
+    Time at;
+    uint64_t order;
+    std::function<void()> happen;
+    bool operator<(const Event& other) const {
+      return at != other.at ? at > other.at : order > other.order;
+    }
+  };
+  struct WorkerProcess {
+    std::unique_ptr<cluster::Worker> machine;
+    uint32_t threads = 1;
+    uint64_t coordinator = 0;  // that it is connected to, by its epoch
+    bool has_joined = false;   // there
+    Time stopped_until{0};
+    Time deaf_until{0}, mute_until{0};  // cut off, one way each
+  };
+  struct CoordinatorProcess {
+    std::unique_ptr<cluster::Coordinator> machine;
+    std::deque<train::Iteration> to_log;  // the first is being written
+    bool is_finished = false;
+    Time stopped_until{0};
+    Time clock_offset{0};
+    uint64_t clock_rate = 1000;  // thousandths
+  };
+
+  uint64_t dice(uint64_t limit) { return key_.at(counter_++) % limit; }
+  bool chance(uint64_t in_thousand) { return in_thousand > 0 && dice(1000) < in_thousand; }
+  void at(Time when, std::function<void()> happen);
+  void tell(const std::string& who, const std::string& what);
+  void violate(const std::string& what);
+
+  // world
+  void look();
+  void tick();
+  void happen();
+  void add_worker();
+  void kill_worker(const std::string& name);
+  void replace_coordinator();
+  void end_coordinator(uint64_t epoch, const std::string& why);
+  uint64_t some_coordinator();
+  std::string some_worker();
+  void check_holdings(const WorkerProcess& worker);
+
+  // network
+  void to_coordinator(const std::string& worker, const cluster::Message& message);
+  void to_worker(const std::string& from, const std::string& to, const cluster::Message& message);
+  template <class Arrive>
+  void deliver(const cluster::Message& message, Arrive arrive);
+  void arrive(const std::string& worker, uint64_t epoch, const std::string& bytes);
+  void arrive(const std::string& from, const std::string& to, const std::string& bytes);
+  bool read(const std::string& bytes, cluster::Message& message);
+
+  // what the machines want
+  void act(uint64_t epoch, std::vector<cluster::CoordinatorAction> actions);
+  void act(const std::string& name, std::vector<cluster::WorkerAction> actions);
+  void load(const std::string& name, uint32_t shard);
+  void join(const std::string& name);
+  Time local(const CoordinatorProcess& coordinator) const;
+
+  // log
+  void write_next(uint64_t epoch);
+  void written(uint64_t epoch);
+  void check_end(uint64_t epoch);
+
+  Faults faults_;
+  Shards shards_;
+  Expected expected_;
+  RandomKey key_;
+  std::ostream* story_;
+  uint64_t counter_ = 0, order_ = 0;
+  Time now_{0}, next_tick_{0};
+  std::priority_queue<Event> events_;
+  std::map<std::string, WorkerProcess> workers_;
+  std::map<uint64_t, CoordinatorProcess> coordinators_;  // by epoch
+  uint64_t epoch_ = 0;                                   // of the newest, which the log obeys
+  std::vector<train::Iteration> log_;                    // durable
+  bool is_ended_ = false;
+  Outcome outcome_;
+};
+
+}  // namespace evergrove::sim
