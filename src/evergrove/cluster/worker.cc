@@ -94,6 +94,7 @@ std::vector<WorkerAction> Worker::receive(const Message& message) {
     told_.clear();
     histograms_.clear();
     histograms_of_ = 0;
+    early_.clear();  // views are numbered anew
   }
   if (const auto* load = std::get_if<LoadShards>(&message.body)) {
     std::vector<uint32_t> wanted;
