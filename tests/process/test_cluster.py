@@ -189,3 +189,35 @@ def test_beyond_loopback_nobody_listens_without_credentials(rows: Path, tmp_path
     assert answer.code == BAD_INPUT
     assert "evergrove credentials" in answer.err
     assert not (tmp_path / "model").exists()
+
+
+def test_status_and_drain(cluster: Cluster, digest: str) -> None:
+    cluster.start_coordinator()
+    where = ("--coordinator", cluster.address, "--token-file", cluster.token)
+    empty = evergrove("status", *where, "--json").json
+    assert empty["workers"] == []
+    assert empty["shards_missing"] > 0
+    leaver = cluster.start_worker()
+    deadline = time.monotonic() + 30
+    while True:
+        status = evergrove("status", *where, "--json").json
+        if status["iterations"] > 0:
+            break
+        assert time.monotonic() < deadline, status
+    assert [worker["is_member"] for worker in status["workers"]] == [True]
+    assert "iterations" in evergrove("status", *where).out
+    unknown = evergrove("drain", *where, "nobody")
+    assert unknown.code == BAD_INPUT
+    assert "No worker has that name" in unknown.error
+    cluster.start_worker()
+    name = status["workers"][0]["name"]
+    answer = evergrove("drain", *where, name)
+    if answer.code == DONE:  # else the run was over before it
+        assert leaver.wait(30) == DONE
+    assert digest_of(cluster) == digest
+
+
+def test_status_without_the_token_is_refused(cluster: Cluster) -> None:
+    cluster.start_coordinator()
+    answer = evergrove("status", "--coordinator", cluster.address)
+    assert answer.code == BAD_INPUT

@@ -113,6 +113,8 @@ int run(int argc, char** argv) {
   add_parameters(application, chosen);
   add_coordinator(application, chosen);
   add_worker(application, chosen);
+  add_status(application, chosen);
+  add_drain(application, chosen);
   add_credentials(application, chosen);
   add_completion(application, chosen);
   try {

@@ -24,6 +24,8 @@ void add_diff(CLI::App& application, Action& chosen);
 void add_parameters(CLI::App& application, Action& chosen);
 void add_coordinator(CLI::App& application, Action& chosen);
 void add_worker(CLI::App& application, Action& chosen);
+void add_status(CLI::App& application, Action& chosen);
+void add_drain(CLI::App& application, Action& chosen);
 void add_credentials(CLI::App& application, Action& chosen);
 // Requires: all others are there already.
 void add_completion(CLI::App& application, Action& chosen);

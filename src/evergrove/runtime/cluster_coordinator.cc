@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 
+#include "evergrove/runtime/cluster_client.h"
 #include "evergrove/runtime/cluster_setup.h"
 #include "evergrove/runtime/durable_file.h"
 #include "evergrove/runtime/epoch.h"
@@ -50,6 +51,7 @@ class CoordinatorHost {
   Status serve();
   Status handle(TransportEvent event);
   Status receive(const Received& received);
+  Status answer(const Received& received);
   Status act(std::vector<cluster::CoordinatorAction> actions);
   Result<ClusterReport> finish();
 
@@ -202,6 +204,7 @@ Status CoordinatorHost::handle(TransportEvent event) {
 
 Status CoordinatorHost::receive(const Received& received) {
   const std::string_view bytes = received.bytes.view;
+  if (!bytes.empty() && bytes[0] == kQuestionTag) return answer(received);
   if (bytes.empty() || bytes[0] != kMessagesTag) return {};
   const auto messages = decode_messages(bytes.substr(1));
   if (!messages.ok()) {
@@ -221,6 +224,32 @@ Status CoordinatorHost::receive(const Received& received) {
     }
   }
   return act(std::move(actions));
+}
+
+Status CoordinatorHost::answer(const Received& received) {
+  const std::string_view question = received.bytes.view.substr(1);
+  const cluster::CoordinatorStatus status = machine_->status();
+  if (question == "status") {
+    transport_->send(received.connection,
+                     kAnswerTag + status_json(status, uint64_t(training_.parameters.n_estimators),
+                                              seconds_since(start_)));
+    return {};
+  }
+  constexpr std::string_view kDrain = "drain ";
+  const std::string name(question.substr(std::min(question.size(), kDrain.size())));
+  const bool is_known = std::any_of(status.workers.begin(), status.workers.end(),
+                                    [&](const auto& worker) { return worker.name == name; });
+  if (!question.starts_with(kDrain) || !is_known) {
+    transport_->send(
+        received.connection,
+        kRefusalTag + std::string(question.starts_with(kDrain)
+                                      ? "No worker has that name; evergrove status "
+                                        "names them"
+                                      : "The coordinator does not know that question"));
+    return {};
+  }
+  transport_->send(received.connection, kAnswerTag + name + " hands over and leaves");
+  return act(machine_->receive(name, {epoch_, cluster::Leave{}}, now()));
 }
 
 Status CoordinatorHost::act(std::vector<cluster::CoordinatorAction> actions) {
