@@ -76,8 +76,7 @@ bool say(int pipe, const std::string& line) {
 }
 
 void run_seeds(const Options& options, uint64_t from, int pipe) {
-  // What a broken rule says when it crashes is no news.
-  if (options.mutation && std::freopen("/dev/null", "w", stderr) == nullptr) _exit(3);
+  if (dup2(pipe, STDERR_FILENO) < 0) _exit(3);  // what a failed CHECK says
   for (uint64_t seed = from; seed <= options.last; seed += options.jobs) {
     if (!say(pipe, "begin " + std::to_string(seed) + "\n")) _exit(3);
     alarm(kSecondsASeed);
@@ -93,6 +92,7 @@ struct Job {
   uint64_t seed = 0;  // at hand
   bool is_at_one = false;
   std::string unread;
+  std::string words;  // the last it said beside results
 };
 
 bool start(Job& job, const Options& options, uint64_t from) {
@@ -108,6 +108,7 @@ bool start(Job& job, const Options& options, uint64_t from) {
   job.pipe = ends[0];
   job.is_at_one = false;
   job.unread.clear();
+  job.words.clear();
   return true;
 }
 
@@ -136,6 +137,8 @@ void take_line(Job& job, const std::string& line, Totals& totals) {
     if (at < static_cast<int>(line.size())) {
       totals.violations.push_back({v[0], line.substr(static_cast<size_t>(at))});
     }
+  } else if (job.words.empty()) {
+    job.words = line;
   }
 }
 
@@ -163,9 +166,11 @@ bool crashed(Job& job, Totals& totals) {
   if (!job.is_at_one) return false;
   ++totals.seeds;
   const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-  totals.violations.push_back({job.seed, signal == SIGALRM
-                                             ? "hangs: took longer than a minute"
-                                             : "crashes: " + std::string(strsignal(signal))});
+  std::string what = signal == SIGALRM ? "hangs: took longer than a minute"
+                     : signal != 0     ? "crashes: " + std::string(strsignal(signal))
+                                       : "stops itself";
+  if (!job.words.empty()) what += ": " + job.words;
+  totals.violations.push_back({job.seed, std::move(what)});
   return true;
 }
 

@@ -7,13 +7,18 @@ using cluster::Mutation;
 
 namespace {
 
-#define EVERGROVE_MUTATION(name, breaks) \
-  NamedMutation { Mutation::name, #name, breaks }
+#define EVERGROVE_MUTATION(name, ...) \
+  NamedMutation { Mutation::name, #name, __VA_ARGS__ }
 
 constexpr NamedMutation kMutations[] = {
     EVERGROVE_MUTATION(heed_old_epoch, "a worker heeds a coordinator that was overtaken"),
-    EVERGROVE_MUTATION(keep_state_of_old_epoch,
-                       "a worker keeps rounds, sums and splits of the epoch before"),
+    EVERGROVE_MUTATION(keep_sums_of_old_epoch, "an owner keeps sums of the epoch before",
+                       "the first plan of an epoch is of a new view, and drops sums"),
+    EVERGROVE_MUTATION(keep_splits_of_old_epoch, "an owner keeps splits told in the epoch before"),
+    EVERGROVE_MUTATION(keep_early_parts_of_old_epoch,
+                       "an owner keeps parts that came early in the epoch before"),
+    EVERGROVE_MUTATION(keep_splits_of_lost_block,
+                       "an owner keeps splits of a block that was another's in between"),
     EVERGROVE_MUTATION(count_part_twice, "an owner counts a part that came twice twice"),
     EVERGROVE_MUTATION(take_part_of_old_view, "an owner counts a part of a view before"),
     EVERGROVE_MUTATION(keep_sums_over_view, "an owner keeps unfinished sums in a new view"),
@@ -23,7 +28,8 @@ constexpr NamedMutation kMutations[] = {
     EVERGROVE_MUTATION(take_round_after_gap, "a worker does a round though it missed one before"),
     EVERGROVE_MUTATION(complete_out_of_order, "an owner completes a round before the one before"),
     EVERGROVE_MUTATION(forget_told_splits, "an owner does not say again the splits it has told"),
-    EVERGROVE_MUTATION(forget_early_parts, "an owner drops parts of a view it is yet to hear of"),
+    EVERGROVE_MUTATION(forget_early_parts, "an owner drops parts of a view it is yet to hear of",
+                       "a plan that is said again has all parts sent again"),
     EVERGROVE_MUTATION(remember_all_rounds, "a worker never forgets the rounds of earlier trees"),
     EVERGROVE_MUTATION(keep_store_ahead_of_log,
                        "a shard keeps an iteration that the new coordinator does not know"),
@@ -34,9 +40,11 @@ constexpr NamedMutation kMutations[] = {
     EVERGROVE_MUTATION(count_facts_twice, "the coordinator counts facts that came twice twice"),
     EVERGROVE_MUTATION(count_facts_of_old_view, "the coordinator counts facts of a view before"),
     EVERGROVE_MUTATION(keep_facts_over_view, "the coordinator keeps facts in a new view"),
-    EVERGROVE_MUTATION(take_splits_of_old_view, "the coordinator takes splits of a view before"),
+    EVERGROVE_MUTATION(take_splits_of_old_view, "the coordinator takes splits of a view before",
+                       "a sum that was complete is the same in any view"),
     EVERGROVE_MUTATION(take_splits_of_anyone,
-                       "the coordinator takes splits from who does not own the block"),
+                       "the coordinator takes splits from who does not own the block",
+                       "only owners say splits, and they are the same from each"),
     EVERGROVE_MUTATION(keep_root_splits_over_view,
                        "the coordinator keeps the root's splits of an owner that was lost"),
     EVERGROVE_MUTATION(skip_rebuild, "histograms that were lost with their owner are not rebuilt"),
@@ -44,7 +52,8 @@ constexpr NamedMutation kMutations[] = {
     EVERGROVE_MUTATION(rebuild_one_block_short, "one lost block is left out of a rebuild"),
     EVERGROVE_MUTATION(forget_shard_on_drain,
                        "a member that leaves goes before its shards are held by another"),
-    EVERGROVE_MUTATION(assign_before_held, "a shard is assigned to who is still reading it"),
+    EVERGROVE_MUTATION(assign_before_held, "a shard is assigned to who is still reading it",
+                       "a worker refuses a plan with shards that it does not hold"),
     EVERGROVE_MUTATION(wait_for_lost_member, "the view goes on with a member that is lost"),
     EVERGROVE_MUTATION(never_declare_lost, "a silent worker is never taken for lost"),
     EVERGROVE_MUTATION(never_say_again, "what may have been lost on its way is not said again"),

@@ -15,6 +15,7 @@ struct NamedMutation {
   cluster::Mutation mutation;
   std::string_view name;
   std::string_view breaks;
+  std::string_view harmless = "";  // why the run bears it, where another rule makes up for it
 };
 
 std::span<const NamedMutation> all_mutations();

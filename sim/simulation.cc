@@ -18,6 +18,8 @@ constexpr Time kQuietFrom{120'000};  // no faults from then on
 constexpr Time kEnd{600'000};        // by which every run has ended
 constexpr uint64_t kStepsMax = 2'000'000;
 constexpr size_t kWorkersMax = 6;
+// Several times what trees of a dozen leaves and four blocks need.
+constexpr WorkerHoldings kHoldingsMax{512, 64, 64, 256, 256};
 
 std::string name_of(uint64_t epoch) { return "coordinator " + std::to_string(epoch); }
 
@@ -163,6 +165,16 @@ void Simulation::check_holdings(const WorkerProcess& worker) {
   most.sums = std::max(most.sums, held.sums);
   most.told_splits = std::max(most.told_splits, held.told_splits);
   most.histograms = std::max(most.histograms, held.histograms);
+  const auto check = [&](const char* what, size_t count, size_t limit) {
+    if (count <= limit) return;
+    violate("a worker holds " + std::to_string(count) + " " + what + ", " + std::to_string(limit) +
+            " is the limit");
+  };
+  check("early parts", held.early_parts, kHoldingsMax.early_parts);
+  check("open rounds", held.open_rounds, kHoldingsMax.open_rounds);
+  check("sums", held.sums, kHoldingsMax.sums);
+  check("told splits", held.told_splits, kHoldingsMax.told_splits);
+  check("histograms", held.histograms, kHoldingsMax.histograms);
 }
 
 std::string Simulation::some_worker() {
@@ -182,7 +194,10 @@ uint64_t Simulation::some_coordinator() {
 // What must be there is put there again, and what may happen happens.
 void Simulation::look() {
   if (!coordinators_.contains(epoch_)) replace_coordinator();
-  if (workers_.empty()) add_worker();
+  // Who is asked to leave hands over, so there has to be somebody who stays.
+  const bool somebody_stays = std::any_of(
+      workers_.begin(), workers_.end(), [](const auto& entry) { return !entry.second.is_leaving; });
+  if (!somebody_stays) add_worker();
   if (now_ < kQuietFrom) happen();
 }
 
@@ -194,6 +209,7 @@ void Simulation::happen() {
   if (chance(faults_.join) && workers_.size() < kWorkersMax) return add_worker();
   if (chance(faults_.drain) && workers_.size() > 1) {
     tell(name, "is asked to leave");
+    worker.is_leaving = true;
     return act(name, worker.machine->leave());
   }
   if (chance(faults_.stop)) {
@@ -342,9 +358,9 @@ void Simulation::act(uint64_t epoch, std::vector<CoordinatorAction> actions) {
     } else if (auto* log = std::get_if<LogAction>(&action)) {
       const uint64_t index = log->iteration.index;
       tell(name_of(epoch), "decides iteration " + std::to_string(index));
-      if (index >= expected_.iterations.size() ||
-          train::encode_iteration(log->iteration) != expected_.iterations[index]) {
-        return violate("iteration " + std::to_string(index) + " is not that of one machine");
+      if (const std::string wrong = difference(log->iteration); !wrong.empty()) {
+        return violate("iteration " + std::to_string(index) +
+                       " is not that of one machine: " + wrong);
       }
       process->second.to_log.push_back(std::move(log->iteration));
       if (process->second.to_log.size() == 1) write_next(epoch);
@@ -398,6 +414,17 @@ void Simulation::join(const std::string& name) {
   WorkerProcess& worker = workers_.at(name);
   worker.has_joined = true;
   act(name, worker.machine->join(worker.threads));
+}
+
+// Returns what is not as one machine has it, if anything.
+std::string Simulation::difference(const train::Iteration& iteration) const {
+  if (iteration.index >= expected_.iterations.size()) return "it has fewer";
+  const std::string& wanted = expected_.iterations[iteration.index];
+  if (train::encode_iteration(iteration) == wanted) return "";
+  train::Iteration other = train::decode_iteration(wanted).value();
+  if (iteration.trees.size() != other.trees.size()) return "the number of trees";
+  other.metrics = iteration.metrics;
+  return train::encode_iteration(other) == train::encode_iteration(iteration) ? "metrics" : "trees";
 }
 
 // ---- the log

@@ -75,6 +75,7 @@ class Simulation {
     uint32_t threads = 1;
     uint64_t coordinator = 0;  // that it is connected to, by its epoch
     bool has_joined = false;   // there
+    bool is_leaving = false;
     Time stopped_until{0};
     Time deaf_until{0}, mute_until{0};  // cut off, one way each
   };
@@ -125,6 +126,7 @@ class Simulation {
   void write_next(uint64_t epoch);
   void written(uint64_t epoch);
   void check_end(uint64_t epoch);
+  std::string difference(const train::Iteration& iteration) const;
 
   Faults faults_;
   Shards shards_;

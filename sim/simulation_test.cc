@@ -7,6 +7,8 @@
 
 #include <sstream>
 
+#include "sim/mutations.h"
+
 namespace evergrove::sim {
 namespace {
 
@@ -75,6 +77,25 @@ TEST(Simulation, TheSameSeedTellsTheSameStory) {
   EXPECT_GT(story_of(7).size(), 1000u);
   EXPECT_EQ(story_of(7), story_of(7));
   EXPECT_NE(story_of(7), story_of(8));
+}
+
+// The checks have teeth: some rules whose breaking ends in a violation, not in a crash. All of them
+// are in script/campaigns/simulation.
+TEST(Simulation, FindsABrokenRule) {
+  for (const char* name :
+       {"count_part_twice", "take_part_of_old_view", "keep_sums_over_view", "replay_one_short",
+        "count_facts_twice", "forget_shard_on_drain", "forget_told_splits", "never_declare_lost"}) {
+    const NamedMutation* mutation = find_mutation(name);
+    ASSERT_NE(mutation, nullptr) << name;
+    cluster::mutation_on = mutation->mutation;
+    std::string violation;
+    for (uint64_t seed = 0; seed < 200 && violation.empty(); ++seed) {
+      violation = Simulation(Problem::of(seed), Faults::of(seed), seed).run().violation;
+    }
+    cluster::mutation_on = cluster::Mutation::none;
+    EXPECT_NE(violation, "") << name;
+  }
+  EXPECT_EQ(find_mutation("no such rule"), nullptr);
 }
 
 }  // namespace

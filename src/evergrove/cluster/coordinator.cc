@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "evergrove/base/check.h"
+#include "evergrove/cluster/mutation.h"
 
 namespace evergrove::cluster {
 
@@ -110,7 +111,7 @@ void Coordinator::lose(const std::string& name, Time now) {
   ++lost_count_;
   progress_ = now;
   for (const Member& member : view_.members) {
-    if (member.name == name) is_view_lost_ = true;
+    if (member.name == name && !is_broken(Mutation::wait_for_lost_member)) is_view_lost_ = true;
   }
 }
 
@@ -118,11 +119,13 @@ std::vector<CoordinatorAction> Coordinator::tick(Time now) {
   if (is_finished_) return {};
   std::vector<std::string> silent;
   for (const auto& [name, state] : workers_) {
-    if (now - state.heard > options_.lease) silent.push_back(name);
+    const bool is_silent =
+        now - state.heard > options_.lease && !is_broken(Mutation::never_declare_lost);
+    if (is_silent) silent.push_back(name);
   }
   for (const std::string& name : silent) lose(name, now);
   go_on();
-  if (now - progress_ > options_.say_again_after) {
+  if (now - progress_ > options_.say_again_after && !is_broken(Mutation::never_say_again)) {
     progress_ = now;
     for (const auto& [name, state] : workers_) {
       if (!state.asked.empty()) tell(name, LoadShards{{state.asked.begin(), state.asked.end()}});
@@ -197,9 +200,11 @@ bool Coordinator::is_complete(const OpenRound& open) const {
 }
 
 void Coordinator::add_facts(const std::string& worker, const Facts& facts) {
-  if (facts.view != view_.number) return;
+  if (facts.view != view_.number && !is_broken(Mutation::count_facts_of_old_view)) return;
   for (OpenRound& open : rounds_) {
-    if (open.round.number != facts.round || !open.facts_from.insert(worker).second) continue;
+    if (open.round.number != facts.round) continue;
+    const bool is_first = open.facts_from.insert(worker).second;
+    if (!is_first && !is_broken(Mutation::count_facts_twice)) continue;
     open.facts.largest_gradient = std::max(open.facts.largest_gradient, facts.largest_gradient);
     open.facts.tally = open.facts.tally + facts.tally;
     if (open.facts.metrics.size() < facts.metrics.size()) {
@@ -212,8 +217,12 @@ void Coordinator::add_facts(const std::string& worker, const Facts& facts) {
 }
 
 void Coordinator::add_splits(const std::string& worker, const Splits& splits) {
-  if (splits.view != view_.number || splits.block >= block_count_) return;
-  if (view_.members[view_.block_owners[splits.block]].name != worker) return;
+  if (splits.block >= block_count_) return;
+  if (splits.view != view_.number && !is_broken(Mutation::take_splits_of_old_view)) return;
+  if (view_.members[view_.block_owners[splits.block]].name != worker &&
+      !is_broken(Mutation::take_splits_of_anyone)) {
+    return;
+  }
   for (OpenRound& open : rounds_) {
     if (open.round.number == splits.round) open.by_block.try_emplace(splits.block, splits);
   }

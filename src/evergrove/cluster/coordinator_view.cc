@@ -5,6 +5,7 @@
 
 #include "evergrove/base/check.h"
 #include "evergrove/cluster/coordinator.h"
+#include "evergrove/cluster/mutation.h"
 
 namespace evergrove::cluster {
 
@@ -53,6 +54,7 @@ void Coordinator::place_shards() {
     if (is_placed) continue;
     const std::string name = neediest();
     workers_[name].asked.insert(shard.id);
+    if (is_broken(Mutation::assign_before_held)) workers_[name].held.insert(shard.id);
     wanted[name].push_back(shard.id);
   }
   for (auto& [name, state] : workers_) {
@@ -119,6 +121,7 @@ View Coordinator::next_view() const {
       key = here;
     }
     CHECK(best != nullptr);
+    if (is_broken(Mutation::forget_shard_on_drain) && !is_stayer(best->first.name)) continue;
     best->first.shards.push_back(shard.id);
     best->second += shard.row_count;
   }
@@ -160,18 +163,24 @@ void Coordinator::begin_view(View view) {
   std::erase_if(rounds_,
                 [](const OpenRound& open) { return open.round.kind == RoundKind::rebuild; });
   for (OpenRound& open : rounds_) {
-    open.facts_from.clear();
-    open.facts = {};
+    if (!is_broken(Mutation::keep_facts_over_view)) {
+      open.facts_from.clear();
+      open.facts = {};
+    }
     std::erase_if(open.by_block, [&](const auto& entry) {
-      return open.round.kind == RoundKind::root || blocks_lost_.contains(entry.first);
+      const bool is_root =
+          open.round.kind == RoundKind::root && !is_broken(Mutation::keep_root_splits_over_view);
+      return is_root || blocks_lost_.contains(entry.first);
     });
   }
-  if (!blocks_lost_.empty()) {
+  if (!blocks_lost_.empty() && !is_broken(Mutation::skip_rebuild)) {
     OpenRound rebuild;
     rebuild.round.number = ++round_number_;
     rebuild.round.kind = RoundKind::rebuild;
     rebuild.round.nodes = open_nodes();
+    if (is_broken(Mutation::rebuild_one_node_short)) rebuild.round.nodes.pop_back();
     rebuild.round.blocks.assign(blocks_lost_.begin(), blocks_lost_.end());
+    if (is_broken(Mutation::rebuild_one_block_short)) rebuild.round.blocks.pop_back();
     rounds_.push_front(std::move(rebuild));
   }
   say_plans();

@@ -15,7 +15,10 @@ namespace evergrove::cluster {
 enum class Mutation : uint8_t {
   none,
   heed_old_epoch,
-  keep_state_of_old_epoch,
+  keep_sums_of_old_epoch,
+  keep_splits_of_old_epoch,
+  keep_early_parts_of_old_epoch,
+  keep_splits_of_lost_block,
   count_part_twice,
   take_part_of_old_view,
   keep_sums_over_view,

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "evergrove/base/check.h"
+#include "evergrove/cluster/mutation.h"
 #include "evergrove/train/run_history.h"
 #include "evergrove/trees/column_sample.h"
 #include "evergrove/trees/histogram_block.h"
@@ -82,7 +83,7 @@ std::vector<WorkerAction> Worker::load_failed(uint32_t id, const std::string& re
 
 std::vector<WorkerAction> Worker::receive(const Message& message) {
   // One that was overtaken, and may not know it.
-  if (message.epoch < epoch_) return {};
+  if (message.epoch < epoch_ && !is_broken(Mutation::heed_old_epoch)) return {};
   if (message.epoch > epoch_) {
     epoch_ = message.epoch;
     view_ = {};
@@ -90,11 +91,12 @@ std::vector<WorkerAction> Worker::receive(const Message& message) {
     last_round_ = 0;
     open_.clear();
     order_.clear();
-    sums_.clear();
-    told_.clear();
+    if (!is_broken(Mutation::keep_sums_of_old_epoch)) sums_.clear();
+    if (!is_broken(Mutation::keep_splits_of_old_epoch)) told_.clear();
     histograms_.clear();
     histograms_of_ = 0;
-    early_.clear();  // views are numbered anew
+    // Views are numbered anew.
+    if (!is_broken(Mutation::keep_early_parts_of_old_epoch)) early_.clear();
   }
   if (const auto* load = std::get_if<LoadShards>(&message.body)) {
     std::vector<uint32_t> wanted;
@@ -110,7 +112,10 @@ std::vector<WorkerAction> Worker::receive(const Message& message) {
     take_plan(*plan);
   } else if (const auto* next = std::get_if<NextRound>(&message.body)) {
     // One that is missing in between will be in a plan.
-    if (is_member_ && next->view == view_.number && next->round.number == last_round_ + 1) {
+    const bool follows =
+        next->round.number == last_round_ + 1 ||
+        (is_broken(Mutation::take_round_after_gap) && next->round.number > last_round_);
+    if (is_member_ && next->view == view_.number && follows) {
       do_round(next->round);
     }
   } else if (const auto* part = std::get_if<Part>(&message.body)) {
@@ -135,12 +140,13 @@ uint64_t Worker::tree_index() const {
 
 void Worker::take_plan(const Plan& plan) {
   // One that is late: what was decided after it is known here already.
-  if (plan.view.number < view_.number) return;
-  if (plan.view.number == view_.number && plan.last_round < last_round_) return;
+  const bool is_late = plan.view.number < view_.number ||
+                       (plan.view.number == view_.number && plan.last_round < last_round_);
+  if (is_late && !is_broken(Mutation::take_late_plan)) return;
   if (plan.first_iteration > iterations_.size()) return;  // cannot follow; the join is said again
   const bool is_new = plan.view.number > view_.number;
   view_ = plan.view;
-  if (is_new) sums_.clear();
+  if (is_new && !is_broken(Mutation::keep_sums_over_view)) sums_.clear();
   is_member_ = false;
   active_.clear();
   contributors_ = 0;
@@ -165,7 +171,9 @@ void Worker::take_plan(const Plan& plan) {
   open_.clear();
   order_.clear();
   std::erase_if(histograms_, [&](const auto& entry) { return !owns(entry.first.first); });
-  std::erase_if(told_, [&](const auto& entry) { return !owns(entry.first.second); });
+  if (!is_broken(Mutation::keep_splits_of_lost_block)) {
+    std::erase_if(told_, [&](const auto& entry) { return !owns(entry.first.second); });
+  }
   if (!is_member_) return;
   for (uint32_t id : active_) {
     if (!shards_.contains(id)) {  // the coordinator is mistaken about what we hold
@@ -182,6 +190,7 @@ void Worker::take_plan(const Plan& plan) {
 
 // Of rounds of another tree, or of a scale that was not to be.
 void Worker::forget_before(uint64_t round) {
+  if (is_broken(Mutation::remember_all_rounds)) return;
   std::erase_if(open_, [&](const auto& entry) { return entry.first < round; });
   std::erase_if(order_, [&](uint64_t number) { return number < round; });
   std::erase_if(sums_, [&](const auto& entry) { return entry.first.first < round; });
@@ -192,13 +201,17 @@ void Worker::bring_up(Shard& shard) {
   train::RowStore& rows = *shard.rows;
   if (shard.epoch != epoch_) {
     // What another coordinator had decided and not logged is decided again, from its beginning.
-    rows.drop_iteration();
-    if (rows.iteration_count() > state_.iteration) rows.reset();
+    if (!is_broken(Mutation::keep_iteration_of_old_epoch)) rows.drop_iteration();
+    if (rows.iteration_count() > state_.iteration &&
+        !is_broken(Mutation::keep_store_ahead_of_log)) {
+      rows.reset();
+    }
     shard = {std::move(shard.rows), epoch_, 0, 0, 0, {}};
   }
   if (rows.iteration_count() > state_.iteration) return;  // ahead
   if (rows.iteration_count() < state_.iteration) {
-    while (rows.iteration_count() < state_.iteration) {
+    const uint64_t short_by = is_broken(Mutation::replay_one_short) ? 1 : 0;
+    while (rows.iteration_count() + short_by < state_.iteration) {
       train::Iteration iteration;
       iteration.index = rows.iteration_count();
       iteration.trees = iterations_[iteration.index];
@@ -222,7 +235,8 @@ void Worker::bring_up(Shard& shard) {
     shard.begun = state_.begun;
     shard.expansions = 0;
   }
-  while (shard.expansions < state_.expansions.size()) {
+  const size_t left_out = is_broken(Mutation::skip_last_expansion) && shard.expansions == 0 ? 1 : 0;
+  while (shard.expansions + left_out < state_.expansions.size()) {
     const Expansion& expansion = state_.expansions[shard.expansions++];
     rows.split(expansion.node, expansion.split, expansion.left.node, expansion.right.node);
   }
@@ -362,7 +376,8 @@ void Worker::contribute(const Round& round) {
 Worker::Sum* Worker::sum_for(const Part& part) {
   if (told_.contains({part.round, part.block})) return nullptr;
   Sum& sum = sums_[{part.round, part.block}];
-  return sum.from.insert(part.from).second ? &sum : nullptr;
+  const bool is_first = sum.from.insert(part.from).second;
+  return is_first || is_broken(Mutation::count_part_twice) ? &sum : nullptr;
 }
 
 Histogram& Worker::node_sum(Sum& sum, const Block& block, uint32_t node) const {
@@ -372,11 +387,13 @@ Histogram& Worker::node_sum(Sum& sum, const Block& block, uint32_t node) const {
 }
 
 void Worker::take_part(const Part& part) {
-  if (part.block >= blocks_.size() || part.view < view_.number) return;
+  if (part.block >= blocks_.size()) return;
+  if (part.view < view_.number && !is_broken(Mutation::take_part_of_old_view)) return;
   if (!is_member_ && part.view == view_.number) return;
   // Of a view or a round that we have not heard of yet: it counts once we have.
   if (part.view > view_.number) {
-    if (early_.size() < kEarlyMax) early_.push_back(part);
+    const bool is_kept = early_.size() < kEarlyMax && !is_broken(Mutation::forget_early_parts);
+    if (is_kept) early_.push_back(part);
     return;
   }
   if (!owns(part.block)) return;
@@ -412,7 +429,7 @@ trees::Split Worker::search(uint32_t block_index, const Histogram& histogram, ui
 
 void Worker::say_again(uint64_t round, uint32_t block) {
   const auto told = told_.find({round, block});
-  if (told == told_.end()) return;
+  if (told == told_.end() || is_broken(Mutation::forget_told_splits)) return;
   told->second.view = view_.number;
   send("", told->second);
 }
@@ -425,7 +442,7 @@ void Worker::complete(uint32_t block) {
     const bool has_block = round.kind != RoundKind::rebuild ||
                            std::count(round.blocks.begin(), round.blocks.end(), block) > 0;
     if (!has_block || told_.contains({number, block})) continue;
-    if (!complete(number, block)) return;
+    if (!complete(number, block) && !is_broken(Mutation::complete_out_of_order)) return;
   }
 }
 
@@ -436,7 +453,8 @@ bool Worker::complete(uint64_t number, uint32_t block) {
   const auto round = open_.find(number);
   if (found == sums_.end()) return false;
   Sum& sum = found->second;
-  if (sum.from.size() < contributors_) return false;
+  const size_t missed = is_broken(Mutation::say_one_contributor_early) ? 1 : 0;
+  if (sum.from.size() + missed < contributors_) return false;
   Splits splits{view_.number, number, block, {}, {}};
   const auto searched = [&](uint32_t node, const Expansion::Child& child, const Histogram& from) {
     splits.splits.push_back({node, search(block, from, child.depth, child.path, child.sums)});
