@@ -1,5 +1,5 @@
-// evergrove status and evergrove drain: what a running coordinator knows, and one thing to ask of
-// it. SPDX-License-Identifier: Apache-2.0
+// evergrove status and evergrove drain: what a running coordinator knows, and one thing to ask it.
+// SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>

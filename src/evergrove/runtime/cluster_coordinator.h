@@ -2,8 +2,7 @@
 // an epoch, listen, let workers do the work, write the model.
 //
 // Whatever ended a coordinator, another one started with `resume` on the same log goes on; the
-// model is that of train() (training_run.h) on the same data, to the bit. SPDX-License-Identifier:
-// Apache-2.0
+// model is that of train() (training_run.h) on the same data, to the bit.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
