@@ -317,7 +317,7 @@ int run(int count, char** arguments) {
   }
   if (options.lists) {
     for (const NamedMutation& mutation : all_mutations()) {
-      std::cout << mutation.name << "\t" << mutation.breaks << "\n";
+      std::cout << mutation.name << "\t" << mutation.breaks << "\t" << mutation.harmless << "\n";
     }
     return 0;
   }
