@@ -25,6 +25,8 @@ PAGES = [
     "docs/determinism.md",
     "docs/formats/log.md",
     "docs/formats/model.md",
+    "docs/guide/cluster.md",
+    "docs/guide/cluster.md",
     "docs/guide/command.md",
     "docs/guide/data.md",
     "docs/guide/python.md",
