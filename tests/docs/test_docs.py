@@ -26,7 +26,6 @@ PAGES = [
     "docs/formats/log.md",
     "docs/formats/model.md",
     "docs/guide/cluster.md",
-    "docs/guide/cluster.md",
     "docs/guide/command.md",
     "docs/guide/data.md",
     "docs/guide/python.md",
