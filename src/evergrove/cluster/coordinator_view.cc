@@ -1,5 +1,6 @@
 // Who holds and does what: where shards are read, who counts which, who owns which block, and what
-// a member has to be told to be where the others are. SPDX-License-Identifier: Apache-2.0
+// a member has to be told to be where the others are.
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <tuple>
 

@@ -1,5 +1,6 @@
 // One overload of write() and read() a type, in a struct so that each sees all; lists are a count
-// and their items. SPDX-License-Identifier: Apache-2.0
+// and their items.
+// SPDX-License-Identifier: Apache-2.0
 #include "evergrove/cluster/message.h"
 
 #include <utility>
