@@ -183,6 +183,7 @@ Totals run_all(const Options& options) {
   }
   while (alive > 0) {
     std::vector<pollfd> waits;
+    waits.reserve(jobs.size());
     for (const Job& job : jobs) waits.push_back({job.pipe, POLLIN, 0});
     if (poll(waits.data(), waits.size(), -1) < 0) continue;
     for (size_t i = 0; i < jobs.size(); ++i) {

@@ -9,7 +9,22 @@
 
 namespace evergrove::sim {
 
-using namespace cluster;
+using cluster::Coordinator;
+using cluster::CoordinatorAction;
+using cluster::CoordinatorOptions;
+using cluster::FailedAction;
+using cluster::FinishedAction;
+using cluster::Heartbeat;
+using cluster::LoadAction;
+using cluster::LogAction;
+using cluster::Message;
+using cluster::OvertakenAction;
+using cluster::SendAction;
+using cluster::StopAction;
+using cluster::TellAction;
+using cluster::Worker;
+using cluster::WorkerAction;
+using cluster::WorkerHoldings;
 
 namespace {
 
@@ -309,7 +324,7 @@ void Simulation::to_worker(const std::string& from, const std::string& to, const
 }
 
 bool Simulation::read(const std::string& bytes, Message& message) {
-  Result<Message> decoded = decode(bytes);
+  Result<Message> decoded = cluster::decode(bytes);
   if (!decoded.ok()) {
     violate("a message was refused: " + std::string(decoded.status().message()));
   } else if (encode(*decoded) != bytes) {

@@ -5,7 +5,24 @@
 
 namespace evergrove::sim {
 
-using namespace cluster;
+using cluster::Expansion;
+using cluster::Facts;
+using cluster::Goodbye;
+using cluster::Heartbeat;
+using cluster::Join;
+using cluster::Leave;
+using cluster::Loaded;
+using cluster::LoadFailed;
+using cluster::LoadShards;
+using cluster::Member;
+using cluster::Message;
+using cluster::NextRound;
+using cluster::Part;
+using cluster::Plan;
+using cluster::Rejoin;
+using cluster::Round;
+using cluster::RoundKind;
+using cluster::Splits;
 
 namespace {
 

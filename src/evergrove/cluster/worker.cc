@@ -368,7 +368,8 @@ void Worker::contribute(const Round& round) {
   }
   for (Part& part : parts) {
     if (owns(part.block)) continue;
-    send(view_.members[view_.block_owners[part.block]].name, std::move(part));
+    const std::string& owner = view_.members[view_.block_owners[part.block]].name;
+    send(owner, std::move(part));
   }
 }
 
