@@ -85,9 +85,8 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
     if (exists) held.insert(id);
   }
   if (const auto known = workers_.find(name); known != workers_.end()) {
-    for (const Member& member : view_.members) {
-      if (member.name != name) continue;
-      const bool has_all = std::all_of(member.shards.begin(), member.shards.end(),
+    if (const Member* was = member(name)) {
+      const bool has_all = std::all_of(was->shards.begin(), was->shards.end(),
                                        [&](uint32_t id) { return held.contains(id); });
       if (!has_all) is_view_lost_ = true;
     }
@@ -110,9 +109,14 @@ void Coordinator::lose(const std::string& name, Time now) {
   if (workers_.erase(name) == 0) return;
   ++lost_count_;
   progress_ = now;
-  for (const Member& member : view_.members) {
-    if (member.name == name && !is_broken(Mutation::wait_for_lost_member)) is_view_lost_ = true;
-  }
+  const bool is_member = member(name) != nullptr;
+  if (is_member && !is_broken(Mutation::wait_for_lost_member)) is_view_lost_ = true;
+}
+
+const Member* Coordinator::member(const std::string& name) const {
+  const auto found = std::find_if(view_.members.begin(), view_.members.end(),
+                                  [&](const Member& each) { return each.name == name; });
+  return found == view_.members.end() ? nullptr : &*found;
 }
 
 std::vector<CoordinatorAction> Coordinator::tick(Time now) {
@@ -147,9 +151,7 @@ void Coordinator::issue(Round round) {
 void Coordinator::go_on() {
   if (is_finished_) return;
   if (history_.finished() && rounds_.empty() && !walk_) {
-    is_finished_ = true;
-    for (const auto& [name, state] : workers_) tell(name, Goodbye{});
-    actions_.emplace_back(FinishedAction{});
+    finish_run();
     return;
   }
   place_shards();
@@ -186,7 +188,7 @@ void Coordinator::go_on() {
 
 bool Coordinator::is_complete(const OpenRound& open) const {
   const RoundKind kind = open.round.kind;
-  if (kind == RoundKind::measure || kind == RoundKind::root) {
+  if (has_facts(kind)) {
     for (const Member& member : view_.members) {
       if (!open.facts_from.contains(member.name)) return false;
     }
@@ -281,7 +283,10 @@ void Coordinator::measured(const OpenRound& open) {
   actions_.emplace_back(LogAction{iteration_});
   history_.keep(std::move(iteration_));
   iteration_ = {};
-  if (!history_.finished()) return;
+  if (history_.finished()) finish_run();
+}
+
+void Coordinator::finish_run() {
   is_finished_ = true;
   for (const auto& [name, state] : workers_) tell(name, Goodbye{});
   actions_.emplace_back(FinishedAction{});
@@ -296,7 +301,7 @@ void Coordinator::start_root(std::optional<FinishedTree> finish) {
   issue(std::move(round));
 }
 
-train::GradientUnits Coordinator::units() const {
+trees::GradientUnits Coordinator::units() const {
   return train::gradient_units(setup_.header.parameters.objective, output_count_,
                                setup_.weight_facts, state_.scale);
 }
@@ -342,10 +347,7 @@ void Coordinator::expanded(const OpenRound& open) {
 // Whether all that hold shards are members and none of them is to leave.
 bool Coordinator::is_settled() const {
   return std::all_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
-    const bool is_member =
-        std::any_of(view_.members.begin(), view_.members.end(),
-                    [&](const Member& member) { return member.name == entry.first; });
-    return is_member ? !entry.second.is_leaving : entry.second.held.empty();
+    return member(entry.first) != nullptr ? !entry.second.is_leaving : entry.second.held.empty();
   });
 }
 
@@ -384,8 +386,7 @@ void Coordinator::grow() {
 
 void Coordinator::finish_tree() {
   FinishedTree finished;
-  const train::GradientUnits unit = units();
-  finished.tree = walk_->tree(setup_.header.features, {unit.g, unit.h}, &finished.leaves);
+  finished.tree = walk_->tree(setup_.header.features, units(), &finished.leaves);
   finished.tree.output = static_cast<uint32_t>(iteration_.trees.size());
   iteration_.trees.push_back(finished.tree);
   walk_.reset();
@@ -401,10 +402,9 @@ CoordinatorStatus Coordinator::status() const {
   for (const auto& [name, state] : workers_) {
     CoordinatorStatus::WorkerStatus worker{name, state.address, state.threads,   state.held.size(),
                                            0,    false,         state.is_leaving};
-    for (const Member& member : view_.members) {
-      if (member.name != name) continue;
+    if (const Member* is = member(name)) {
       worker.is_member = true;
-      worker.shards_active = member.shards.size();
+      worker.shards_active = is->shards.size();
     }
     status.workers.push_back(std::move(worker));
   }
@@ -426,7 +426,7 @@ std::string Coordinator::waits_for() const {
   if (rounds_.empty()) return "";
   const OpenRound& open = rounds_.front();
   std::string text = "round " + std::to_string(open.round.number);
-  if (open.round.kind == RoundKind::measure || open.round.kind == RoundKind::root) {
+  if (has_facts(open.round.kind)) {
     for (const Member& member : view_.members) {
       if (!open.facts_from.contains(member.name)) text += ", facts of " + member.name;
     }

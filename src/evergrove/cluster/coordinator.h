@@ -109,6 +109,9 @@ class Coordinator {
     Time heard{0};
     uint64_t iterations_known = 0;  // that it is sure to have
     bool is_leaving = false;
+
+    // Has the shard, or will have it.
+    bool has(uint32_t shard) const { return held.contains(shard) || asked.contains(shard); }
   };
   struct OpenRound {
     Round round;
@@ -119,6 +122,8 @@ class Coordinator {
   void tell(const std::string& worker, Body body);
   void join(const std::string& name, const Join& join, Time now);
   void lose(const std::string& name, Time now);
+  const Member* member(const std::string& name) const;  // of the view; null if it is none
+  void finish_run();
   void place_shards();
   bool all_held() const;
   bool is_settled() const;
@@ -142,7 +147,7 @@ class Coordinator {
   const WorkerState* holder_of(uint32_t shard) const;
   void finish_tree();
   trees::Split best_of(const OpenRound& open, uint32_t node) const;
-  train::GradientUnits units() const;
+  trees::GradientUnits units() const;
   std::string waits_for() const;
 
   CoordinatorOptions options_;

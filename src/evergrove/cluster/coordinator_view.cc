@@ -27,7 +27,7 @@ void Coordinator::place_shards() {
   const auto planned = [&](const WorkerState& state) {
     uint64_t rows = 0;
     for (const ShardRows& shard : shards_) {
-      if (state.held.contains(shard.id) || state.asked.contains(shard.id)) rows += shard.row_count;
+      if (state.has(shard.id)) rows += shard.row_count;
     }
     return rows;
   };
@@ -49,8 +49,7 @@ void Coordinator::place_shards() {
   };
   for (const ShardRows& shard : shards_) {
     const bool is_placed = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
-      const WorkerState& state = entry.second;
-      return !state.is_leaving && (state.held.contains(shard.id) || state.asked.contains(shard.id));
+      return !entry.second.is_leaving && entry.second.has(shard.id);
     });
     if (is_placed) continue;
     const std::string name = neediest();
@@ -63,7 +62,7 @@ void Coordinator::place_shards() {
     const double share = double(all_rows) * state.threads / double(all_threads);
     for (const ShardRows& shard : shards_) {
       if (double(planned(state)) + double(shard.row_count) / 2 > share) break;
-      if (state.held.contains(shard.id) || state.asked.contains(shard.id)) continue;
+      if (state.has(shard.id)) continue;
       // From who has more than its share, counting what is active only.
       const auto owner =
           std::find_if(view_.members.begin(), view_.members.end(), [&](const Member& member) {
@@ -77,8 +76,7 @@ void Coordinator::place_shards() {
         if (std::count(owner->shards.begin(), owner->shards.end(), other.id) == 0) continue;
         active += other.row_count;
         for (const auto& [other_name, other_state] : workers_) {
-          if (other_name != owner->name &&
-              (other_state.asked.contains(other.id) || other_state.held.contains(other.id))) {
+          if (other_name != owner->name && other_state.has(other.id)) {
             asked_of_it += other.row_count;
             break;
           }
@@ -186,10 +184,7 @@ void Coordinator::begin_view(View view) {
   }
   say_plans();
   for (auto worker = workers_.begin(); worker != workers_.end();) {
-    const bool is_member =
-        std::any_of(view_.members.begin(), view_.members.end(),
-                    [&](const Member& member) { return member.name == worker->first; });
-    if (worker->second.is_leaving && !is_member) {
+    if (worker->second.is_leaving && member(worker->first) == nullptr) {
       tell(worker->first, Goodbye{"It was asked to leave, and has handed over"});
       ++left_count_;
       worker = workers_.erase(worker);

@@ -41,6 +41,11 @@ struct Expansion {
     bool is_searched = false;
   };
   Child left, right;
+
+  // Of the smaller child the histogram is built; the larger one's is what is left of the parent's.
+  const Child& smaller() const { return left.sums.count <= right.sums.count ? left : right; }
+  const Child& larger() const { return &smaller() == &left ? right : left; }
+  bool is_searched() const { return left.is_searched || right.is_searched; }
 };
 
 // A tree that is finished, and the nodes that are its leaves, in the order of the tree's.
@@ -64,6 +69,11 @@ enum class RoundKind : uint8_t {
   expand,   // children of some nodes
   rebuild   // histograms of open nodes, for blocks whose owner was lost
 };
+
+// Whether all members tell facts of their rows in such a round.
+constexpr bool has_facts(RoundKind kind) {
+  return kind == RoundKind::measure || kind == RoundKind::root;
+}
 
 // What every member is to do next. Numbers rise by one within an epoch.
 struct Round {

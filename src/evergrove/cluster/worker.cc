@@ -39,6 +39,9 @@ Worker::Worker(std::string name, std::string address, RunSetup setup)
   }
   offsets_.push_back(bins);
   pool_ = std::make_unique<trees::HistogramPool>(bins);
+  for (const Block& block : blocks_) {
+    for (uint32_t& offset : block_offsets_.emplace_back(offsets_)) offset -= block.bin_begin;
+  }
 }
 
 Worker::~Worker() = default;
@@ -53,9 +56,17 @@ std::vector<uint32_t> Worker::shards() const {
   return ids;
 }
 
+Join Worker::own_join() const { return {name_, address_, threads_, shards()}; }
+
+// Of a member that cannot go on as one: the coordinator will tell it all that it lacks.
+void Worker::join_again() {
+  is_member_ = false;
+  send("", own_join());
+}
+
 std::vector<WorkerAction> Worker::join(uint32_t threads) {
   threads_ = threads;
-  send("", Join{name_, address_, threads_, shards()});
+  send("", own_join());
   return std::exchange(actions_, {});
 }
 
@@ -121,8 +132,7 @@ std::vector<WorkerAction> Worker::receive(const Message& message) {
   } else if (const auto* part = std::get_if<Part>(&message.body)) {
     take_part(*part);
   } else if (std::holds_alternative<Rejoin>(message.body)) {
-    is_member_ = false;
-    send("", Join{name_, address_, threads_, shards()});
+    join_again();
   } else if (const auto* goodbye = std::get_if<Goodbye>(&message.body)) {
     actions_.emplace_back(
         StopAction{goodbye->reason.empty() ? Status() : interrupted(goodbye->reason)});
@@ -162,8 +172,7 @@ void Worker::take_plan(const Plan& plan) {
   iterations_.insert(iterations_.end(), plan.iterations.begin(), plan.iterations.end());
   state_ = plan.state;
   if (iterations_.size() < state_.iteration) {
-    is_member_ = false;
-    send("", Join{name_, address_, threads_, shards()});
+    join_again();
     return;
   }
   iterations_.resize(state_.iteration);
@@ -177,8 +186,7 @@ void Worker::take_plan(const Plan& plan) {
   if (!is_member_) return;
   for (uint32_t id : active_) {
     if (!shards_.contains(id)) {  // the coordinator is mistaken about what we hold
-      is_member_ = false;
-      send("", Join{name_, address_, threads_, shards()});
+      join_again();
       return;
     }
   }
@@ -244,16 +252,15 @@ void Worker::bring_up(Shard& shard) {
 
 // All stores are at the tree's end before any of them is moved by its leaves.
 void Worker::finish_tree(const FinishedTree& finished) {
+  std::vector<train::RowStore::Leaf> leaves;
+  for (const model::Node& node : finished.tree.nodes) {
+    if (node.feature < 0) leaves.push_back({finished.leaves[leaves.size()], node.value});
+  }
   for (uint32_t id : active_) {
     Shard& shard = *shards_[id];
     bring_up(shard);
     if (shard.rows->iteration_count() > state_.iteration) continue;
     if (shard.finished > state_.finished.size()) continue;
-    std::vector<train::RowStore::Leaf> leaves;
-    size_t leaf = 0;
-    for (const model::Node& node : finished.tree.nodes) {
-      if (node.feature < 0) leaves.push_back({finished.leaves[leaf++], node.value});
-    }
     CHECK(shard.rows->finish_tree(leaves, finished.tree).ok());
     ++shard.finished;
     shard.begun = 0;
@@ -275,9 +282,7 @@ void Worker::finish_tree(const FinishedTree& finished) {
 
 void Worker::do_round(const Round& round) {
   last_round_ = std::max(last_round_, round.number);
-  if (round.kind == RoundKind::measure || round.kind == RoundKind::root) {
-    forget_before(round.number);
-  }
+  if (has_facts(round.kind)) forget_before(round.number);
   if (round.finish) finish_tree(*round.finish);
   if (round.kind == RoundKind::root) {
     state_.begun = round.number;
@@ -294,7 +299,7 @@ void Worker::do_round(const Round& round) {
   if (open_.emplace(round.number, round).second && round.kind != RoundKind::measure) {
     order_.push_back(round.number);
   }
-  if (round.kind == RoundKind::measure || round.kind == RoundKind::root) tell_facts(round);
+  if (has_facts(round.kind)) tell_facts(round);
   if (round.kind == RoundKind::measure) return;
   if (!active_.empty()) contribute(round);
   for (uint32_t block = 0; block < blocks_.size(); ++block) {
@@ -308,10 +313,7 @@ void Worker::tell_facts(const Round& round) {
   facts.view = view_.number;
   facts.round = round.number;
   const bool measures = round.kind == RoundKind::measure;
-  const std::vector<std::string> names = [&] {
-    const train::Parameters& p = setup_.header.parameters;
-    return p.metrics.empty() ? train::default_metrics(p.objective) : p.metrics;
-  }();
+  const std::vector<std::string> names = train::metric_names(setup_.header.parameters);
   if (measures) facts.metrics.resize(setup_.weight_max_by_set.size());
   for (uint32_t id : active_) {
     Shard& shard = *shards_[id];
@@ -330,9 +332,7 @@ void Worker::contribute(const Round& round) {
   if (round.kind == RoundKind::root) nodes = {0};
   if (round.kind == RoundKind::expand) {
     for (const Expansion& expansion : round.expansions) {
-      const bool is_left = expansion.left.sums.count <= expansion.right.sums.count;
-      if (!expansion.left.is_searched && !expansion.right.is_searched) continue;
-      nodes.push_back(is_left ? expansion.left.node : expansion.right.node);
+      if (expansion.is_searched()) nodes.push_back(expansion.smaller().node);
     }
   }
   std::vector<uint32_t> wanted = round.blocks;
@@ -414,12 +414,11 @@ void Worker::take_part(const Part& part) {
 trees::Split Worker::search(uint32_t block_index, const Histogram& histogram, uint32_t depth,
                             uint64_t path, const trees::Sums& sums) const {
   const Block& block = blocks_[block_index];
-  std::vector<uint32_t> offsets = offsets_;
-  for (uint32_t& offset : offsets) offset -= block.bin_begin;
-  const train::GradientUnits units =
+  const trees::GradientUnits units =
       train::gradient_units(setup_.header.parameters.objective, setup_.header.base_margins.size(),
                             setup_.weight_facts, state_.scale);
-  const trees::SplitSearch search{offsets, setup_.header.features, {units.g, units.h}, &options_};
+  const trees::SplitSearch search{block_offsets_[block_index], setup_.header.features, units,
+                                  &options_};
   std::vector<uint32_t> columns =
       trees::node_columns(columns_, options_, tree_index(), depth, path);
   std::erase_if(columns, [&](uint32_t column) {
@@ -465,9 +464,9 @@ bool Worker::complete(uint64_t number, uint32_t block) {
     // Every row is in a bin of each feature that was built, so one of them has the sums of all.
     for (uint32_t column : columns_) {
       if (column < blocks_[block].feature_begin || column >= blocks_[block].feature_end) continue;
-      const uint32_t start = offsets_[column] - blocks_[block].bin_begin;
-      for (uint32_t bin = 0; bin < offsets_[column + 1] - offsets_[column]; ++bin) {
-        splits.root = splits.root + root.at(start + bin);
+      const std::vector<uint32_t>& offsets = block_offsets_[block];
+      for (uint32_t bin = offsets[column]; bin < offsets[column + 1]; ++bin) {
+        splits.root = splits.root + root.at(bin);
       }
       break;
     }
@@ -480,10 +479,9 @@ bool Worker::complete(uint64_t number, uint32_t block) {
     for (const Expansion& expansion : round->second.expansions) {
       const auto parent = histograms_.find({block, expansion.node});
       CHECK(parent != histograms_.end());
-      const bool is_left = expansion.left.sums.count <= expansion.right.sums.count;
-      const Expansion::Child& small = is_left ? expansion.left : expansion.right;
-      const Expansion::Child& large = is_left ? expansion.right : expansion.left;
-      if (small.is_searched || large.is_searched) {
+      const Expansion::Child& small = expansion.smaller();
+      const Expansion::Child& large = expansion.larger();
+      if (expansion.is_searched()) {
         Histogram& built = sum.nodes[small.node];
         Histogram rest = trees::minus(parent->second, built);
         if (small.is_searched) searched(small.node, small, built);

@@ -92,6 +92,8 @@ class Worker {
   static constexpr size_t kEarlyMax = 4096;
 
   void send(std::string to, Body body);
+  Join own_join() const;
+  void join_again();
   void forget_before(uint64_t round);
   void take_plan(const Plan& plan);
   void do_round(const Round& round);
@@ -116,6 +118,8 @@ class Worker {
   std::vector<Block> blocks_;
   std::unique_ptr<trees::HistogramPool> pool_;
   std::vector<uint32_t> offsets_;  // of the features' bins
+  // By block: the same in histograms of the block, for its features.
+  std::vector<std::vector<uint32_t>> block_offsets_;
   uint32_t threads_ = 1;
   uint64_t epoch_ = 0;
   View view_;

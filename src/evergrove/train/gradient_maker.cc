@@ -35,7 +35,7 @@ struct GradientMaker::Job {
   uint64_t key = 0;
   double gradient_share = 1;  // regression: 1 over the bound of g
   bool wide = false;
-  GradientUnits units;
+  trees::GradientUnits units;
 };
 
 GradientMaker::GradientMaker(const RunHeader& header, const WeightFacts& facts, const Dataset& data)

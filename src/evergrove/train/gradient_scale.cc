@@ -66,9 +66,9 @@ bool should_be_wide(ObjectiveKind objective, const WeightFacts& facts, const Rou
   return total.squares == 0 || total.squares < total.noise >> 10;
 }
 
-GradientUnits gradient_units(ObjectiveKind objective, size_t output_count, const WeightFacts& facts,
-                             const GradientScale& scale) {
-  GradientUnits bounds{facts.weight_max, facts.weight_max};
+trees::GradientUnits gradient_units(ObjectiveKind objective, size_t output_count,
+                                    const WeightFacts& facts, const GradientScale& scale) {
+  trees::GradientUnits bounds{facts.weight_max, facts.weight_max};
   if (objective == ObjectiveKind::regression) {
     bounds.g = scale.g_max;
   } else if (objective == ObjectiveKind::binary) {

@@ -30,6 +30,7 @@
 #include "evergrove/base/status.h"
 #include "evergrove/model/model.h"
 #include "evergrove/train/parameters.h"
+#include "evergrove/trees/split.h"
 
 namespace evergrove::train {
 
@@ -105,11 +106,7 @@ bool should_be_wide(model::ObjectiveKind objective, const WeightFacts& facts,
                     const RoundingTally& total);
 
 // What one of a pair's integers is worth: g_unit and h_unit of trees::Gradients.
-struct GradientUnits {
-  double g = 1;
-  double h = 1;
-};
-GradientUnits gradient_units(model::ObjectiveKind objective, size_t output_count,
-                             const WeightFacts& facts, const GradientScale& scale);
+trees::GradientUnits gradient_units(model::ObjectiveKind objective, size_t output_count,
+                                    const WeightFacts& facts, const GradientScale& scale);
 
 }  // namespace evergrove::train

@@ -143,6 +143,10 @@ std::vector<std::string> default_metrics(ObjectiveKind objective) {
   return {};
 }
 
+std::vector<std::string> metric_names(const Parameters& parameters) {
+  return parameters.metrics.empty() ? default_metrics(parameters.objective) : parameters.metrics;
+}
+
 bool larger_is_better(std::string_view name) {
   const MetricInfo* metric = find_metric(name);
   return metric != nullptr && metric->larger_is_better;

@@ -32,6 +32,7 @@
 #include "evergrove/base/status.h"
 #include "evergrove/exact/exact_sum.h"
 #include "evergrove/model/model.h"
+#include "evergrove/train/parameters.h"
 #include "evergrove/train/ranking.h"
 
 namespace evergrove::train {
@@ -87,6 +88,8 @@ Status check_metric(std::string_view name, model::ObjectiveKind objective);
 // The name used here for other libraries' (logloss, merror, aucpr, ...); unknown ones unchanged.
 std::string canonical_metric_name(std::string_view name);
 std::vector<std::string> default_metrics(model::ObjectiveKind objective);
+// Those that a run with these parameters evaluates: the ones chosen, else the objective's own.
+std::vector<std::string> metric_names(const Parameters& parameters);
 bool larger_is_better(std::string_view name);
 // K of precision_at_K and recall_at_K; 0 for any other name.
 uint64_t metric_cutoff(std::string_view name);

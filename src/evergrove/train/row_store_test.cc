@@ -128,7 +128,7 @@ std::vector<trees::GradientUnits> Stores::make_gradients() {
       tally(output, scale);
     }
     last_wide_[output] = wide;
-    const GradientUnits unit = gradient_units(objective, output_count(), facts, scale);
+    const trees::GradientUnits unit = gradient_units(objective, output_count(), facts, scale);
     units.push_back({unit.g, unit.h});
   }
   return units;

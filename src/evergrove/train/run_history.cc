@@ -43,9 +43,7 @@ trees::GrowthOptions growth_options(const RunHeader& header) {
 }
 
 RunHistory::RunHistory(const RunHeader& header)
-    : header_(header),
-      metric_names_(header.parameters.metrics.empty() ? default_metrics(header.parameters.objective)
-                                                      : header.parameters.metrics) {}
+    : header_(header), metric_names_(train::metric_names(header.parameters)) {}
 
 void RunHistory::keep(Iteration iteration) {
   CHECK(iteration.index == iterations_.size());
