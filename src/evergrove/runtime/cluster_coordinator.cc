@@ -108,13 +108,8 @@ Status CoordinatorHost::prepare() {
       train::RunDescription run,
       train::describe(training_.data, parameters, past_.header ? &*past_.header : nullptr,
                       [this](std::string_view phase, double share) { return tell(phase, share); }));
-  for (const std::string& name : run.header.parameters.metrics) {
-    EVERGROVE_RETURN_IF_ERROR(train::check_metric(name, run.header.parameters.objective));
-  }
-  if (run.header.parameters.early_stopping_rounds > 0 && run.header.valid_names.empty()) {
-    return invalid_input(
-        "Early stopping needs something to watch; give validation data or a validation fraction");
-  }
+  EVERGROVE_RETURN_IF_ERROR(
+      train::check_run(run.header.parameters, !run.header.valid_names.empty()));
   report_.training.row_count = run.weight_facts.counted_rows;
   report_.training.feature_count = run.header.features.size();
   report_.training.resumed_iterations = past_.iterations.size();

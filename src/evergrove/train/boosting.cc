@@ -8,8 +8,8 @@
 #include <algorithm>
 
 #include "evergrove/base/check.h"
-#include "evergrove/base/hash.h"
 #include "evergrove/train/gradient_maker.h"
+#include "evergrove/train/margins.h"
 #include "evergrove/train/metrics.h"
 #include "evergrove/train/run_history.h"
 #include "evergrove/train/trainer.h"
@@ -24,10 +24,8 @@ struct Scored {
   const Dataset* data;
   std::vector<int64_t> margins;
 
-  void start(const Dataset& dataset, std::span<const int64_t> base_margins) {
-    data = &dataset;
-    margins.resize(dataset.row_count() * base_margins.size());
-    for (size_t i = 0; i < margins.size(); ++i) margins[i] = base_margins[i % base_margins.size()];
+  static Scored of(const RunHeader& header, const Dataset& dataset) {
+    return {&dataset, base_margins(header, dataset.row_count())};
   }
 };
 
@@ -42,12 +40,9 @@ class Boosting final : public Trainer {
                                         data_.train.weights, data_.train.row_count()),
                         data_.train),
         grower_(data_.train.bins, header_.features, growth_options(header_)),
-        gradients_(header_.base_margins.size()) {
-    train_.start(data_.train, header_.base_margins);
-    valid_.resize(data_.valid.size());
-    for (size_t i = 0; i < valid_.size(); ++i) {
-      valid_[i].start(data_.valid[i], header_.base_margins);
-    }
+        gradients_(header_.base_margins.size()),
+        train_(Scored::of(header_, data_.train)) {
+    for (const Dataset& valid : data_.valid) valid_.push_back(Scored::of(header_, valid));
   }
 
   bool finished() const override { return history_.finished(); }
@@ -62,7 +57,6 @@ class Boosting final : public Trainer {
 
  private:
   size_t output_count() const { return header_.base_margins.size(); }
-  std::vector<uint32_t> sample_rows(uint64_t iteration);
   void add_metrics(const Scored& scored, std::vector<model::MetricValue>& to) const;
   bool has_metrics_of_now(const Iteration& iteration) const;
   // Adds a tree to the margins of all rows of a data set, or of those not excluded.
@@ -82,32 +76,9 @@ class Boosting final : public Trainer {
   std::vector<uint8_t> in_sample_;
 };
 
-// The rows of an iteration's sample, ascending, and in_sample_ to match; empty: all rows.
-std::vector<uint32_t> Boosting::sample_rows(uint64_t iteration) {
-  std::vector<uint32_t> rows;
-  if (header_.parameters.subsample >= 1) return rows;
-  const RandomKey key(header_.parameters.seed, "row sampling", iteration);
-  const uint64_t threshold = hash_threshold(header_.parameters.subsample);
-  const size_t row_count = data_.train.row_count();
-  in_sample_.assign(row_count, 0);
-  for (size_t row = 0; row < row_count; ++row) {
-    if (key.at(row) >= threshold) continue;
-    rows.push_back(static_cast<uint32_t>(row));
-    in_sample_[row] = 1;
-  }
-  return rows;
-}
-
 void Boosting::add_metrics(const Scored& scored, std::vector<model::MetricValue>& to) const {
-  MetricInput input;
-  input.objective = header_.parameters.objective;
-  input.value_exponent = header_.value_exponent;
-  input.output_count = output_count();
-  input.margins = scored.margins;
-  input.classes = scored.data->classes;
-  input.targets = scored.data->targets;
-  input.weights = scored.data->weights;
-  const Result<std::vector<double>> values = evaluate_metrics(history_.metric_names(), input);
+  const Result<std::vector<double>> values = evaluate_metrics(
+      history_.metric_names(), metric_input(header_, *scored.data, scored.margins));
   CHECK(values.ok());
   for (size_t i = 0; i < history_.metric_names().size(); ++i) {
     to.push_back({scored.data->name, history_.metric_names()[i], (*values)[i]});
@@ -131,13 +102,15 @@ Iteration Boosting::next() {
   CHECK(!finished());
   Iteration iteration;
   iteration.index = history_.iterations().size();
-  const std::vector<uint32_t> rows = sample_rows(iteration.index);
+  const bool is_sampled = header_.parameters.subsample < 1;
+  std::vector<uint32_t> rows;  // empty: all, if they are not sampled
+  if (is_sampled) rows = sample_rows(header_.parameters, iteration.index, data_.train, in_sample_);
   const size_t outputs = output_count();
   for (uint32_t output = 0; output < outputs; ++output) {
     gradient_maker_.make_alone(iteration.index, output, train_.margins, gradients_[output]);
   }
   // Where chance takes no row at all (there are very few), nothing is learnt.
-  const bool is_empty = header_.parameters.subsample < 1 && rows.empty();
+  const bool is_empty = is_sampled && rows.empty();
   for (uint32_t output = 0; output < outputs; ++output) {
     if (is_empty) {
       model::Tree& leaf = iteration.trees.emplace_back();
@@ -151,10 +124,10 @@ Iteration Boosting::next() {
     grower_.for_each_leaf(grown, [&](int64_t value, std::span<const uint32_t> leaf_rows) {
       for (uint32_t row : leaf_rows) train_.margins[row * outputs + output] += value;
     });
-    if (!rows.empty() || !valid_.empty()) {
+    if (is_sampled || !valid_.empty()) {
       const auto tree = trees::BinnedTree::make(grown.tree, header_.features);
       CHECK(tree.ok());
-      if (!rows.empty()) apply(*tree, output, in_sample_, train_);
+      if (is_sampled) apply(*tree, output, in_sample_, train_);
       for (Scored& valid : valid_) apply(*tree, output, {}, valid);
     }
     iteration.trees.push_back(std::move(grown.tree));
@@ -202,8 +175,7 @@ std::vector<model::MetricValue> Boosting::training_metrics() const {
     add_metrics(train_, metrics);
     return metrics;
   }
-  Scored at_best;
-  at_best.start(data_.train, header_.base_margins);
+  Scored at_best = Scored::of(header_, data_.train);
   for (uint64_t i = 0; i < kept; ++i) {
     for (const model::Tree& tree : history_.iterations()[i].trees) {
       const auto binned = trees::BinnedTree::make(tree, header_.features);
@@ -218,15 +190,7 @@ std::vector<model::MetricValue> Boosting::training_metrics() const {
 }  // namespace
 
 Result<std::unique_ptr<Trainer>> Trainer::create(RunHeader header, TrainingData data) {
-  EVERGROVE_RETURN_IF_ERROR(validate(header.parameters));
-  for (const std::string& name : header.parameters.metrics) {
-    EVERGROVE_RETURN_IF_ERROR(check_metric(name, header.parameters.objective));
-  }
-  if (header.parameters.early_stopping_rounds > 0 && data.valid.empty()) {
-    return invalid_input(
-        "Early stopping needs something to watch; give validation data or a validation fraction",
-        {{"early_stopping_rounds", std::to_string(header.parameters.early_stopping_rounds)}});
-  }
+  EVERGROVE_RETURN_IF_ERROR(check_run(header.parameters, !data.valid.empty()));
   return std::unique_ptr<Trainer>(std::make_unique<Boosting>(std::move(header), std::move(data)));
 }
 

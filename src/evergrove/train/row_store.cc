@@ -4,7 +4,7 @@
 #include <tbb/parallel_for.h>
 
 #include "evergrove/base/check.h"
-#include "evergrove/base/hash.h"
+#include "evergrove/train/margins.h"
 
 namespace evergrove::train {
 
@@ -12,8 +12,7 @@ RowStore::RowStore(RunHeader header, const WeightFacts& facts, TrainingData data
     : header_(std::move(header)),
       data_(std::move(data)),
       gradient_maker_(header_, facts, data_.train),
-      gradients_(header_.base_margins.size()),
-      pool_(data_.train.bins.histogram_offsets().back()) {
+      gradients_(header_.base_margins.size()) {
   margins_.resize(1 + data_.valid.size());
   reset();
 }
@@ -22,10 +21,7 @@ void RowStore::reset() {
   drop_iteration();
   iteration_count_ = 0;
   for (size_t i = 0; i < margins_.size(); ++i) {
-    margins_[i].resize(set(i).row_count() * output_count());
-    for (size_t k = 0; k < margins_[i].size(); ++k) {
-      margins_[i][k] = header_.base_margins[k % output_count()];
-    }
+    margins_[i] = base_margins(header_, set(i).row_count());
   }
 }
 
@@ -94,32 +90,11 @@ RoundingTally RowStore::make_gradients(uint32_t output, const GradientScale& sca
   return gradient_maker_.make(iteration_count_, output, margins_[0], scale, gradients_[output]);
 }
 
-std::vector<uint32_t> RowStore::sample_rows() {
-  std::vector<uint32_t> rows;
-  const RandomKey key(header_.parameters.seed, "row sampling", iteration_count_);
-  const uint64_t threshold = hash_threshold(header_.parameters.subsample);
-  in_sample_.assign(row_count(), 0);
-  uint32_t row = 0;
-  const auto take = [&](const RowSegment& segment) {
-    for (size_t i = 0; i < segment.row_count; ++i, ++row) {
-      if (key.at(segment.first_row + i) >= threshold) continue;
-      rows.push_back(row);
-      in_sample_[row] = 1;
-    }
-  };
-  if (data_.train.segments.empty()) {
-    take({0, row_count()});
-  } else {
-    for (const RowSegment& segment : data_.train.segments) take(segment);
-  }
-  return rows;
-}
-
 void RowStore::start_tree(uint32_t output) {
   output_ = output;
   is_sampled_ = header_.parameters.subsample < 1;
   if (is_sampled_) {
-    partition_.start(sample_rows());
+    partition_.start(sample_rows(header_.parameters, iteration_count_, data_.train, in_sample_));
   } else {
     partition_.start_all(row_count());
   }
@@ -146,12 +121,6 @@ trees::HistogramPart RowStore::histogram_part(uint32_t node,
           node == 0 && !is_sampled_};
 }
 
-std::unique_ptr<trees::Histogram> RowStore::histogram(uint32_t node,
-                                                      std::span<const uint32_t> columns) {
-  const trees::HistogramPart part = histogram_part(node, columns);
-  return trees::build_histogram({&part, 1}, pool_);
-}
-
 Status RowStore::finish_tree(std::span<const Leaf> leaves, const model::Tree& tree) {
   for (const Leaf& leaf : leaves) CHECK(knows(leaf.node));
   const size_t outputs = output_count();
@@ -175,15 +144,7 @@ Status RowStore::finish_tree(std::span<const Leaf> leaves, const model::Tree& tr
 
 MetricSummary RowStore::summary_of(size_t set_index, std::span<const std::string> names,
                                    double weight_max) const {
-  const Dataset& data = set(set_index);
-  MetricInput input;
-  input.objective = header_.parameters.objective;
-  input.value_exponent = header_.value_exponent;
-  input.output_count = output_count();
-  input.margins = margins_[set_index];
-  input.classes = data.classes;
-  input.targets = data.targets;
-  input.weights = data.weights;
+  MetricInput input = metric_input(header_, set(set_index), margins_[set_index]);
   input.weight_max = weight_max;
   return MetricSummary::of(names, input);
 }

@@ -11,14 +11,14 @@
 //   store.apply(iteration);                                  // what was decided before
 //   RoundingTally tally = store.make_gradients(output, scale);
 //   store.start_tree(output);
-//   auto root = store.histogram(0, columns);
+//   const trees::HistogramPart root = store.histogram_part(0, columns);
 //   store.split(0, split, 1, 2);
-//   store.finish_tree(leaves);
+//   store.finish_tree(leaves, tree);
+//   store.end_iteration();
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -59,16 +59,11 @@ class RowStore {
   // are new.
   void split(uint32_t node, const trees::Split& split, uint32_t left, uint32_t right);
   bool knows(uint32_t node) const { return node < nodes_.size() && nodes_[node].is_known; }
-  // Returns the histogram of a node's rows over the given features.
-  std::unique_ptr<trees::Histogram> histogram(uint32_t node, std::span<const uint32_t> columns);
-  // What that is built from, to be built together with other stores'. Valid until the next split.
+  // What the histogram of a node's rows over the given features is built from, together with other
+  // stores' (trees::build_histogram). Valid until the next split.
   trees::HistogramPart histogram_part(uint32_t node, std::span<const uint32_t> columns) const;
-  void give_back(std::unique_ptr<trees::Histogram> histogram) {
-    pool_.give_back(std::move(histogram));
-  }
 
-  // Ends an iteration whose trees were all grown here: `leaves` has, for each output, the nodes
-  // that are its tree's leaves, and their values in the same order.
+  // A node that is a leaf of the finished tree.
   struct Leaf {
     uint32_t node;
     int64_t value;
@@ -106,8 +101,6 @@ class RowStore {
   void keep_undo(const model::Tree& tree);
   MetricSummary summary_of(size_t set_index, std::span<const std::string> names,
                            double weight_max) const;
-  // The rows of the iteration's sample, ascending, and in_sample_ to match; empty: all rows.
-  std::vector<uint32_t> sample_rows();
 
   RunHeader header_;
   TrainingData data_;
@@ -118,7 +111,6 @@ class RowStore {
   // One output, whose trees move margins_ themselves: what takes back the tree at hand.
   std::optional<trees::BinnedTree> undo_;
   std::vector<trees::Gradients> gradients_;  // by output
-  trees::HistogramPool pool_;
   trees::RowPartition partition_;
   std::vector<uint8_t> in_sample_;
   bool is_sampled_ = false;

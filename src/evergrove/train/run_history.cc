@@ -42,6 +42,19 @@ trees::GrowthOptions growth_options(const RunHeader& header) {
   return options;
 }
 
+Status check_run(const Parameters& parameters, bool has_validation) {
+  EVERGROVE_RETURN_IF_ERROR(validate(parameters));
+  for (const std::string& name : parameters.metrics) {
+    EVERGROVE_RETURN_IF_ERROR(check_metric(name, parameters.objective));
+  }
+  if (parameters.early_stopping_rounds > 0 && !has_validation) {
+    return invalid_input(
+        "Early stopping needs something to watch; give validation data or a validation fraction",
+        {{"early_stopping_rounds", std::to_string(parameters.early_stopping_rounds)}});
+  }
+  return {};
+}
+
 RunHistory::RunHistory(const RunHeader& header)
     : header_(header), metric_names_(train::metric_names(header.parameters)) {}
 

@@ -24,6 +24,10 @@ struct EarlyStopping;
 // What the parameters mean for the growth of a tree.
 trees::GrowthOptions growth_options(const RunHeader& header);
 
+// Refuses parameters that a run cannot have: invalid ones, metrics that its objective does not
+// have, early stopping without a validation set to watch.
+Status check_run(const Parameters& parameters, bool has_validation);
+
 class RunHistory {
  public:
   explicit RunHistory(const RunHeader& header);
