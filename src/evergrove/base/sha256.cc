@@ -5,6 +5,8 @@
 #include <bit>
 #include <cstring>
 
+#include "evergrove/base/hex.h"
+
 namespace evergrove {
 namespace {
 
@@ -74,15 +76,7 @@ Sha256::Digest Sha256::digest() {
   return digest;
 }
 
-std::string Sha256::hex() {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (uint8_t byte : digest()) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-  }
-  return text;
-}
+std::string Sha256::hex() { return evergrove::hex(digest()); }
 
 std::string sha256_hex(std::string_view bytes) {
   Sha256 sha;

@@ -6,6 +6,8 @@
 #include <map>
 
 #include "evergrove/base/check.h"
+#include "evergrove/base/hex.h"
+#include "evergrove/base/lower_case.h"
 #include "evergrove/base/sha256.h"
 
 namespace evergrove::runtime {
@@ -20,21 +22,8 @@ std::string hmac(std::string_view key, std::string_view text) {
   return code;
 }
 
-std::string hex(std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const char c : bytes) {
-    text += kDigits[static_cast<uint8_t>(c) >> 4];
-    text += kDigits[static_cast<uint8_t>(c) & 15];
-  }
-  return text;
-}
-
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
+std::string hex_of(std::string_view bytes) {
+  return hex({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
 }
 
 }  // namespace
@@ -72,7 +61,7 @@ void sign(HttpRequest& request, const std::string& host, const std::string& regi
     request.headers.emplace_back("x-amz-security-token", credentials.session_token);
   }
   std::map<std::string, std::string> signed_headers = {{"host", host}};
-  for (const auto& [name, value] : request.headers) signed_headers[lower(name)] = value;
+  for (const auto& [name, value] : request.headers) signed_headers[lower_case(name)] = value;
   std::string header_lines;
   std::string names;
   for (const auto& [name, value] : signed_headers) {
@@ -90,7 +79,8 @@ void sign(HttpRequest& request, const std::string& host, const std::string& regi
   }
   request.headers.emplace_back(
       "Authorization", "AWS4-HMAC-SHA256 Credential=" + credentials.access_key + "/" + scope +
-                           ", SignedHeaders=" + names + ", Signature=" + hex(hmac(key, to_sign)));
+                           ", SignedHeaders=" + names +
+                           ", Signature=" + hex_of(hmac(key, to_sign)));
 }
 
 }  // namespace evergrove::runtime

@@ -3,8 +3,6 @@
 
 #include <fcntl.h>
 #include <spawn.h>
-#include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +10,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <utility>
+
+#include "evergrove/runtime/tls_credentials.h"
 
 extern char** environ;
 
@@ -21,14 +21,7 @@ Result<LocalWorkers> LocalWorkers::create(size_t count, int threads_each) {
   LocalWorkers workers;
   workers.count_ = count;
   workers.threads_each_ = threads_each;
-  unsigned char random[32];
-  if (getrandom(random, sizeof(random), 0) != sizeof(random)) {
-    return storage_error("No random bytes could be had for a token");
-  }
-  for (unsigned char byte : random) {
-    workers.token_ += "0123456789abcdef"[byte >> 4];
-    workers.token_ += "0123456789abcdef"[byte & 15];
-  }
+  EVERGROVE_ASSIGN_OR_RETURN(workers.token_, make_token());
   std::error_code error;
   std::string path = (std::filesystem::temp_directory_path(error) / "evergrove-XXXXXX").string();
   const int file = error ? -1 : mkstemp(path.data());  // readable by its owner only

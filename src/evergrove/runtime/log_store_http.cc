@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "evergrove/base/lower_case.h"
 #include "evergrove/runtime/log_store_stream.h"
 
 namespace evergrove::runtime {
@@ -14,14 +15,6 @@ namespace {
 Status not_http(const std::string& what) {
   return storage_error("The log's object store does not answer in HTTP; check its address",
                        {{"reason", what}});
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return result;
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -94,9 +87,9 @@ class AnswerReader {
       if (line.empty()) return {};
       if (bytes > HttpClient::kAnswerBytesMax) return not_http("the answer is too long");
       const size_t colon = std::min(line.find(':'), line.size());
-      const std::string name = lower(std::string_view(line).substr(0, colon));
+      const std::string name = lower_case(std::string_view(line).substr(0, colon));
       const std::string value =
-          lower(trimmed(std::string_view(line).substr(std::min(colon + 1, line.size()))));
+          lower_case(trimmed(std::string_view(line).substr(std::min(colon + 1, line.size()))));
       if (name == "content-length") {
         has_length_ = parse_size(value, 10, length_);
         if (!has_length_) return not_http("the answer's length is no number");

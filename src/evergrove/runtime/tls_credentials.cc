@@ -23,6 +23,7 @@
 #include <ctime>
 #include <utility>
 
+#include "evergrove/base/hex.h"
 #include "evergrove/runtime/durable_file.h"
 
 namespace evergrove::runtime {
@@ -219,7 +220,27 @@ Status write_new(const std::string& path, std::string_view bytes, bool is_secret
   return failed;
 }
 
+Status seed(Generator& generator, Entropy& entropy) {
+  return check(
+      mbedtls_ctr_drbg_seed(generator.get(), mbedtls_entropy_func, entropy.get(), nullptr, 0),
+      "randomness");
+}
+
+Result<std::string> random_token(Generator& generator) {
+  std::array<unsigned char, kTokenBytes> token;
+  EVERGROVE_RETURN_IF_ERROR(
+      check(mbedtls_ctr_drbg_random(generator.get(), token.data(), token.size()), "token"));
+  return hex(token);
+}
+
 }  // namespace
+
+Result<std::string> make_token() {
+  Entropy entropy;
+  Generator generator;
+  EVERGROVE_RETURN_IF_ERROR(seed(generator, entropy));
+  return random_token(generator);
+}
 
 Result<Credentials> make_credentials(const std::vector<std::string>& hosts) {
   std::string names = alternative_name(kCredentialsName) + alternative_name("localhost") +
@@ -237,9 +258,7 @@ Result<Credentials> make_credentials(const std::vector<std::string>& hosts) {
   }
   Entropy entropy;
   Generator generator;
-  EVERGROVE_RETURN_IF_ERROR(
-      check(mbedtls_ctr_drbg_seed(generator.get(), mbedtls_entropy_func, entropy.get(), nullptr, 0),
-            "randomness"));
+  EVERGROVE_RETURN_IF_ERROR(seed(generator, entropy));
   Key ca_key;
   Key key;
   EVERGROVE_RETURN_IF_ERROR(make_key(ca_key, generator));
@@ -256,14 +275,7 @@ Result<Credentials> make_credentials(const std::vector<std::string>& hosts) {
   EVERGROVE_RETURN_IF_ERROR(
       check(mbedtls_pk_write_key_pem(key.get(), key_pem.data(), key_pem.size()), "key"));
   credentials.key_pem = reinterpret_cast<const char*>(key_pem.data());
-  std::array<unsigned char, kTokenBytes> token;
-  EVERGROVE_RETURN_IF_ERROR(
-      check(mbedtls_ctr_drbg_random(generator.get(), token.data(), token.size()), "token"));
-  for (unsigned char byte : token) {
-    char digits[3];
-    std::snprintf(digits, sizeof digits, "%02x", byte);
-    credentials.token += digits;
-  }
+  EVERGROVE_ASSIGN_OR_RETURN(credentials.token, random_token(generator));
   return credentials;
 }
 

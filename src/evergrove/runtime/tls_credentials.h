@@ -29,6 +29,8 @@ struct Credentials {
   std::string token;  // 64 hex digits
 };
 
+// A token alone, for processes of one machine.
+Result<std::string> make_token();
 // Makes new ones. The certificate is for kCredentialsName, localhost and `hosts`: names or
 // addresses, for clients that are not ours, such as a browser.
 Result<Credentials> make_credentials(const std::vector<std::string>& hosts);

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "evergrove/base/hex.h"
 #include "evergrove/base/sha256.h"
 
 #define XXH_INLINE_ALL
@@ -68,13 +69,7 @@ void ContentHash::update(const void* bytes, size_t byte_count) {
 std::string ContentHash::hex() const {
   XXH128_canonical_t canonical;
   XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state_->state));
-  std::string text;
-  for (unsigned char byte : canonical.digest) {
-    constexpr const char* kDigits = "0123456789abcdef";
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-  }
-  return text;
+  return evergrove::hex(canonical.digest);
 }
 
 uint64_t text_hash(std::string_view text) { return XXH3_64bits(text.data(), text.size()); }

@@ -7,6 +7,7 @@
 #include <string>
 #include <type_traits>
 
+#include "evergrove/base/lower_case.h"
 #include "evergrove/train/metrics.h"
 #include "evergrove/train/parameter_entries.h"
 
@@ -37,14 +38,6 @@ bool read_integer(std::string_view text, Integer& value) {
   if (std::is_unsigned_v<Integer> && number < 0) return false;
   value = static_cast<Integer>(number);
   return true;
-}
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
 }
 
 std::string_view trimmed(std::string_view text) {
