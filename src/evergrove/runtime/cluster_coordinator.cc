@@ -7,16 +7,16 @@
 
 #include "evergrove/runtime/cluster_client.h"
 #include "evergrove/runtime/cluster_setup.h"
-#include "evergrove/runtime/durable_file.h"
 #include "evergrove/runtime/epoch.h"
 #include "evergrove/runtime/event_queue.h"
 #include "evergrove/runtime/model_file.h"
-#include "evergrove/runtime/output_place.h"
 #include "evergrove/runtime/peak_memory.h"
+#include "evergrove/runtime/run_checks.h"
 #include "evergrove/runtime/run_log.h"
 #include "evergrove/runtime/run_past.h"
 #include "evergrove/runtime/threads.h"
 #include "evergrove/runtime/transport.h"
+#include "evergrove/source/store.h"
 
 namespace evergrove::runtime {
 namespace {
@@ -61,7 +61,6 @@ class CoordinatorHost {
   uint64_t epoch_ = 1;
   std::unique_ptr<RunLog> log_;
   RunPast past_;
-  bool is_logged_ = false;
   std::string setup_bytes_;
   std::unique_ptr<cluster::Coordinator> machine_;
   EventQueue<TransportEvent> events_;
@@ -85,16 +84,10 @@ Status CoordinatorHost::open_log() {
   if (training_.log_folder.empty()) return {};
   EVERGROVE_ASSIGN_OR_RETURN(epoch_, take_epoch(training_.log_folder, "coordinator"));
   EVERGROVE_ASSIGN_OR_RETURN(log_, RunLog::open(training_.log_folder, {.epoch = epoch_}));
-  if (!log_->header()) return {};
-  if (!training_.resume) {
-    return invalid_input(
-        "The log holds a run already; add --resume to go on with it, or give another place",
-        {{"log", training_.log_folder}});
-  }
-  past_ = {*log_->header(), log_->take_iterations()};
-  is_logged_ = true;
-  return check_same_run(*past_.header, training_.data, training_.parameters)
-      .with_context("Cannot go on from the log in " + training_.log_folder);
+  EVERGROVE_ASSIGN_OR_RETURN(
+      past_, past_of_log(*log_, source::without_credentials(training_.log_folder), training_.resume,
+                         training_.data, training_.parameters));
+  return {};
 }
 
 Status CoordinatorHost::prepare() {
@@ -110,10 +103,11 @@ Status CoordinatorHost::prepare() {
                       [this](std::string_view phase, double share) { return tell(phase, share); }));
   EVERGROVE_RETURN_IF_ERROR(
       train::check_run(run.header.parameters, !run.header.valid_names.empty()));
+  EVERGROVE_RETURN_IF_ERROR(check_text(run.header));
   report_.training.row_count = run.weight_facts.counted_rows;
   report_.training.feature_count = run.header.features.size();
   report_.training.resumed_iterations = past_.iterations.size();
-  if (log_ && !is_logged_) EVERGROVE_RETURN_IF_ERROR(log_->start(run.header));
+  if (log_ && !past_.header) EVERGROVE_RETURN_IF_ERROR(log_->start(run.header));
   ClusterSetup setup;
   setup.run = {run.header, run.weight_facts, run.weight_max_by_set};
   setup.data = request_.data;
@@ -291,11 +285,7 @@ Result<ClusterReport> CoordinatorHost::finish() {
 }
 
 Result<ClusterReport> CoordinatorHost::run() {
-  if (!training_.model_path.empty()) {
-    EVERGROVE_RETURN_IF_ERROR(
-        check_is_no_data("The model", training_.model_path, *training_.data.data));
-    EVERGROVE_RETURN_IF_ERROR(UnfinishedFile::create(training_.model_path).status());
-  }
+  EVERGROVE_RETURN_IF_ERROR(check_request(training_));
   EVERGROVE_RETURN_IF_ERROR(open_log());
   EVERGROVE_RETURN_IF_ERROR(prepare());
   report_.training.seconds_read = seconds_since(start_);

@@ -10,8 +10,7 @@ namespace evergrove::runtime {
 void MessageBatch::add(const cluster::Message& message) {
   const std::string bytes = cluster::encode(message);
   if (bytes_.empty()) bytes_ += kMessagesTag;
-  const auto size = static_cast<uint32_t>(bytes.size());
-  for (int i = 0; i < 4; ++i) bytes_ += static_cast<char>(size >> (8 * i));
+  bytes_ += ByteWriter().u32(static_cast<uint32_t>(bytes.size())).bytes();
   bytes_ += bytes;
 }
 

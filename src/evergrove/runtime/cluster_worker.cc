@@ -10,7 +10,6 @@
 #include <variant>
 
 #include "evergrove/cluster/worker.h"
-#include "evergrove/runtime/backoff.h"
 #include "evergrove/runtime/cluster_setup.h"
 #include "evergrove/runtime/event_queue.h"
 #include "evergrove/runtime/threads.h"
@@ -61,6 +60,9 @@ class WorkerHost {
   Status run();
 
  private:
+  bool is_asked_to_leave() const {
+    return request_.is_asked_to_leave && request_.is_asked_to_leave();
+  }
   void note(const std::string& text) {
     if (request_.note) request_.note(text);
   }
@@ -143,14 +145,14 @@ Status WorkerHost::run() {
         batch.add({worker_->epoch(), worker_->heartbeat()});
         send("", batch.take());
       }
-      if (worker_ && !is_leaving_ && request_.is_asked_to_leave && request_.is_asked_to_leave()) {
+      if (worker_ && !is_leaving_ && is_asked_to_leave()) {
         is_leaving_ = true;
         note("Hands over its shards, then leaves");
       }
       if (is_leaving_) EVERGROVE_RETURN_IF_ERROR(act(worker_->leave()));
       continue;
     }
-    if (request_.is_asked_to_leave && request_.is_asked_to_leave()) return {};
+    if (is_asked_to_leave()) return {};
     if (now - heard_ > request_.patience) {
       return storage_error(
           "No coordinator could be reached; is it running, and is the address right?",

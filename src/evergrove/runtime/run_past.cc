@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "evergrove/runtime/run_log.h"
 #include "evergrove/train/features.h"
 
 namespace evergrove::runtime {
@@ -84,6 +85,21 @@ Status check_same_run(const train::RunHeader& logged, const train::DataSpec& spe
   for (size_t column : columns) now.push_back(spec.data->schema().columns[column].name);
   if (then != now) return differs("list of columns to learn from", joined(then), joined(now));
   return {};
+}
+
+Result<RunPast> past_of_log(RunLog& log, const std::string& log_shown, bool resume,
+                            const train::DataSpec& spec, const train::Parameters& parameters) {
+  if (!log.header()) return RunPast{};
+  if (!resume) {
+    return invalid_input(
+        "The log folder holds a run already; add resume (--resume) to go on with it, or give "
+        "another folder",
+        {{"log", log_shown}});
+  }
+  RunPast past{*log.header(), log.take_iterations()};
+  EVERGROVE_RETURN_IF_ERROR(check_same_run(*past.header, spec, parameters)
+                                .with_context("Cannot go on from the log in " + log_shown));
+  return past;
 }
 
 Result<RunPast> past_of_model(const model::Model& model, const train::DataSpec& spec,

@@ -25,6 +25,13 @@ struct RunPast {
 Status check_same_run(const train::RunHeader& logged, const train::DataSpec& spec,
                       const train::Parameters& parameters);
 
+class RunLog;
+
+// The past that a log holds; none if no run was begun in it. Refuses one with a run unless it is to
+// be gone on with, and a run that is not the same. log_shown: the log's place, for messages.
+Result<RunPast> past_of_log(RunLog& log, const std::string& log_shown, bool resume,
+                            const train::DataSpec& spec, const train::Parameters& parameters);
+
 // The past that a finished model stands for: its features, base margins and trees. Refuses other
 // parameters or another label than the model was trained with.
 Result<RunPast> past_of_model(const model::Model& model, const train::DataSpec& spec,

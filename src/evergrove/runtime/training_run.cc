@@ -8,11 +8,9 @@
 #include <chrono>
 #include <memory>
 
-#include "evergrove/runtime/durable_file.h"
 #include "evergrove/runtime/model_file.h"
-#include "evergrove/runtime/model_metadata.h"
-#include "evergrove/runtime/output_place.h"
 #include "evergrove/runtime/peak_memory.h"
+#include "evergrove/runtime/run_checks.h"
 #include "evergrove/runtime/run_log.h"
 #include "evergrove/runtime/run_past.h"
 #include "evergrove/runtime/threads.h"
@@ -48,35 +46,6 @@ void add_column_notes(const train::DataSpec& spec, const train::RunHeader& heade
   }
 }
 
-// Text that a model file could not hold must stop the run before it trains, not after.
-Status check_text(const train::RunHeader& header) {
-  for (const model::Feature& feature : header.features) {
-    bool is_text = is_utf8(feature.name);
-    for (const std::string& category : feature.categories) is_text &= is_utf8(category);
-    if (is_text) continue;
-    return invalid_input("A column has text that is not UTF-8; convert or exclude it",
-                         {{"column", feature.name}});
-  }
-  for (const std::string& name : header.classes) {
-    if (!is_utf8(name)) {
-      return invalid_input("The label has text that is not UTF-8; convert it",
-                           {{"column", header.label}});
-    }
-  }
-  return {};
-}
-
-// A fingerprint that could not be taken would look like other data when the run is gone on from.
-Status check_fingerprints(const table::RowSource& source) {
-  for (const table::ManifestFile& file : source.manifest().files) {
-    if (file.fingerprint != table::kUnreadable) continue;
-    return storage_error(
-        "A file could not be read to the end; look at the disk, then repeat the command",
-        {{"file", file.path}});
-  }
-  return {};
-}
-
 // One run from the request to the report; lives as long as train().
 class Run {
  public:
@@ -100,7 +69,6 @@ class Run {
     return request_.progress(progress);
   }
   Result<train::PreparedData> prepare(const train::RunHeader* known);
-  Status check_model_place() const;
   Status replay(std::vector<train::Iteration> past, bool log_them);
   Status train();
   Status stopped() const;
@@ -114,27 +82,13 @@ class Run {
 };
 
 Result<TrainingReport> Run::run() {
-  // A place that cannot be written to is to be found out before the training, not after it.
-  if (!request_.model_path.empty()) EVERGROVE_RETURN_IF_ERROR(check_model_place());
-  EVERGROVE_RETURN_IF_ERROR(check_fingerprints(*request_.data.data));
-  for (const auto& valid : request_.data.valid) {
-    EVERGROVE_RETURN_IF_ERROR(check_fingerprints(*valid.source));
-  }
+  EVERGROVE_RETURN_IF_ERROR(check_request(request_));
   report_.seconds_read = seconds_between(start_, Clock::now());
   RunPast past;
   if (!request_.log_folder.empty()) {
     EVERGROVE_ASSIGN_OR_RETURN(log_, RunLog::open(request_.log_folder));
-    if (log_->header() && !request_.resume) {
-      return invalid_input(
-          "The log folder holds a run already; add resume (--resume) to go on with it, or give "
-          "another folder",
-          {{"log", log_shown_}});
-    }
-    if (log_->header()) {
-      past = {*log_->header(), log_->take_iterations()};
-      EVERGROVE_RETURN_IF_ERROR(check_same_run(*past.header, request_.data, request_.parameters)
-                                    .with_context("Cannot go on from the log in " + log_shown_));
-    }
+    EVERGROVE_ASSIGN_OR_RETURN(
+        past, past_of_log(*log_, log_shown_, request_.resume, request_.data, request_.parameters));
   }
   const bool past_is_logged = past.header.has_value();
   if (!past_is_logged && request_.continue_from) {
@@ -183,15 +137,6 @@ Result<TrainingReport> Run::run() {
   report_.peak_rss_bytes = peak_rss_bytes();
   report_.seconds_total = seconds_between(start_, Clock::now());
   return std::move(report_);
-}
-
-Status Run::check_model_place() const {
-  const std::string& path = request_.model_path;
-  EVERGROVE_RETURN_IF_ERROR(check_is_no_data("The model", path, *request_.data.data));
-  for (const auto& valid : request_.data.valid) {
-    EVERGROVE_RETURN_IF_ERROR(check_is_no_data("The model", path, *valid.source));
-  }
-  return UnfinishedFile::create(path).status();
 }
 
 Result<train::PreparedData> Run::prepare(const train::RunHeader* known) {
