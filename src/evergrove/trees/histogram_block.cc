@@ -35,15 +35,8 @@ Histogram wide_histogram(size_t bin_count) {
 }
 
 void add(const Histogram& from, Histogram& to) {
-  CHECK(!to.packed);
-  const size_t bin_count = to.g.size();
-  CHECK((from.packed ? from.words.size() : from.g.size()) == bin_count);
-  for (size_t bin = 0; bin < bin_count; ++bin) {
-    const Sums sums = from.at(bin);
-    to.g[bin] += sums.g;
-    to.h[bin] += sums.h;
-    to.count[bin] += static_cast<uint32_t>(sums.count);
-  }
+  CHECK((from.packed ? from.words.size() : from.g.size()) == to.g.size());
+  add_range(from, 0, to);
 }
 
 Histogram minus(const Histogram& whole, const Histogram& part) {
