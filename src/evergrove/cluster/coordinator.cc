@@ -56,9 +56,11 @@ std::vector<CoordinatorAction> Coordinator::receive(const std::string& worker,
         state.asked.erase(id);
         state.held.insert(id);
       }
+      is_placement_due_ = true;
       progress_ = now;
     } else if (const auto* failed = std::get_if<LoadFailed>(&message.body)) {
       for (uint32_t id : failed->shards) state.asked.erase(id);
+      is_placement_due_ = true;
       actions_.emplace_back(FailedAction{storage_error(
           "A worker cannot read its part of the data: " + failed->reason, {{"worker", worker}})});
     } else if (const auto* facts = std::get_if<Facts>(&message.body)) {
@@ -71,6 +73,7 @@ std::vector<CoordinatorAction> Coordinator::receive(const std::string& worker,
       progress_ = now;
     } else if (std::holds_alternative<Leave>(message.body)) {
       state.is_leaving = true;
+      is_placement_due_ = true;
     }
   }
   go_on();
@@ -96,6 +99,7 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
   WorkerState& state = workers_[name];
   const bool is_leaving = state.is_leaving;
   state = {hello.address, std::max(1u, hello.threads), std::move(held), {}, now, 0, is_leaving};
+  is_placement_due_ = true;
   if (view_.number > 0 && !is_view_lost_) say_plan(name);
 }
 
@@ -108,6 +112,7 @@ std::vector<CoordinatorAction> Coordinator::lost(const std::string& worker, Time
 void Coordinator::lose(const std::string& name, Time now) {
   if (workers_.erase(name) == 0) return;
   ++lost_count_;
+  is_placement_due_ = true;
   progress_ = now;
   const bool is_member = member(name) != nullptr;
   if (is_member && !is_broken(Mutation::wait_for_lost_member)) is_view_lost_ = true;
@@ -154,8 +159,13 @@ void Coordinator::go_on() {
     finish_run();
     return;
   }
-  place_shards();
-  if (!all_held()) return;
+  // Not at each message of a round: it looks at every worker and shard.
+  if (is_placement_due_) {
+    is_placement_due_ = false;
+    place_shards();
+    is_all_held_ = all_held();
+  }
+  if (!is_all_held_) return;
   while (!is_finished_) {
     if (view_.number == 0 || is_view_lost_) {
       begin_view(next_view());

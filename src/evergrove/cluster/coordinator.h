@@ -164,6 +164,8 @@ class Coordinator {
   uint64_t round_number_ = 0;
   std::deque<OpenRound> rounds_;
   bool is_view_lost_ = false;
+  bool is_placement_due_ = true;  // workers, what they hold or the view have changed
+  bool is_all_held_ = false;      // when shards were placed last
   bool is_finished_ = false;
   Time progress_{0};  // when something came of it
 

@@ -159,6 +159,7 @@ void Coordinator::begin_view(View view) {
   view.number = view_.number + 1;
   view_ = std::move(view);
   is_view_lost_ = false;
+  is_placement_due_ = true;
   std::erase_if(rounds_,
                 [](const OpenRound& open) { return open.round.kind == RoundKind::rebuild; });
   for (OpenRound& open : rounds_) {
