@@ -190,9 +190,9 @@ void Coordinator::go_on() {
       if (rounds_.empty()) return;
     }
     if (!is_complete(rounds_.front())) return;
-    OpenRound open = std::move(rounds_.front());
+    const OpenRound open = std::move(rounds_.front());
     rounds_.pop_front();
-    done(std::move(open));
+    done(open);
   }
 }
 
@@ -240,7 +240,7 @@ void Coordinator::add_splits(const std::string& worker, const Splits& splits) {
   }
 }
 
-void Coordinator::done(OpenRound open) {
+void Coordinator::done(const OpenRound& open) {
   const Round& round = open.round;
   if (round.finish) {
     state_.finished.push_back(round.finish->tree);

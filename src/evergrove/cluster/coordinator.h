@@ -138,7 +138,7 @@ class Coordinator {
   void start_root(std::optional<FinishedTree> finish);
   void grow();
   bool is_complete(const OpenRound& open) const;
-  void done(OpenRound open);
+  void done(const OpenRound& open);
   void measured(const OpenRound& open);
   void rooted(const OpenRound& open);
   void expanded(const OpenRound& open);
