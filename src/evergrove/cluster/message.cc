@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/cluster/message.h"
 
+#include <cmath>
 #include <utility>
 
 #include "evergrove/base/bytes.h"
@@ -22,6 +23,12 @@ struct Codec {
     const uint8_t flag = in.u8();
     if (flag > 1) in.fail();
     return flag == 1;
+  }
+  // Never NaN, which would be neither more nor less than what it is compared with.
+  static double read_number(ByteReader& in) {
+    const double number = in.f64();
+    if (std::isnan(number)) in.fail();
+    return number;
   }
 
   template <typename T>
@@ -54,7 +61,7 @@ struct Codec {
     write(out, split.bins_left);
   }
   static void read(ByteReader& in, trees::Split& split) {
-    split.gain = in.f64();
+    split.gain = read_number(in);
     split.feature = in.i32();
     split.bin_last = in.u32();
     split.missing_left = read_flag(in);
@@ -185,7 +192,8 @@ struct Codec {
   static void read(ByteReader& in, Facts& m) {
     m.view = in.u64();
     m.round = in.u64();
-    m.largest_gradient = in.f64();
+    m.largest_gradient = read_number(in);
+    if (m.largest_gradient < 0) in.fail();
     read_checked(in, m.tally);
     read(in, m.metrics);
   }
