@@ -24,8 +24,11 @@ LINES_MAX = 600  # a longer one says at its top why it is one
 COLUMNS_MAX = 100
 
 BANNED_NAMES = {"util", "utils", "common", "misc", "helper", "helpers", "manager"}
-# Modules whose .cc files may include Arrow. The others are the core, which builds without it.
-ARROW_MODULES = {"source", "runtime", "cli"}
+# Modules beside src/evergrove, which include their own headers as "sim/x.h". Nothing includes them.
+OUTER_MODULES = {"sim"}
+# The real world, whose .cc files may include Arrow. The others are the core, which builds without
+# it and can be simulated.
+EDGE_MODULES = {"source", "runtime", "cli"}
 # What Arrow is allowed in our headers: forward declarations and the C data interface.
 ARROW_LIGHT = re.compile(r"arrow/(.*type_fwd\.h|c/abi\.h)$")
 REASON_FOR_LENGTH = re.compile(r"\b(one file|long) because\b", re.IGNORECASE)
@@ -89,6 +92,8 @@ class File:
     def module(self) -> str | None:
         """The C++ module that the file belongs to, if any."""
         parts = PurePosixPath(self.path).parts
+        if parts[0] in OUTER_MODULES and len(parts) > 1:
+            return parts[0]
         return parts[2] if parts[:2] == ("src", "evergrove") and len(parts) > 3 else None
 
     def code_lines(self) -> Iterator[tuple[int, str]]:
@@ -139,6 +144,13 @@ def includes(file: File) -> Iterator[tuple[int, str]]:
             yield number, match.group(1)
 
 
+def module_of_header(header: str) -> str | None:
+    parts = header.split("/")
+    if parts[0] in OUTER_MODULES and len(parts) > 1:
+        return parts[0]
+    return parts[1] if parts[0] == "evergrove" and len(parts) > 2 else None
+
+
 def layering(tree: Tree) -> Iterator[Finding]:
     """A module includes itself and what DEPENDS on its CMake line lists."""
     for file in tree.cpp:
@@ -150,22 +162,28 @@ def layering(tree: Tree) -> Iterator[Finding]:
             continue
         allowed = tree.modules[file.module] | {file.module}
         for number, header in includes(file):
-            parts = header.split("/")
-            if parts[0] == "evergrove" and len(parts) > 2 and parts[1] not in allowed:
+            included = module_of_header(header)
+            if included is not None and included not in allowed:
                 message = (
-                    f"{file.module} may not include {parts[1]}; its CMake line lists "
+                    f"{file.module} may not include {included}; its CMake line lists "
                     f"{', '.join(sorted(tree.modules[file.module])) or 'nothing'}"
                 )
                 yield Finding(file.path, number, "layering", message)
 
 
 def module_order(tree: Tree) -> Iterator[Finding]:
-    """DEPENDS lines have no circle and name only modules that exist."""
+    """DEPENDS lines have no circle, name only modules that exist, and keep the core pure."""
     for name, depends in sorted(tree.modules.items()):
-        path = f"src/evergrove/{name}/CMakeLists.txt"
+        folder = name if name in OUTER_MODULES else f"src/evergrove/{name}"
+        path = f"{folder}/CMakeLists.txt"
         for other in sorted(depends):
             if other not in tree.modules:
                 yield Finding(path, 1, "module-order", f"there is no module {other}")
+            elif other in OUTER_MODULES:
+                yield Finding(path, 1, "module-order", f"nothing depends on {other}")
+            elif other in EDGE_MODULES and name not in EDGE_MODULES:
+                message = f"{name} is core and may not depend on {other}: files, sockets, clocks"
+                yield Finding(path, 1, "module-order", message)
             elif name in tree.modules[other] and name <= other:
                 yield Finding(path, 1, "module-order", f"{name} and {other} depend on each other")
 
@@ -178,7 +196,7 @@ def arrow_at_the_edges(tree: Tree) -> Iterator[Finding]:
         for number, header in includes(file):
             if not header.startswith(("arrow/", "parquet/")):
                 continue
-            if file.module not in ARROW_MODULES:
+            if file.module not in EDGE_MODULES:
                 message = f"{file.module} is core and may not include Arrow; move this to source"
                 yield Finding(file.path, number, "arrow", message)
             elif (

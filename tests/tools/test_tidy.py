@@ -83,6 +83,39 @@ def test_refuses_circles_and_modules_that_do_not_exist(tmp_path: Path) -> None:
     ]
 
 
+SIM = {
+    "sim/CMakeLists.txt": "evergrove_module(sim DEPENDS base bins)\n",
+    "sim/story.h": HEADER + '#include "evergrove/bins/cuts.h"\n',
+    "sim/main.cc": SOURCE + '#include "sim/story.h"\n#include <evergrove/base/status.h>\n',
+}
+
+
+def test_holds_the_simulation_to_its_line(tmp_path: Path) -> None:
+    assert rules_found(tmp_path, SIM) == []
+    files = {
+        "sim/network.cc": SOURCE + '#include "evergrove/source/open.h"\n',
+        "src/evergrove/bins/cuts.cc": SOURCE + '#include "sim/story.h"\n',
+    }
+    assert rules_found(tmp_path, files) == [
+        "sim/network.cc:2 layering",
+        "src/evergrove/bins/cuts.cc:2 layering",
+    ]
+
+
+def test_keeps_the_real_world_out_of_the_core_and_the_simulation(tmp_path: Path) -> None:
+    files = {
+        "sim/CMakeLists.txt": "evergrove_module(sim DEPENDS base source)\n",
+        "src/evergrove/bins/CMakeLists.txt": "evergrove_module(bins DEPENDS base source)\n",
+    }
+    assert rules_found(tmp_path, files) == [
+        "sim/CMakeLists.txt:1 module-order",
+        "src/evergrove/bins/CMakeLists.txt:1 module-order",
+    ]
+    files["sim/CMakeLists.txt"] = "evergrove_module(sim DEPENDS base)\n"
+    files["src/evergrove/bins/CMakeLists.txt"] = "evergrove_module(bins DEPENDS base sim)\n"
+    assert rules_found(tmp_path, files) == ["src/evergrove/bins/CMakeLists.txt:1 module-order"]
+
+
 def test_keeps_arrow_out_of_the_core_and_out_of_headers(tmp_path: Path) -> None:
     files = {
         "src/evergrove/bins/cuts.cc": SOURCE + "#include <arrow/api.h>\n",
