@@ -35,9 +35,7 @@ void TreeWalk::set_split(uint32_t id, Split split) {
   CHECK(!node.is_known);
   node.is_known = true;
   node.split = std::move(split);
-  if (!node.split.found()) return;
-  open_.push_back(id);
-  if (id == 0) queue_.push_back(id);
+  if (id == 0 && node.split.found()) queue_.push_back(id);
 }
 
 void TreeWalk::add_children(uint32_t id) {
@@ -56,13 +54,17 @@ void TreeWalk::add_children(uint32_t id) {
   ++expanded_count_;
 }
 
+bool TreeWalk::knows_children(const Node& node) const {
+  return node.in_batch() && nodes_[node.left].is_known && nodes_[node.right].is_known;
+}
+
 // Walks as far as both children of every node on the way are known.
 void TreeWalk::advance() {
   const auto order = [this](uint32_t a, uint32_t b) { return after(a, b); };
   while (leaf_count() < options_.leaves_max && !queue_.empty()) {
     const uint32_t best = queue_.front();
     Node& node = nodes_[best];
-    if (!node.in_batch() || !nodes_[node.left].is_known || !nodes_[node.right].is_known) return;
+    if (!knows_children(node)) return;
     std::pop_heap(queue_.begin(), queue_.end(), order);
     queue_.pop_back();
     node.taken = true;
@@ -80,24 +82,38 @@ bool TreeWalk::finished() {
   return nodes_[0].is_known && (queue_.empty() || leaf_count() >= options_.leaves_max);
 }
 
+// Walks on as if the nodes whose children are not known had none, to the end of the tree; returns
+// the first ones on the way that are in no batch. A node that is not come to may still be wanted
+// when others are known better, but whether it is has nothing to do with how large its own gain
+// is: a large one under a small one waits for the small one's turn.
+std::vector<uint32_t> TreeWalk::candidates(size_t count) const {
+  const auto order = [this](uint32_t a, uint32_t b) { return after(a, b); };
+  std::vector<uint32_t> found;
+  std::vector<uint32_t> queue = queue_;
+  for (size_t leaves = leaf_count(); leaves < options_.leaves_max && !queue.empty(); ++leaves) {
+    const uint32_t best = queue.front();
+    const Node& node = nodes_[best];
+    std::pop_heap(queue.begin(), queue.end(), order);
+    queue.pop_back();
+    if (!node.in_batch()) {
+      found.push_back(best);
+      if (found.size() == count) break;
+    }
+    if (!knows_children(node)) continue;
+    for (int32_t child : {node.left, node.right}) {
+      if (!nodes_[child].split.found()) continue;
+      queue.push_back(static_cast<uint32_t>(child));
+      std::push_heap(queue.begin(), queue.end(), order);
+    }
+  }
+  return found;
+}
+
 std::vector<uint32_t> TreeWalk::next_batch(size_t parallel) {
-  if (finished() || open_.empty()) return {};
+  if (finished()) return {};
   const size_t leaves_left = options_.leaves_max - leaf_count();
   const size_t wanted = std::min(std::max(leaves_left / 10, parallel), leaves_left);
-  const size_t size = std::min(std::max<size_t>(wanted, 1), open_.size());
-  // The one that is needed comes first; children of leaves that were expanded early, and that the
-  // walk has not reached, may promise more than it does.
-  auto rest = open_.begin();
-  if (!queue_.empty() && !nodes_[queue_.front()].in_batch()) {
-    const auto needed = std::find(open_.begin(), open_.end(), queue_.front());
-    CHECK(needed != open_.end());
-    std::iter_swap(open_.begin(), needed);
-    ++rest;
-  }
-  const auto end = open_.begin() + static_cast<long>(size);
-  std::partial_sort(rest, end, open_.end(), [&](uint32_t a, uint32_t b) { return after(b, a); });
-  std::vector<uint32_t> batch(open_.begin(), end);
-  open_.erase(open_.begin(), end);
+  std::vector<uint32_t> batch = candidates(std::max<size_t>(wanted, 1));
   for (uint32_t id : batch) add_children(id);
   return batch;
 }

@@ -2,9 +2,10 @@
 //
 // It holds every node that exists, in the tree or not, and walks over them with a priority queue:
 // the best leaf is taken off and split, its children join. Which nodes are expanded, and when, is
-// the caller's affair: next_batch() proposes the most promising ones, more of them than the walk is
-// yet sure to need, several batches may be under way at once, and the tree is the same whatever
-// was proposed, because the walk goes on only where it knows both children.
+// the caller's affair: next_batch() proposes those that the walk would come to if no node unknown
+// so far were to matter, more of them than it is yet sure to need. Several batches may be under way
+// at once, and the tree is the same whatever was proposed, because the walk goes on only where it
+// knows both children.
 //
 // Promise: the tree is a function of the nodes' splits and the options alone.
 // One owner, one thread at a time; nodes stay where they are while others are added.
@@ -51,9 +52,10 @@ class TreeWalk {
   // Says a node's best split (not found(): it stays a leaf). Requires: it was not said before.
   void set_split(uint32_t id, Split split);
 
-  // The leaves to expand next, the one that the walk needs first if nobody is at it; their
+  // The leaves to expand next, in the order in which the walk is likely to need them; their
   // children exist from now on. Empty: finished, or the walk waits for what is under way and
-  // nothing else may be expanded. parallel: how many the caller likes to have at once, at least.
+  // nothing else promises to be of the tree. parallel: how many the caller likes to have at once,
+  // at least.
   std::vector<uint32_t> next_batch(size_t parallel);
   bool finished();
 
@@ -73,13 +75,14 @@ class TreeWalk {
 
  private:
   void advance();
+  bool knows_children(const Node& node) const;
   bool after(uint32_t a, uint32_t b) const;
   void add_children(uint32_t id);
+  std::vector<uint32_t> candidates(size_t count) const;
 
   GrowthOptions options_;
   std::deque<Node> nodes_;
   std::vector<uint32_t> queue_;  // a heap: leaves of the tree so far that may be split
-  std::vector<uint32_t> open_;   // nodes that could be expanded and are in no batch
   std::vector<uint32_t> order_;  // of the nodes taken, as the walk took them
   uint64_t expanded_count_ = 0;
 };

@@ -41,10 +41,13 @@ std::vector<model::Feature> one_feature() {
   return {feature};
 }
 
+using SplitOf = Split (*)(const TreeWalk& walk, uint32_t id);
+
 // Grows with batches of `parallel`, of which `window` are under way before the first is answered.
-model::Tree grow(const GrowthOptions& options, size_t parallel, size_t window) {
-  TreeWalk walk(options, {1000, 5000, 5000});
-  walk.set_split(0, split_of(walk, 0));
+model::Tree grow(const GrowthOptions& options, size_t parallel, size_t window,
+                 SplitOf split_of_node = split_of, uint64_t* expanded_count = nullptr) {
+  TreeWalk walk(options, {1000, 50'000, 50'000});
+  walk.set_split(0, split_of_node(walk, 0));
   std::deque<std::vector<uint32_t>> under_way;
   while (!walk.finished()) {
     while (under_way.size() < window) {
@@ -56,11 +59,12 @@ model::Tree grow(const GrowthOptions& options, size_t parallel, size_t window) {
     if (under_way.empty()) break;
     for (uint32_t id : under_way.front()) {
       for (int32_t child : {walk.node(id).left, walk.node(id).right}) {
-        walk.set_split(child, split_of(walk, child));
+        walk.set_split(child, split_of_node(walk, child));
       }
     }
     under_way.pop_front();
   }
+  if (expanded_count != nullptr) *expanded_count = walk.expanded_count();
   return walk.tree(one_feature(), {});
 }
 
@@ -90,6 +94,26 @@ TEST(TreeWalk, TakesTheSameTreeWhateverIsExpanded) {
         }
       }
     }
+  }
+}
+
+// Late trees are like this: what is left is noise, and the fewer rows, the louder. Large gains lie
+// under small ones, and who goes by the gain alone expands what the walk never comes to.
+TEST(TreeWalk, ExpandsLittleInVainWhereSmallNodesPromiseMost) {
+  const SplitOf noise = [](const TreeWalk& walk, uint32_t id) {
+    Split split = split_of(walk, id);
+    if (split.found()) split.gain = 1 + double(mix64(walk.node(id).path) >> 40) / 1e6;
+    if (split.found()) split.gain *= 1 + walk.node(id).depth;
+    return split;
+  };
+  const GrowthOptions options = options_with(GrowthOrder::best_first, 255);
+  uint64_t expanded_count = 0;
+  const model::Tree one_by_one = grow(options, 1, 1, noise);
+  for (const size_t window : {1, 2}) {
+    const model::Tree tree = grow(options, 4, window, noise, &expanded_count);
+    EXPECT_TRUE(same(one_by_one, tree));
+    EXPECT_EQ(tree.nodes.size(), 509u);
+    EXPECT_LE(expanded_count, 254u * 2) << window;
   }
 }
 
