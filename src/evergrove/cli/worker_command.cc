@@ -6,6 +6,7 @@
 #include <csignal>
 #include <memory>
 
+#include "evergrove/cli/byte_size.h"
 #include "evergrove/cli/cluster_options.h"
 #include "evergrove/cli/commands.h"
 #include "evergrove/cli/stop_signal.h"
@@ -19,14 +20,17 @@ namespace {
 constexpr const char* kFooter =
     "Examples:\n"
     "  evergrove worker --coordinator 10.0.0.5:7070 --token-file token --tls-ca ca.pem \\\n"
-    "      --listen 0.0.0.0:7071 --tls-cert cert.pem --tls-key key.pem\n"
+    "      --listen 0.0.0.0:7071 --tls-cert cert.pem --tls-key key.pem --cache /mnt/disk\n"
     "\n"
-    "SIGTERM (and one Ctrl-C) lets it hand over what it holds before it ends.";
+    "SIGTERM (and one Ctrl-C) lets it hand over what it holds before it ends; a second one ends\n"
+    "it at once (exit code 4), and its shards are read by whoever is there or comes.";
 
 struct WorkerOptions {
   ClusterOptions cluster;
   std::vector<std::string> coordinators;
   int threads = 0;
+  std::string cache;
+  std::string cache_size;
   bool quiet = false;
   bool ends_with_parent = false;
 };
@@ -46,6 +50,11 @@ Result<int> work(const WorkerOptions& options) {
   request.tls_key_pem = secrets.tls_key_pem;
   request.tls_ca_pem = secrets.tls_ca_pem;
   request.threads = options.threads;
+  request.cache_folder = options.cache;
+  if (!options.cache_size.empty()) {
+    EVERGROVE_ASSIGN_OR_RETURN(request.cache_bytes_max,
+                               parse_byte_size("--cache-size", options.cache_size));
+  }
   if (!options.quiet) request.note = [](const std::string& text) { print_note(text); };
   request.is_asked_to_leave = [&] { return stop.arrived(); };
   EVERGROVE_RETURN_IF_ERROR(runtime::run_worker(request));
@@ -75,6 +84,14 @@ void add_worker(CLI::App& application, Action& chosen) {
   command->add_option("--threads", options->threads, "All cores if it is not said")
       ->type_name("N")
       ->check(whole_number(1, kThreadsMax));
+  command
+      ->add_option("--cache", options->cache,
+                   "Keep the rows that it reads here, binned, and read them from here next time")
+      ->type_name("DIR");
+  command
+      ->add_option("--cache-size", options->cache_size,
+                   "At most so much, such as 50GB; half of what is free if it is not said")
+      ->type_name("SIZE");
   command->add_flag("--quiet", options->quiet, "Say nothing but errors");
   command->add_flag("--parent", options->ends_with_parent, "End when the parent process does")
       ->group("");

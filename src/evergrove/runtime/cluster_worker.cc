@@ -12,6 +12,7 @@
 #include "evergrove/cluster/worker.h"
 #include "evergrove/runtime/cluster_setup.h"
 #include "evergrove/runtime/event_queue.h"
+#include "evergrove/runtime/shard_cache.h"
 #include "evergrove/runtime/threads.h"
 #include "evergrove/runtime/transport.h"
 
@@ -71,7 +72,9 @@ class WorkerHost {
   Status act(std::vector<cluster::WorkerAction> actions);
   void send(const std::string& to, std::string bytes);
   void dial_coordinator();
+  Status open_cache();
   void read_shards();
+  Result<train::TrainingData> read_shard(const train::DataSpec& spec, const train::Shard& shard);
 
   const WorkerRequest& request_;
   std::string name_;
@@ -90,6 +93,7 @@ class WorkerHost {
   std::map<std::string, Peer> peers_;  // by address
   std::map<ConnectionId, std::string> peer_addresses_;
   ClusterSetup setup_;
+  std::optional<ShardCache> cache_;  // the reader's
   std::unique_ptr<cluster::Worker> worker_;
   bool is_leaving_ = false;
   bool is_over_ = false;
@@ -108,7 +112,18 @@ void WorkerHost::dial_coordinator() {
   is_connected_ = false;
 }
 
+Status WorkerHost::open_cache() {
+  if (request_.cache_folder.empty()) return {};
+  EVERGROVE_ASSIGN_OR_RETURN(ShardCache cache,
+                             ShardCache::open({.folder = request_.cache_folder,
+                                               .bytes_max = request_.cache_bytes_max,
+                                               .note = request_.note}));
+  cache_.emplace(std::move(cache));
+  return {};
+}
+
 Status WorkerHost::run() {
+  EVERGROVE_RETURN_IF_ERROR(open_cache());
   TransportOptions options;
   options.listen = request_.listen;
   options.token = request_.token;
@@ -265,6 +280,12 @@ Status WorkerHost::act(std::vector<cluster::WorkerAction> actions) {
   return {};
 }
 
+Result<train::TrainingData> WorkerHost::read_shard(const train::DataSpec& spec,
+                                                   const train::Shard& shard) {
+  if (!cache_) return train::read_shards(spec, setup_.run.header, {&shard, 1}, {});
+  return cache_->read(spec, setup_.data, setup_.run.header, shard);
+}
+
 // Reads shards, one after the other, in a thread of its own.
 void WorkerHost::read_shards() {
   const ThreadLimit threads(threads_);
@@ -273,6 +294,10 @@ void WorkerHost::read_shards() {
     uint32_t id;
     {
       std::unique_lock lock(reader_mutex_);
+      if (cache_ && cache_->shard_count() > 0 && to_read_.empty() && !is_closing_) {
+        note("Shards read so far: " + std::to_string(cache_->shard_count()) +
+             ", from the cache: " + std::to_string(cache_->found_count()));
+      }
       reader_changed_.wait(lock, [&] { return is_closing_ || !to_read_.empty(); });
       if (is_closing_) return;
       id = to_read_.front();
@@ -281,9 +306,7 @@ void WorkerHost::read_shards() {
     ShardRead read{id, spec.status(), nullptr};
     for (const train::Shard& shard : setup_.shards) {
       if (shard.id != id || !read.status.ok()) continue;
-      Result<train::TrainingData> data = threads.execute([&] {
-        return train::read_shards(*spec, setup_.run.header, {&shard, 1}, {});
-      });
+      Result<train::TrainingData> data = threads.execute([&] { return read_shard(*spec, shard); });
       read.status = data.status();
       if (!data.ok()) continue;
       read.store = std::make_unique<train::RowStore>(setup_.run.header, setup_.run.weight_facts,

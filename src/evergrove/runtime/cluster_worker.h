@@ -22,6 +22,9 @@ struct WorkerRequest {
   std::string token;
   std::string tls_cert_pem, tls_key_pem, tls_ca_pem;
   int threads = 0;  // 0: all cores
+  // Where binned shards are kept on local disk (runtime/shard_cache.h); empty: nowhere.
+  std::string cache_folder;
+  uint64_t cache_bytes_max = 0;  // 0: half of what is free there
   // Without a coordinator for so long, the worker ends with storage.
   std::chrono::seconds patience{60};
   std::function<void(const std::string&)> note;  // what people may want to know

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 
 namespace evergrove::runtime {
 namespace {
@@ -85,16 +86,13 @@ bool is_removed(int descriptor) {
   return ::fstat(descriptor, &about) == 0 && about.st_nlink == 0;
 }
 
-// Removes what killed processes left unfinished: their locks went with them.
-void remove_leftovers(const std::string& path) {
-  const std::string folder = folder_of(path);
+// Removes the unfinished files of a folder whose locks went with the processes that made them.
+void remove_leftovers(const std::string& folder,
+                      const std::function<bool(std::string_view name)>& is_one) {
   DIR* entries = ::opendir(folder.c_str());
   if (entries == nullptr) return;
-  const size_t slash = path.rfind('/');
-  const std::string start =
-      path.substr(slash == std::string::npos ? 0 : slash + 1) + kUnfinished.data();
   while (const dirent* entry = ::readdir(entries)) {
-    if (!std::string_view(entry->d_name).starts_with(start)) continue;
+    if (!is_one(entry->d_name)) continue;
     const std::string leftover = folder + "/" + entry->d_name;
     const Descriptor file(::open(leftover.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
     if (file.is_open() && lock(file.get()) == Lock::ours) ::unlink(leftover.c_str());
@@ -159,7 +157,10 @@ Result<UnfinishedFile> UnfinishedFile::create(const std::string& path) {
     return invalid_input("A file is to be written where a device or pipe is; give another path",
                          {{"path", path}});
   }
-  remove_leftovers(path);
+  const size_t slash = path.rfind('/');
+  const std::string start =
+      path.substr(slash == std::string::npos ? 0 : slash + 1).append(kUnfinished);
+  remove_leftovers(folder_of(path), [&](std::string_view name) { return name.starts_with(start); });
   const std::string first_name = path + kUnfinished.data() + std::to_string(::getpid());
   std::string name = first_name;
   for (int attempt = 1; attempt < kAttemptsMax; ++attempt) {
@@ -245,6 +246,12 @@ Result<std::string> read_file(const std::string& path) {
     return file_error(errno, "open the file", path);
   }
   return read_descriptor(descriptor.get(), path);
+}
+
+void remove_unfinished(const std::string& folder) {
+  remove_leftovers(folder, [](std::string_view name) {
+    return name.find(kUnfinished) != std::string_view::npos;
+  });
 }
 
 Status make_folder(const std::string& path) {

@@ -89,6 +89,8 @@ class AppendFile {
 
 // Reads a whole file; not_found, invalid_input (a folder) or storage.
 Result<std::string> read_file(const std::string& path);
+// Removes what processes that were killed left unfinished in a folder, of whatever path.
+void remove_unfinished(const std::string& folder);
 // Makes a folder and those it is in.
 Status make_folder(const std::string& path);
 // The folders that make_folder() would make, the innermost first.
