@@ -12,7 +12,7 @@
 #include <string>
 
 #include "evergrove/base/bytes.h"
-#include "evergrove/source/fingerprint.h"
+#include "evergrove/source/content_hash.h"
 
 namespace evergrove::runtime {
 namespace {

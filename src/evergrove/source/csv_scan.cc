@@ -10,8 +10,8 @@
 #include <memory>
 #include <mutex>
 
+#include "evergrove/source/content_hash.h"
 #include "evergrove/source/csv_bytes.h"
-#include "evergrove/source/fingerprint.h"
 
 namespace evergrove::source {
 namespace {

@@ -5,11 +5,8 @@
 #include <arrow/io/interfaces.h>
 #include <tbb/parallel_for.h>
 
-#include <bit>
-#include <cstdio>
 #include <cstring>
 
-#include "evergrove/base/hex.h"
 #include "evergrove/base/sha256.h"
 
 #define XXH_INLINE_ALL
@@ -50,29 +47,6 @@ Status hash_piece(arrow::io::RandomAccessFile& opened, const DataFile& file, uin
 }
 
 }  // namespace
-
-struct ContentHash::State {
-  XXH3_state_t state;
-};
-
-ContentHash::ContentHash() : state_(std::make_unique<State>()) {
-  XXH3_128bits_reset(&state_->state);
-}
-ContentHash::~ContentHash() = default;
-ContentHash::ContentHash(ContentHash&&) noexcept = default;
-ContentHash& ContentHash::operator=(ContentHash&&) noexcept = default;
-
-void ContentHash::update(const void* bytes, size_t byte_count) {
-  XXH3_128bits_update(&state_->state, bytes, byte_count);
-}
-
-std::string ContentHash::hex() const {
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state_->state));
-  return evergrove::hex(canonical.digest);
-}
-
-uint64_t text_hash(std::string_view text) { return XXH3_64bits(text.data(), text.size()); }
 
 Result<std::string> fingerprint_content(const DataFile& file) {
   EVERGROVE_ASSIGN_OR_RETURN(const auto opened, open_file(file, FileAccess::read));

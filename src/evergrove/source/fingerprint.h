@@ -5,40 +5,18 @@
 // is not fetched whole for it: its size, its footer (where every column chunk's place, size and
 // statistics are) and ranges spread over it stand for it, by SHA-256.
 //
-//   ContentHash hash;
-//   hash.update(bytes);
-//   std::string fingerprint = hash.hex();
+//   EVERGROVE_ASSIGN_OR_RETURN(std::string fingerprint, fingerprint_content(file));
+// For the .cc files of this folder.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
 #include <string>
-#include <string_view>
 
 #include "evergrove/base/status.h"
+#include "evergrove/source/content_hash.h"
 #include "evergrove/source/data_file.h"
 
 namespace evergrove::source {
-
-// One owner, one thread at a time.
-class ContentHash {
- public:
-  ContentHash();
-  ~ContentHash();
-  ContentHash(ContentHash&&) noexcept;
-  ContentHash& operator=(ContentHash&&) noexcept;
-
-  void update(const void* bytes, size_t byte_count);
-  void update(std::string_view bytes) { update(bytes.data(), bytes.size()); }
-  std::string hex() const;
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
-
-// 64 bits of the same hash, for short texts.
-uint64_t text_hash(std::string_view text);
 
 // Hashes all of the file, pieces of 64 MiB in parallel; the result is the hash of their hashes.
 Result<std::string> fingerprint_content(const DataFile& file);

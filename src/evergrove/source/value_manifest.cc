@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-#include "evergrove/source/fingerprint.h"
+#include "evergrove/source/content_hash.h"
 
 namespace evergrove::source {
 namespace {
