@@ -55,6 +55,58 @@ void BinMatrix::build_rows() {
   }
 }
 
+// Columns first: the parts' are given back before the rows of the whole take memory.
+BinMatrix BinMatrix::join(std::vector<BinMatrix> parts) {
+  BinMatrix whole;
+  whole.row_stride_ = parts[0].row_stride_;
+  whole.bin_bytes_ = parts[0].bin_bytes_;
+  whole.bin_counts_ = parts[0].bin_counts_;
+  whole.offsets_ = parts[0].offsets_;
+  size_t column_bytes = 0, row_bytes = 0;
+  for (const BinMatrix& part : parts) {
+    whole.row_count_ += part.row_count_;
+    column_bytes += part.columns_.size();
+    row_bytes += part.rows_.size();
+  }
+  whole.columns_.reserve(column_bytes);
+  for (size_t f = 0; f < whole.feature_count() && column_bytes > 0; ++f) {
+    for (const BinMatrix& part : parts) {
+      const size_t bytes = part.row_count_ * part.bin_bytes_;
+      const auto from = part.columns_.begin() + static_cast<ptrdiff_t>(f * bytes);
+      whole.columns_.insert(whole.columns_.end(), from, from + static_cast<ptrdiff_t>(bytes));
+    }
+  }
+  for (BinMatrix& part : parts) part.drop_columns();
+  whole.rows_.reserve(row_bytes);
+  for (BinMatrix& part : parts) {
+    whole.rows_.insert(whole.rows_.end(), part.rows_.begin(), part.rows_.end());
+    part = {};
+  }
+  return whole;
+}
+
+BinMatrix BinMatrix::slice(size_t first_row, size_t row_count) const {
+  BinMatrix part;
+  part.row_count_ = row_count;
+  part.row_stride_ = row_stride_;
+  part.bin_bytes_ = bin_bytes_;
+  part.bin_counts_ = bin_counts_;
+  part.offsets_ = offsets_;
+  const auto copy = [&](const std::vector<uint8_t>& from, size_t first, size_t count,
+                        std::vector<uint8_t>& to) {
+    const auto begin = from.begin() + static_cast<ptrdiff_t>(first * bin_bytes_);
+    to.insert(to.end(), begin, begin + static_cast<ptrdiff_t>(count * bin_bytes_));
+  };
+  if (!columns_.empty()) {
+    part.columns_.reserve(row_count * feature_count() * bin_bytes_);
+    for (size_t f = 0; f < feature_count(); ++f) {
+      copy(columns_, f * row_count_ + first_row, row_count, part.columns_);
+    }
+  }
+  if (!rows_.empty()) copy(rows_, first_row * row_stride_, row_count * row_stride_, part.rows_);
+  return part;
+}
+
 void BinMatrix::drop_columns() {
   columns_.clear();
   columns_.shrink_to_fit();

@@ -53,6 +53,12 @@ class BinMatrix {
 
   // Makes the row-major copy of all rows, in parallel; call once the columns are full.
   void build_rows();
+  // All rows of the parts, in their order, as far as the parts have columns and rows built.
+  // Requires: at least one part; all of the same features.
+  static BinMatrix join(std::vector<BinMatrix> parts);
+  // A copy of some consecutive rows.
+  BinMatrix slice(size_t first_row, size_t row_count) const;
+
   // Frees the columns, for data that is only walked through by row (validation sets).
   void drop_columns();
 

@@ -246,6 +246,7 @@ void Worker::bring_up(Shard& shard) {
   const size_t left_out = is_broken(Mutation::skip_last_expansion) && shard.expansions == 0 ? 1 : 0;
   while (shard.expansions + left_out < state_.expansions.size()) {
     const Expansion& expansion = state_.expansions[shard.expansions++];
+    rows.make_room(1 + std::max(expansion.left.node, expansion.right.node));
     rows.split(expansion.node, expansion.split, expansion.left.node, expansion.right.node);
   }
 }
@@ -483,7 +484,12 @@ bool Worker::complete(uint64_t number, uint32_t block) {
       const Expansion::Child& large = expansion.larger();
       if (expansion.is_searched()) {
         Histogram& built = sum.nodes[small.node];
-        Histogram rest = trees::minus(parent->second, built);
+        Histogram rest = parent->second;
+        for (size_t bin = 0; bin < rest.g.size(); ++bin) {
+          rest.g[bin] -= built.g[bin];
+          rest.h[bin] -= built.h[bin];
+          rest.count[bin] -= built.count[bin];
+        }
         if (small.is_searched) searched(small.node, small, built);
         if (large.is_searched) searched(large.node, large, rest);
         histograms_[{block, small.node}] = std::move(built);

@@ -3,6 +3,8 @@
 
 #include <tbb/parallel_for.h>
 
+#include <algorithm>
+
 #include "evergrove/base/check.h"
 #include "evergrove/train/margins.h"
 
@@ -10,11 +12,53 @@ namespace evergrove::train {
 
 RowStore::RowStore(RunHeader header, const WeightFacts& facts, TrainingData data)
     : header_(std::move(header)),
+      facts_(facts),
       data_(std::move(data)),
       gradient_maker_(header_, facts, data_.train),
       gradients_(header_.base_margins.size()) {
   margins_.resize(1 + data_.valid.size());
   reset();
+}
+
+std::unique_ptr<RowStore> RowStore::join(std::vector<std::unique_ptr<RowStore>> parts) {
+  std::vector<TrainingData> data;
+  std::vector<std::vector<int64_t>> margins(parts[0]->margins_.size());
+  for (const std::unique_ptr<RowStore>& part : parts) {
+    CHECK(part->iteration_count_ == parts[0]->iteration_count_);
+    CHECK(!part->undo_.has_value() && part->next_margins_.empty());
+    for (size_t i = 0; i < margins.size(); ++i) {
+      margins[i].insert(margins[i].end(), part->margins_[i].begin(), part->margins_[i].end());
+    }
+    data.push_back(std::move(part->data_));
+  }
+  auto whole =
+      std::make_unique<RowStore>(parts[0]->header_, parts[0]->facts_, join_data(std::move(data)));
+  whole->margins_ = std::move(margins);
+  whole->iteration_count_ = parts[0]->iteration_count_;
+  return whole;
+}
+
+std::vector<std::unique_ptr<RowStore>> RowStore::divide(std::span<const RowCounts> pieces) const {
+  std::vector<std::unique_ptr<RowStore>> parts;
+  RowCounts passed(margins_.size(), 0);
+  for (const RowCounts& counts : pieces) {
+    auto part = std::make_unique<RowStore>(header_, facts_, slice_data(data_, passed, counts));
+    part->iteration_count_ = iteration_count_;
+    part->undo_ = undo_;
+    for (size_t i = 0; i < passed.size(); ++i) {
+      const auto cut = [&](const std::vector<int64_t>& from) {
+        const auto begin = from.begin() + static_cast<ptrdiff_t>(passed[i] * output_count());
+        return std::vector<int64_t>(begin,
+                                    begin + static_cast<ptrdiff_t>(counts[i] * output_count()));
+      };
+      part->margins_[i] = cut(margins_[i]);
+      if (!next_margins_.empty()) part->next_margins_.push_back(cut(next_margins_[i]));
+      passed[i] += counts[i];
+    }
+    parts.push_back(std::move(part));
+  }
+  CHECK(passed == row_counts());
+  return parts;
 }
 
 void RowStore::reset() {
@@ -101,13 +145,16 @@ void RowStore::start_tree(uint32_t output) {
   nodes_.assign(1, {true, 0, partition_.size()});
 }
 
+void RowStore::make_room(uint32_t node_count) {
+  if (nodes_.size() < node_count) nodes_.resize(node_count);
+}
+
 void RowStore::split(uint32_t node, const trees::Split& split, uint32_t left, uint32_t right) {
-  CHECK(knows(node) && !knows(left) && !knows(right));
+  CHECK(knows(node) && !knows(left) && !knows(right) && std::max(left, right) < nodes_.size());
   const NodeRows rows = nodes_[node];
   const bool numeric = header_.features[split.feature].kind == table::ColumnKind::numeric;
   const size_t left_count =
       partition_.split(rows.begin, rows.end, split, data_.train.bins, numeric);
-  if (nodes_.size() <= std::max(left, right)) nodes_.resize(std::max(left, right) + 1);
   nodes_[left] = {true, rows.begin, rows.begin + left_count};
   nodes_[right] = {true, rows.begin + left_count, rows.end};
 }

@@ -11,6 +11,7 @@
 //   store.apply(iteration);                                  // what was decided before
 //   RoundingTally tally = store.make_gradients(output, scale);
 //   store.start_tree(output);
+//   store.make_room(3);
 //   const trees::HistogramPart root = store.histogram_part(0, columns);
 //   store.split(0, split, 1, 2);
 //   store.finish_tree(leaves, tree);
@@ -19,12 +20,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "evergrove/base/status.h"
 #include "evergrove/train/dataset.h"
+#include "evergrove/train/dataset_parts.h"
 #include "evergrove/train/gradient_maker.h"
 #include "evergrove/train/metrics.h"
 #include "evergrove/train/run_record.h"
@@ -41,7 +44,16 @@ class RowStore {
   // of data.valid has the rows of one set that are held here, perhaps none.
   RowStore(RunHeader header, const WeightFacts& facts, TrainingData data);
 
+  // One store of all rows of some stores, in their order. Requires: at least one, all of one run
+  // and with the same iterations, and no tree of the next one finished; a tree that was begun is
+  // forgotten.
+  static std::unique_ptr<RowStore> join(std::vector<std::unique_ptr<RowStore>> parts);
+  // Stores of so many rows each, in the order of the rows here. Each is where this one is but for a
+  // tree that was begun, which it has to begin again.
+  std::vector<std::unique_ptr<RowStore>> divide(std::span<const RowCounts> pieces) const;
+
   uint64_t row_count() const { return data_.train.row_count(); }
+  RowCounts row_counts() const { return train::row_counts(data_); }
   uint64_t iteration_count() const { return iteration_count_; }
 
   // Moves all margins by an iteration's trees, walking each row through them. Refuses one that
@@ -56,8 +68,9 @@ class RowStore {
   // Begins a tree: node 0 has the rows of the iteration's sample.
   void start_tree(uint32_t output);
   // Divides a node's rows. Requires: the node has rows here or not, but is known; children's ids
-  // are new.
+  // are new, and below what make_room() was told. Different nodes may be split at the same time.
   void split(uint32_t node, const trees::Split& split, uint32_t left, uint32_t right);
+  void make_room(uint32_t node_count);
   bool knows(uint32_t node) const { return node < nodes_.size() && nodes_[node].is_known; }
   // What the histogram of a node's rows over the given features is built from, together with other
   // stores' (trees::build_histogram). Valid until the next split.
@@ -103,6 +116,7 @@ class RowStore {
                            double weight_max) const;
 
   RunHeader header_;
+  WeightFacts facts_;
   TrainingData data_;
   GradientMaker gradient_maker_;
   std::vector<std::vector<int64_t>> margins_;  // of the training rows, then of each set

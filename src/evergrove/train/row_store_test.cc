@@ -81,7 +81,7 @@ class Stores {
   trees::Histogram histogram(uint32_t node, std::span<const uint32_t> columns) {
     trees::Histogram sum = trees::wide_histogram(bin_count());
     for (RowStore& store : stores_) {
-      trees::add(*histogram_of(store, node, columns), sum);
+      trees::add_range(*histogram_of(store, node, columns), 0, sum);
     }
     return sum;
   }
@@ -104,6 +104,9 @@ class Stores {
   // leaves, those by the tree alone.
   model::Tree grow(uint32_t output, const trees::GradientUnits& units, size_t batch_size);
   Iteration next(size_t batch_size);
+  // Between two trees: every store is cut in two, then, between two iterations, every second one is
+  // joined to the one before it.
+  void regroup(uint64_t seed, bool is_between_iterations);
   void apply(const Iteration& iteration) {
     for (RowStore& store : stores_) {
       const Status status = store.apply(iteration);
@@ -165,13 +168,16 @@ model::Tree Stores::grow(uint32_t output, const trees::GradientUnits& units, siz
       const auto right = static_cast<uint32_t>(node.right);
       for (RowStore& store : stores_) {
         EXPECT_FALSE(store.knows(left));
+        store.make_room(static_cast<uint32_t>(walk.node_count()));
         store.split(id, node.split, left, right);
         EXPECT_TRUE(store.knows(left) && store.knows(right));
       }
       histograms.resize(walk.node_count());
       histograms[left] = histogram(left, columns);
       histograms[right] = histogram(right, columns);
-      EXPECT_TRUE(equal(trees::minus(histograms[id], histograms[left]), histograms[right]));
+      trees::Histogram both = histograms[left];
+      trees::add_range(histograms[right], 0, both);
+      EXPECT_TRUE(equal(both, histograms[id]));
       walk.set_split(left, find_split(left));
       walk.set_split(right, find_split(right));
     }
@@ -189,6 +195,33 @@ model::Tree Stores::grow(uint32_t output, const trees::GradientUnits& units, siz
     EXPECT_TRUE(status.ok()) << status.message();
   }
   return tree;
+}
+
+void Stores::regroup(uint64_t seed, bool is_between_iterations) {
+  std::vector<std::unique_ptr<RowStore>> pieces;
+  for (RowStore& store : stores_) {
+    const RowCounts all = store.row_counts();
+    RowCounts first, second;
+    for (size_t i = 0; i < all.size(); ++i) {
+      first.push_back(mix64(seed + i) % (all[i] + 1));
+      second.push_back(all[i] - first[i]);
+    }
+    for (auto& piece : store.divide(std::vector<RowCounts>{first, second})) {
+      pieces.push_back(std::move(piece));
+    }
+  }
+  stores_.clear();
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    const bool is_joined = is_between_iterations && i % 3 == 1 && i + 1 < pieces.size();
+    if (is_joined) {
+      std::vector<std::unique_ptr<RowStore>> two;
+      two.push_back(std::move(pieces[i]));
+      two.push_back(std::move(pieces[++i]));
+      stores_.push_back(std::move(*RowStore::join(std::move(two))));
+    } else {
+      stores_.push_back(std::move(*pieces[i]));
+    }
+  }
 }
 
 Iteration Stores::next(size_t batch_size) {
@@ -263,6 +296,35 @@ TEST(RowStore, ARunOverManyIsTheRunOfOneTrainer) {
   }
   EXPECT_GT(grown, 50u);  // or the runs above would show little
   EXPECT_EQ(widths.size(), 2u);
+}
+
+TEST(RowStore, RowsThatAreJoinedAndDividedGoOnAsTheyWere) {
+  for (uint64_t seed = 0; seed < 18; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const TestingRun run = run_of(seed);
+    const RunDescription description = run.description();
+    auto trainer = Trainer::create(description.header, run.prepared().data);
+    ASSERT_TRUE(trainer.ok()) << trainer.status().message();
+    Stores stores(run, description, 1 + seed % 3, seed);
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_EQ(encode_iteration(stores.next(2)), encode_iteration((*trainer)->next())) << i;
+      stores.regroup(seed + 50 * i, true);
+    }
+    const Iteration next = (*trainer)->next();
+    stores.make_gradients();  // of a tree that is begun, and forgotten
+    for (RowStore& store : stores.all()) store.start_tree(0);
+    for (const model::Tree& tree : next.trees) {
+      for (RowStore& store : stores.all()) ASSERT_TRUE(store.take_tree(tree).ok());
+      stores.regroup(seed, false);
+    }
+    if (seed % 2 == 0) {  // what was finished and not ended is taken back
+      for (RowStore& store : stores.all()) store.drop_iteration();
+      stores.apply(next);
+    } else {
+      for (RowStore& store : stores.all()) store.end_iteration();
+    }
+    EXPECT_EQ(encode_iteration(stores.next(3)), encode_iteration((*trainer)->next()));
+  }
 }
 
 TEST(RowStore, PartsAddUpToTheWhole) {
@@ -389,6 +451,8 @@ TEST_P(OneStore, WrongUseIsOurOwnBug) {
   trees::Split split;
   split.feature = 0;
   split.bin_last = 10;
+  EXPECT_DEATH(store().split(0, split, 1, 2), "nodes_.size");
+  store().make_room(3);
   EXPECT_DEATH(store().split(3, split, 4, 5), "knows");
   store().split(0, split, 1, 2);
   EXPECT_DEATH(store().split(0, split, 1, 2), "knows");

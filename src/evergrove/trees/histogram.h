@@ -46,6 +46,7 @@ struct Histogram {
   std::vector<int64_t> h;
   std::vector<uint32_t> count;
 
+  size_t bin_count() const { return packed ? words.size() : g.size(); }
   Sums at(size_t bin) const {
     return packed ? unpack(words[bin]) : Sums{g[bin], h[bin], int64_t{count[bin]}};
   }

@@ -1,6 +1,10 @@
+// The bytes: the form; three widths; a bit a bin, set where rows are; an item for each bit that is
+// set. Packed: bits of h, bits of count, bytes an item, g in the upper bits of it as two's
+// complement. Wide: bytes of g, of h and of count, which follow one another.
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/trees/histogram_block.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -11,17 +15,188 @@ namespace {
 
 constexpr uint8_t kPacked = 1;
 constexpr uint8_t kWide = 2;
-constexpr size_t kWideBytes = 20;  // g, h, count
+constexpr size_t kHeadBytes = 4;
+constexpr int kHBits = 25, kCountBits = 13;  // at most, packed
 
-uint64_t read_u64(const char* bytes) {
-  uint64_t value;
-  std::memcpy(&value, bytes, sizeof(value));
-  return value;
-}
 static_assert(std::endian::native == std::endian::little);
 
 Status broken() {
   return corrupt("A block of a histogram is not what it should be; it was damaged on its way");
+}
+
+// How many bits hold all numbers whose absolute value, less 1 if negative, was or-ed to this.
+int signed_bits(uint64_t magnitudes) { return static_cast<int>(std::bit_width(magnitudes)) + 1; }
+uint64_t magnitude(int64_t value) { return static_cast<uint64_t>(value ^ (value >> 63)); }
+
+// Writes the lower bytes of a number; there is room for all eight.
+void put(char*& to, uint64_t value, size_t bytes) {
+  std::memcpy(to, &value, sizeof(value));
+  to += bytes;
+}
+
+uint64_t get(const char*& from, const char* end, size_t bytes) {
+  uint64_t value = 0;
+  if (end - from >= 8) {
+    std::memcpy(&value, from, sizeof(value));
+    if (bytes < 8) value &= (uint64_t{1} << (8 * bytes)) - 1;
+  } else {
+    std::memcpy(&value, from, bytes);
+  }
+  from += bytes;
+  return value;
+}
+
+int64_t extended(uint64_t value, int bits) {
+  return static_cast<int64_t>(value << (64 - bits)) >> (64 - bits);
+}
+
+// The bits of the bins that have rows, from `has`; returns how many.
+template <typename Has>
+size_t write_bits(char* bits, size_t bin_count, const Has& has) {
+  size_t present = 0;
+  for (size_t i = 0; i < bin_count; i += 8) {
+    unsigned byte = 0;
+    const size_t end = std::min<size_t>(8, bin_count - i);
+    for (size_t k = 0; k < end; ++k) byte |= static_cast<unsigned>(has(i + k)) << k;
+    bits[i / 8] = static_cast<char>(byte);
+    present += static_cast<size_t>(std::popcount(byte));
+  }
+  return present;
+}
+
+void start(std::string& bytes, size_t bin_count) {
+  bytes.assign(kHeadBytes + (bin_count + 7) / 8, 0);
+}
+
+std::string encode_packed(const uint64_t* words, size_t bin_count) {
+  uint64_t g = 0, h = 0, count = 0;
+  for (size_t bin = 0; bin < bin_count; ++bin) {
+    const Sums sums = unpack(words[bin]);
+    g |= magnitude(sums.g);
+    h |= static_cast<uint64_t>(sums.h);
+    count |= static_cast<uint64_t>(sums.count);
+  }
+  const int h_bits = static_cast<int>(std::bit_width(h));
+  const int count_bits = static_cast<int>(std::bit_width(count));
+  const auto item_bytes = static_cast<size_t>((signed_bits(g) + h_bits + count_bits + 7) / 8);
+  std::string bytes;
+  start(bytes, bin_count);
+  const size_t present =
+      write_bits(bytes.data() + kHeadBytes, bin_count, [&](size_t bin) { return words[bin] != 0; });
+  const size_t items = bytes.size();
+  bytes.resize(items + present * item_bytes + 8);
+  bytes[0] = static_cast<char>(kPacked);
+  bytes[1] = static_cast<char>(h_bits);
+  bytes[2] = static_cast<char>(count_bits);
+  bytes[3] = static_cast<char>(item_bytes);
+  char* to = bytes.data() + items;
+  for (size_t bin = 0; bin < bin_count; ++bin) {
+    if (words[bin] == 0) continue;
+    const Sums sums = unpack(words[bin]);
+    put(to,
+        (static_cast<uint64_t>(sums.g) << (h_bits + count_bits)) |
+            (static_cast<uint64_t>(sums.h) << count_bits) | static_cast<uint64_t>(sums.count),
+        item_bytes);
+  }
+  bytes.resize(items + present * item_bytes);
+  return bytes;
+}
+
+size_t bytes_for(int bits) { return static_cast<size_t>(std::max(1, (bits + 7) / 8)); }
+
+std::string encode_wide(const Histogram& histogram, size_t bin_begin, size_t bin_count) {
+  uint64_t g = 0, h = 0, count = 0;
+  for (size_t bin = bin_begin; bin < bin_begin + bin_count; ++bin) {
+    g |= magnitude(histogram.g[bin]);
+    h |= static_cast<uint64_t>(histogram.h[bin]);
+    count |= histogram.count[bin];
+  }
+  const size_t g_bytes = bytes_for(signed_bits(g));
+  const size_t h_bytes = bytes_for(static_cast<int>(std::bit_width(h)));
+  const size_t count_bytes = bytes_for(static_cast<int>(std::bit_width(count)));
+  std::string bytes;
+  start(bytes, bin_count);
+  const size_t present = write_bits(bytes.data() + kHeadBytes, bin_count, [&](size_t bin) {
+    return histogram.count[bin_begin + bin] != 0;
+  });
+  const size_t items = bytes.size();
+  const size_t items_bytes = present * (g_bytes + h_bytes + count_bytes);
+  bytes.resize(items + items_bytes + 8);
+  bytes[0] = static_cast<char>(kWide);
+  bytes[1] = static_cast<char>(g_bytes);
+  bytes[2] = static_cast<char>(h_bytes);
+  bytes[3] = static_cast<char>(count_bytes);
+  char* to = bytes.data() + items;
+  for (size_t bin = bin_begin; bin < bin_begin + bin_count; ++bin) {
+    if (histogram.count[bin] == 0) continue;
+    put(to, static_cast<uint64_t>(histogram.g[bin]), g_bytes);
+    put(to, static_cast<uint64_t>(histogram.h[bin]), h_bytes);
+    put(to, histogram.count[bin], count_bytes);
+  }
+  bytes.resize(items + items_bytes);
+  return bytes;
+}
+
+// As unsigned numbers, here and below: hostile sums may wrap, and must not be undefined.
+void add_to_bin(Histogram& to, size_t bin, const Sums& sums) {
+  if (to.packed) {
+    to.words[bin] += (static_cast<uint64_t>(sums.g) << 38) + (static_cast<uint64_t>(sums.h) << 13) +
+                     static_cast<uint64_t>(sums.count);
+    return;
+  }
+  to.g[bin] = static_cast<int64_t>(uint64_t(to.g[bin]) + uint64_t(sums.g));
+  to.h[bin] = static_cast<int64_t>(uint64_t(to.h[bin]) + uint64_t(sums.h));
+  to.count[bin] += static_cast<uint32_t>(sums.count);
+}
+
+// What is before the items, checked against the size of all.
+struct Layout {
+  uint8_t form = 0;
+  int widths[3] = {};
+  const uint8_t* bits = nullptr;
+  size_t bit_bytes = 0;
+  const char* items = nullptr;
+};
+
+Status read_layout(std::string_view bytes, size_t bin_count, Layout& layout) {
+  layout.bit_bytes = (bin_count + 7) / 8;
+  if (bytes.size() < kHeadBytes + layout.bit_bytes) return broken();
+  layout.form = static_cast<uint8_t>(bytes[0]);
+  for (size_t i = 0; i < 3; ++i) layout.widths[i] = static_cast<uint8_t>(bytes[1 + i]);
+  const auto [first, second, third] = layout.widths;
+  size_t item_bytes = 0;
+  if (layout.form == kPacked) {
+    if (first > kHBits || second > kCountBits || third < 1 || third > 8) return broken();
+    if (first + second >= 8 * third) return broken();
+    item_bytes = static_cast<size_t>(third);
+  } else if (layout.form == kWide) {
+    if (first < 1 || first > 8 || second < 1 || second > 8 || third < 1 || third > 4) {
+      return broken();
+    }
+    item_bytes = static_cast<size_t>(first + second + third);
+  } else {
+    return broken();
+  }
+  layout.bits = reinterpret_cast<const uint8_t*>(bytes.data() + kHeadBytes);
+  size_t present = 0;
+  for (size_t i = 0; i < layout.bit_bytes; ++i) {
+    present += static_cast<size_t>(std::popcount(layout.bits[i]));
+  }
+  if (bin_count % 8 != 0 && layout.bits[layout.bit_bytes - 1] >> (bin_count % 8) != 0) {
+    return broken();
+  }
+  if (bytes.size() != kHeadBytes + layout.bit_bytes + present * item_bytes) return broken();
+  layout.items = bytes.data() + kHeadBytes + layout.bit_bytes;
+  return {};
+}
+
+template <typename Item>
+void for_each_bin(const Layout& layout, const Item& item) {
+  for (size_t i = 0; i < layout.bit_bytes; ++i) {
+    for (uint8_t rest = layout.bits[i]; rest != 0; rest &= static_cast<uint8_t>(rest - 1)) {
+      item(8 * i + static_cast<size_t>(std::countr_zero(rest)));
+    }
+  }
 }
 
 }  // namespace
@@ -34,92 +209,52 @@ Histogram wide_histogram(size_t bin_count) {
   return histogram;
 }
 
-void add(const Histogram& from, Histogram& to) {
-  CHECK((from.packed ? from.words.size() : from.g.size()) == to.g.size());
-  add_range(from, 0, to);
-}
-
-Histogram minus(const Histogram& whole, const Histogram& part) {
-  CHECK(!whole.packed && !part.packed && whole.g.size() == part.g.size());
-  Histogram rest = whole;
-  for (size_t bin = 0; bin < rest.g.size(); ++bin) {
-    rest.g[bin] -= part.g[bin];
-    rest.h[bin] -= part.h[bin];
-    rest.count[bin] -= part.count[bin];
-  }
-  return rest;
-}
-
 void add_range(const Histogram& from, size_t bin_begin, Histogram& to) {
-  CHECK(!to.packed);
-  const size_t bin_count = to.g.size();
-  CHECK((from.packed ? from.words.size() : from.g.size()) >= bin_begin + bin_count);
-  for (size_t bin = 0; bin < bin_count; ++bin) {
-    const Sums sums = from.at(bin_begin + bin);
-    to.g[bin] += sums.g;
-    to.h[bin] += sums.h;
-    to.count[bin] += static_cast<uint32_t>(sums.count);
+  CHECK((from.packed ? from.words.size() : from.g.size()) >= bin_begin + to.bin_count());
+  if (to.packed) {
+    CHECK(from.packed);
+    for (size_t bin = 0; bin < to.words.size(); ++bin) to.words[bin] += from.words[bin_begin + bin];
+    return;
   }
+  for (size_t bin = 0; bin < to.g.size(); ++bin) add_to_bin(to, bin, from.at(bin_begin + bin));
 }
 
 std::string encode_block(const Histogram& histogram, size_t bin_begin, size_t bin_end) {
-  const size_t bin_count = bin_end - bin_begin;
-  const size_t item_bytes = histogram.packed ? sizeof(uint64_t) : kWideBytes;
-  std::string bytes(1 + (bin_count + 7) / 8 + bin_count * item_bytes, 0);
-  bytes[0] = static_cast<char>(histogram.packed ? kPacked : kWide);
-  char* bits = bytes.data() + 1;
-  char* item = bits + (bin_count + 7) / 8;
-  for (size_t i = 0; i < bin_count; ++i) {
-    const size_t bin = bin_begin + i;
-    const bool present = histogram.packed ? histogram.words[bin] != 0 : histogram.count[bin] != 0;
-    if (!present) continue;
-    bits[i / 8] = static_cast<char>(bits[i / 8] | (1 << (i % 8)));
-    if (histogram.packed) {
-      std::memcpy(item, &histogram.words[bin], sizeof(uint64_t));
-    } else {
-      std::memcpy(item, &histogram.g[bin], sizeof(int64_t));
-      std::memcpy(item + 8, &histogram.h[bin], sizeof(int64_t));
-      std::memcpy(item + 16, &histogram.count[bin], sizeof(uint32_t));
-    }
-    item += item_bytes;
-  }
-  bytes.resize(static_cast<size_t>(item - bytes.data()));
-  return bytes;
+  return histogram.packed ? encode_packed(histogram.words.data() + bin_begin, bin_end - bin_begin)
+                          : encode_wide(histogram, bin_begin, bin_end - bin_begin);
 }
 
 Status add_block(std::string_view bytes, Histogram& to) {
-  CHECK(!to.packed);
-  const size_t bin_count = to.g.size();
-  const size_t bit_bytes = (bin_count + 7) / 8;
-  if (bytes.size() < 1 + bit_bytes) return broken();
-  const auto form = static_cast<uint8_t>(bytes[0]);
-  if (form != kPacked && form != kWide) return broken();
-  const auto* bits = reinterpret_cast<const uint8_t*>(bytes.data() + 1);
-  size_t present = 0;
-  for (size_t i = 0; i < bit_bytes; ++i) present += static_cast<size_t>(std::popcount(bits[i]));
-  if (bin_count % 8 != 0 && bits[bit_bytes - 1] >> (bin_count % 8) != 0) return broken();
-  const size_t item_bytes = form == kPacked ? sizeof(uint64_t) : kWideBytes;
-  if (bytes.size() != 1 + bit_bytes + present * item_bytes) return broken();
-  const char* item = bytes.data() + 1 + bit_bytes;
-  for (size_t i = 0; i < bit_bytes; ++i) {
-    for (uint8_t rest = bits[i]; rest != 0; rest &= static_cast<uint8_t>(rest - 1)) {
-      const size_t bin = 8 * i + static_cast<size_t>(std::countr_zero(rest));
-      Sums sums;
-      if (form == kPacked) {
-        sums = unpack(read_u64(item));
-      } else {
-        uint32_t count;
-        std::memcpy(&count, item + 16, sizeof(count));
-        sums = {static_cast<int64_t>(read_u64(item)), static_cast<int64_t>(read_u64(item + 8)),
-                int64_t{count}};
-      }
-      // As unsigned numbers: hostile sums may wrap, and must not be undefined.
-      to.g[bin] = static_cast<int64_t>(uint64_t(to.g[bin]) + uint64_t(sums.g));
-      to.h[bin] = static_cast<int64_t>(uint64_t(to.h[bin]) + uint64_t(sums.h));
-      to.count[bin] += static_cast<uint32_t>(sums.count);
-      item += item_bytes;
-    }
+  Layout layout;
+  EVERGROVE_RETURN_IF_ERROR(read_layout(bytes, to.bin_count(), layout));
+  const char* item = layout.items;
+  const char* end = bytes.data() + bytes.size();
+  const auto [first, second, third] = layout.widths;
+  if (layout.form == kPacked) {
+    const int h_bits = first, count_bits = second, item_bits = 8 * third;
+    const uint64_t h_mask = (uint64_t{1} << h_bits) - 1;
+    const uint64_t count_mask = (uint64_t{1} << count_bits) - 1;
+    const auto item_bytes = static_cast<size_t>(third);
+    for_each_bin(layout, [&](size_t bin) {
+      const uint64_t word = get(item, end, item_bytes);
+      add_to_bin(to, bin,
+                 {extended(word, item_bits) >> (h_bits + count_bits),
+                  static_cast<int64_t>((word >> count_bits) & h_mask),
+                  static_cast<int64_t>(word & count_mask)});
+    });
+    return {};
   }
+  if (to.packed) return broken();
+  const auto g_bytes = static_cast<size_t>(first);
+  const auto h_bytes = static_cast<size_t>(second);
+  const auto count_bytes = static_cast<size_t>(third);
+  for_each_bin(layout, [&](size_t bin) {
+    Sums sums;
+    sums.g = extended(get(item, end, g_bytes), first * 8);
+    sums.h = static_cast<int64_t>(get(item, end, h_bytes));
+    sums.count = static_cast<int64_t>(get(item, end, count_bytes));
+    add_to_bin(to, bin, sums);
+  });
   return {};
 }
 

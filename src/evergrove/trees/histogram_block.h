@@ -1,12 +1,12 @@
 // Histogram blocks: the bins of a range of features, as bytes that workers send one another and as
 // the sums that the owner of the range adds them to.
 //
-// Only bins that have rows are written: a bit a bin, then their sums, as packed words where the
-// histogram is packed and as g, h and count where it is wide. Decoding takes any bytes: what is not
-// a block of that many bins is refused and changes nothing.
+// Only bins that have rows are written: a bit a bin, then their sums, in as few bits (of a packed
+// histogram) or bytes (of a wide one) as the largest of the block needs. Decoding takes any bytes:
+// what is not a block of that many bins is refused and changes nothing.
 //
 //   std::string bytes = encode_block(histogram, bin_begin, bin_end);
-//   EVERGROVE_RETURN_IF_ERROR(add_block(bytes, block));   // block: wide, bin_end - bin_begin bins
+//   EVERGROVE_RETURN_IF_ERROR(add_block(bytes, block));   // block: bin_end - bin_begin bins
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -21,16 +21,14 @@ namespace evergrove::trees {
 
 // A wide histogram of that many bins, all 0.
 Histogram wide_histogram(size_t bin_count);
-// Adds all bins. Requires: `to` is wide and of the same size.
-void add(const Histogram& from, Histogram& to);
-// Adds bins bin_begin to bin_begin + n - 1 to the n bins of a wide histogram.
+// Adds bins bin_begin to bin_begin + n - 1 to the n bins of `to`. Requires: where `to` is packed,
+// `from` is, and they are of at most kPackedRows rows together.
 void add_range(const Histogram& from, size_t bin_begin, Histogram& to);
-// Returns whole - part, in wide form. Requires: both are wide and of one size.
-Histogram minus(const Histogram& whole, const Histogram& part);
 
 // Bins bin_begin to bin_end - 1 as bytes.
 std::string encode_block(const Histogram& histogram, size_t bin_begin, size_t bin_end);
-// Adds what encode_block wrote to a wide histogram of just those bins.
+// Adds what encode_block wrote to a histogram of just those bins. Refuses wide sums where `to` is
+// packed.
 Status add_block(std::string_view bytes, Histogram& to);
 
 }  // namespace evergrove::trees

@@ -9,13 +9,18 @@
 namespace evergrove::trees {
 namespace {
 
+Histogram packed_histogram(size_t bins) {
+  Histogram histogram;
+  histogram.packed = true;
+  histogram.words.assign(bins, 0);
+  return histogram;
+}
+
 Histogram random_histogram(size_t bins, bool packed, uint64_t seed) {
   const RandomKey key(seed, "histogram block");
   Histogram histogram = wide_histogram(bins);
   if (packed) {
-    histogram = {};
-    histogram.packed = true;
-    histogram.words.assign(bins, 0);
+    histogram = packed_histogram(bins);
   }
   for (size_t bin = 0; bin < bins; ++bin) {
     const uint64_t bits = key.at(bin);
@@ -36,7 +41,7 @@ Histogram random_histogram(size_t bins, bool packed, uint64_t seed) {
 }
 
 bool equal(const Histogram& a, const Histogram& b, size_t b_begin) {
-  for (size_t bin = 0; bin < a.g.size(); ++bin) {
+  for (size_t bin = 0; bin < a.bin_count(); ++bin) {
     if (!(a.at(bin) == b.at(b_begin + bin))) return false;
   }
   return true;
@@ -57,20 +62,50 @@ TEST(HistogramBlock, ComesBackAsItWas) {
   }
 }
 
-TEST(HistogramBlock, AddsUpAndIsTakenAwayAgain) {
+TEST(HistogramBlock, AddsUpInAnyForm) {
   const Histogram a = random_histogram(77, true, 1);
-  const Histogram b = random_histogram(77, false, 2);
-  Histogram by_adding = wide_histogram(77);
-  add(a, by_adding);
-  Histogram only_a = by_adding;
-  add(b, by_adding);
-  Histogram by_bytes = wide_histogram(77);
-  for (const Histogram* from : {&b, &a}) {
-    const std::string bytes = encode_block(*from, 0, 77);
-    ASSERT_TRUE(add_block(bytes, by_bytes).ok());
+  const Histogram b = random_histogram(77, true, 2);
+  const Histogram c = random_histogram(77, false, 3);
+  Histogram packed = packed_histogram(77), wide = wide_histogram(77);
+  for (Histogram* to : {&packed, &wide}) {
+    Histogram by_bytes = *to;
+    for (const Histogram* from : {&b, &a}) {
+      add_range(*from, 0, *to);
+      ASSERT_TRUE(add_block(encode_block(*from, 0, 77), by_bytes).ok());
+    }
+    EXPECT_TRUE(equal(by_bytes, *to, 0));
+    for (size_t bin = 0; bin < 77; ++bin) EXPECT_EQ(to->at(bin), a.at(bin) + b.at(bin)) << bin;
   }
-  EXPECT_TRUE(equal(by_bytes, by_adding, 0));
-  EXPECT_TRUE(equal(minus(by_bytes, b), only_a, 0));
+  Histogram by_bytes = wide;
+  ASSERT_TRUE(add_block(encode_block(c, 0, 77), by_bytes).ok());
+  for (size_t bin = 0; bin < 77; ++bin) EXPECT_EQ(by_bytes.at(bin), wide.at(bin) + c.at(bin));
+  const Histogram before = packed;
+  EXPECT_FALSE(add_block(encode_block(c, 0, 77), packed).ok()) << "wide sums have no room in it";
+  EXPECT_TRUE(equal(packed, before, 0));
+}
+
+TEST(HistogramBlock, HoldsTheLargestSumsThereAre) {
+  Histogram packed = packed_histogram(3);
+  for (size_t row = 0; row < kPackedRows; ++row) {
+    packed.words[0] += pack({-kNarrowMax, kNarrowMax});
+    packed.words[1] += pack({kNarrowMax, 0});
+  }
+  Histogram wide = wide_histogram(3);
+  wide.g = {INT64_MIN, INT64_MAX, -1};
+  wide.h = {INT64_MAX, 0, 1};
+  wide.count = {UINT32_MAX, 1, 256};
+  for (const Histogram* from : {&packed, &wide}) {
+    Histogram block = wide_histogram(3);
+    ASSERT_TRUE(add_block(encode_block(*from, 0, 3), block).ok());
+    EXPECT_TRUE(equal(block, *from, 0));
+  }
+}
+
+TEST(HistogramBlock, TakesFewBytesForFewRows) {
+  Histogram few = packed_histogram(256);
+  for (size_t bin = 0; bin < 256; ++bin) few.words[bin] = pack({-5, 9}) * (1 + bin % 2);
+  EXPECT_LE(encode_block(few, 0, 256).size(), 4u + 32 + 256 * 2);
+  EXPECT_LE(encode_block(packed_histogram(256), 0, 256).size(), 4u + 32);
 }
 
 TEST(HistogramBlock, RefusesWhatItIsNotAndChangesNothing) {
@@ -88,8 +123,17 @@ TEST(HistogramBlock, RefusesWhatItIsNotAndChangesNothing) {
   altered[0] = 3;
   EXPECT_FALSE(add_block(altered, block).ok());
   altered = bytes;
-  altered[4] = static_cast<char>(altered[4] | 0x80);  // a bin beyond the last
+  altered[7] = static_cast<char>(altered[7] | 0x80);  // a bin beyond the last
   EXPECT_FALSE(add_block(altered, block).ok());
+  for (size_t place : {1, 2, 3}) {  // widths that there are not
+    for (int width : {0, 9, 26, 255}) {
+      altered = bytes;
+      if (uint8_t(bytes[place]) == width) continue;
+      altered[place] = static_cast<char>(width);
+      const bool is_right = add_block(altered, block).ok();
+      EXPECT_TRUE(!is_right || (place == 1 && width <= 25) || (place == 2 && width <= 13));
+    }
+  }
 }
 
 }  // namespace
