@@ -3,14 +3,16 @@
 
 import random
 import signal
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.process.command import BAD_INPUT, DONE, evergrove, executable
+from tests.process.command import BAD_INPUT, DONE, STOPPED, evergrove, executable
 from tests.process.rows import LABEL, small_rows, write
 
 TREES = 60
@@ -23,6 +25,7 @@ class Cluster:
     def __init__(self, folder: Path, data: Path) -> None:
         self.folder = folder
         self.data = data
+        self.settings = SETTINGS
         self.token = folder / "token"
         self.token.write_text("a-token-for-tests-of-some-length\n")
         self.token.chmod(0o600)
@@ -35,7 +38,8 @@ class Cluster:
         self.coordinator = subprocess.Popen(
             [
                 *(executable(), "coordinator", "--data", self.data, "--label", LABEL),
-                *("--valid-fraction", "0.2", *SETTINGS, "--log", self.folder / "log", "--resume"),
+                *("--valid-fraction", "0.2", *self.settings),
+                *("--log", self.folder / "log", "--resume"),
                 *("--listen", self.address or "127.0.0.1:0", "--token-file", self.token),
                 *("--model", self.folder / "model"),
             ],
@@ -49,6 +53,8 @@ class Cluster:
                 self.address = line.split("Listens on ")[1].split()[0]
                 break
         assert self.address
+        # A long run says more than a pipe holds.
+        threading.Thread(target=self.coordinator.stderr.read, daemon=True).start()
 
     def start_worker(self, token: Path | None = None) -> subprocess.Popen[str]:
         worker = subprocess.Popen(
@@ -68,6 +74,13 @@ class Cluster:
     def logged(self) -> int:
         """Bytes of the log: what has been decided."""
         return sum(path.stat().st_size for path in (self.folder / "log").glob("run*.log"))
+
+    def wait_for_more(self) -> None:
+        before = self.logged()
+        deadline = time.monotonic() + 30
+        while self.logged() == before:
+            assert time.monotonic() < deadline, "nothing is decided any more"
+            time.sleep(0.01)
 
     def end(self) -> None:
         for process in [*self.workers, *([self.coordinator] if self.coordinator else [])]:
@@ -168,6 +181,35 @@ def test_a_worker_that_is_asked_to_leave_hands_over_and_ends_well(
     leaver.send_signal(signal.SIGTERM)
     assert leaver.wait(30) == DONE
     assert digest_of(cluster) == digest
+
+
+def test_the_last_worker_says_that_it_waits_and_a_second_signal_ends_it(cluster: Cluster) -> None:
+    cluster.settings = ("--set", "n_estimators=100000", "max_leaves=3")  # longer than anybody waits
+    cluster.start_coordinator()
+    last = cluster.start_worker()
+    cluster.wait_for_more()
+    last.send_signal(signal.SIGTERM)
+    assert last.stderr is not None
+    for line in last.stderr:
+        if "Waits for another worker to take its shards" in line:
+            break
+    assert "stop it again (SIGTERM)" in line
+    assert last.poll() is None
+    cluster.wait_for_more()  # and works meanwhile
+    last.send_signal(signal.SIGTERM)
+    assert last.wait(5) == STOPPED
+    cluster.start_worker()
+    cluster.wait_for_more()
+
+
+def test_a_worker_without_a_coordinator_leaves_when_asked(cluster: Cluster) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # no coordinator
+        cluster.address = f"127.0.0.1:{silent.getsockname()[1]}"
+        worker = cluster.start_worker()
+        silent.settimeout(30)
+        silent.accept()[0].close()
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(10) == DONE
 
 
 def test_the_wrong_token_is_refused_and_the_run_goes_on(cluster: Cluster, digest: str) -> None:

@@ -3,13 +3,16 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
 #include <thread>
 #include <variant>
 
+#include "evergrove/base/hash.h"
 #include "evergrove/cluster/worker.h"
+#include "evergrove/runtime/backoff.h"
 #include "evergrove/runtime/cluster_setup.h"
 #include "evergrove/runtime/event_queue.h"
 #include "evergrove/runtime/shard_cache.h"
@@ -23,7 +26,11 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kHeartbeatEvery{500};
-constexpr milliseconds kDialAgainAfter{300};
+constexpr milliseconds kDialAgainMin{100};
+constexpr milliseconds kDialAgainMax{3000};
+// Of a worker that is to leave and cannot.
+constexpr milliseconds kSayItWaitsAfter{3000};
+constexpr milliseconds kSayItWaitsEvery{30000};
 
 struct ShardRead {
   uint32_t shard;
@@ -46,7 +53,8 @@ class WorkerHost {
       : request_(request),
         name_(request.name.empty() ? own_name() : request.name),
         threads_(request.threads > 0 ? request.threads
-                                     : static_cast<int>(std::thread::hardware_concurrency())) {}
+                                     : static_cast<int>(std::thread::hardware_concurrency())),
+        dial_again_({.seed = hash_name(name_), .first = kDialAgainMin, .most = kDialAgainMax}) {}
   ~WorkerHost() {
     // No event may come after the queue is gone.
     transport_.reset();
@@ -72,6 +80,7 @@ class WorkerHost {
   Status act(std::vector<cluster::WorkerAction> actions);
   void send(const std::string& to, std::string bytes);
   void dial_coordinator();
+  Status leave(Clock::time_point now);
   Status open_cache();
   void read_shards();
   Result<train::TrainingData> read_shard(const train::DataSpec& spec, const train::Shard& shard);
@@ -84,6 +93,7 @@ class WorkerHost {
   ConnectionId coordinator_ = 0;  // dialled; 0: none
   bool is_connected_ = false;
   size_t coordinator_place_ = 0;
+  Backoff dial_again_;
   Clock::time_point dial_at_, heard_;
   struct Peer {
     ConnectionId connection = 0;
@@ -96,6 +106,7 @@ class WorkerHost {
   std::optional<ShardCache> cache_;  // the reader's
   std::unique_ptr<cluster::Worker> worker_;
   bool is_leaving_ = false;
+  Clock::time_point say_it_waits_at_;
   bool is_over_ = false;
   Status end_;
 
@@ -139,7 +150,8 @@ Status WorkerHost::run() {
   const ThreadLimit threads(threads_);
   Clock::time_point beat_at = Clock::now() + kHeartbeatEvery;
   while (!is_over_) {
-    std::optional<WorkerEvent> event = events_.pop(beat_at);
+    const Clock::time_point until = coordinator_ == 0 ? std::min(beat_at, dial_at_) : beat_at;
+    std::optional<WorkerEvent> event = events_.pop(until);
     if (event) {
       EVERGROVE_RETURN_IF_ERROR(threads.execute([&]() -> Status {
         if (auto* from_transport = std::get_if<TransportEvent>(&*event)) {
@@ -151,6 +163,7 @@ Status WorkerHost::run() {
       }));
     }
     const Clock::time_point now = Clock::now();
+    if (coordinator_ == 0 && now >= dial_at_) dial_coordinator();
     if (now < beat_at) continue;
     beat_at = now + kHeartbeatEvery;
     if (is_connected_) {
@@ -160,11 +173,10 @@ Status WorkerHost::run() {
         batch.add({worker_->epoch(), worker_->heartbeat()});
         send("", batch.take());
       }
-      if (worker_ && !is_leaving_ && is_asked_to_leave()) {
-        is_leaving_ = true;
-        note("Hands over its shards, then leaves");
+      if (is_asked_to_leave()) {
+        if (!worker_) return {};  // it holds nothing yet
+        EVERGROVE_RETURN_IF_ERROR(leave(now));
       }
-      if (is_leaving_) EVERGROVE_RETURN_IF_ERROR(act(worker_->leave()));
       continue;
     }
     if (is_asked_to_leave()) return {};
@@ -173,9 +185,23 @@ Status WorkerHost::run() {
           "No coordinator could be reached; is it running, and is the address right?",
           {{"coordinator", request_.coordinators.front()}});
     }
-    if (coordinator_ == 0 && now >= dial_at_) dial_coordinator();
   }
   return end_;
+}
+
+// Asks to leave, again and again; Goodbye comes when others have what it holds.
+Status WorkerHost::leave(Clock::time_point now) {
+  if (!is_leaving_) {
+    is_leaving_ = true;
+    say_it_waits_at_ = now + kSayItWaitsAfter;
+    note("Hands over its shards, then leaves");
+  } else if (now >= say_it_waits_at_) {
+    say_it_waits_at_ = now + kSayItWaitsEvery;
+    note(
+        "Waits for another worker to take its shards; stop it again (SIGTERM) to leave at once, "
+        "its shards will be read by whoever comes");
+  }
+  return act(worker_->leave());
 }
 
 Status WorkerHost::handle(TransportEvent event) {
@@ -199,7 +225,7 @@ Status WorkerHost::handle(TransportEvent event) {
     if (closed->connection == coordinator_) {
       coordinator_ = 0;
       is_connected_ = false;
-      dial_at_ = Clock::now() + kDialAgainAfter;
+      dial_at_ = Clock::now() + dial_again_.next();
       // A refusal will not be taken back.
       if (closed->why.kind() != StatusKind::storage && !closed->why.ok()) return closed->why;
     } else if (const auto address = peer_addresses_.find(closed->connection);
@@ -214,6 +240,7 @@ Status WorkerHost::handle(TransportEvent event) {
 Status WorkerHost::receive(const Received& received) {
   const std::string_view bytes = received.bytes.view;
   if (bytes.empty()) return {};
+  if (received.connection == coordinator_) dial_again_.reset();
   if (bytes[0] == kSetupTag && received.connection == coordinator_) {
     EVERGROVE_ASSIGN_OR_RETURN(ClusterSetup setup, decode_setup(bytes.substr(1)));
     if (!worker_) {
