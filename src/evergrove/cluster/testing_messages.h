@@ -51,7 +51,7 @@ inline constexpr int kFieldCount<Member> = 3;
 template <>
 inline constexpr int kFieldCount<View> = 3;
 template <>
-inline constexpr int kFieldCount<Join> = 4;
+inline constexpr int kFieldCount<Join> = 5;
 template <>
 inline constexpr int kFieldCount<Loaded> = 1;
 template <>
@@ -65,7 +65,7 @@ inline constexpr int kFieldCount<Splits> = 5;
 template <>
 inline constexpr int kFieldCount<Heartbeat> = 2;
 template <>
-inline constexpr int kFieldCount<LoadShards> = 1;
+inline constexpr int kFieldCount<LoadShards> = 3;
 template <>
 inline constexpr int kFieldCount<Plan> = 6;
 template <>
@@ -213,7 +213,7 @@ struct Fill {
 template <size_t... kIndex>
 Body empty_body(size_t type, std::index_sequence<kIndex...>) {
   Body body;
-  ((type == kIndex && (body.emplace<kIndex>(), true)) || ...);
+  (void)((type == kIndex && (body.emplace<kIndex>(), true)) || ...);
   return body;
 }
 inline Body empty_body(size_t type) {
