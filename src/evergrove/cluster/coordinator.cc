@@ -34,6 +34,7 @@ void Coordinator::tell(const std::string& worker, Body body) {
 
 std::vector<CoordinatorAction> Coordinator::receive(const std::string& worker,
                                                     const Message& message, Time now) {
+  now_ = now;
   if (message.epoch > options_.epoch) {
     is_finished_ = true;
     return {OvertakenAction{message.epoch}};
@@ -72,6 +73,7 @@ std::vector<CoordinatorAction> Coordinator::receive(const std::string& worker,
       if (splits->view == view_.number) state.iterations_known = state_.iteration;
       progress_ = now;
     } else if (std::holds_alternative<Leave>(message.body)) {
+      if (!state.is_leaving) ledger_.note(RunEvent::leaving, worker, now);
       state.is_leaving = true;
       is_placement_due_ = true;
     }
@@ -91,10 +93,14 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
     if (const Member* was = member(name)) {
       const bool has_all = std::all_of(was->shards.begin(), was->shards.end(),
                                        [&](uint32_t id) { return held.contains(id); });
-      if (!has_all) is_view_lost_ = true;
+      if (!has_all && !is_view_lost_) {
+        is_view_lost_ = true;
+        ledger_.lose(name, rounds_.size(), now);
+      }
     }
   } else {
     ++joined_count_;
+    ledger_.note(RunEvent::joined, name, now);
   }
   WorkerState& state = workers_[name];
   const bool is_leaving = state.is_leaving;
@@ -104,6 +110,7 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
 }
 
 std::vector<CoordinatorAction> Coordinator::lost(const std::string& worker, Time now) {
+  now_ = now;
   lose(worker, now);
   go_on();
   return std::exchange(actions_, {});
@@ -115,6 +122,8 @@ void Coordinator::lose(const std::string& name, Time now) {
   is_placement_due_ = true;
   progress_ = now;
   const bool is_member = member(name) != nullptr;
+  ledger_.note(RunEvent::lost, name, now);
+  ledger_.lose(name, is_member ? rounds_.size() : 0, now);
   if (is_member && !is_broken(Mutation::wait_for_lost_member)) is_view_lost_ = true;
 }
 
@@ -125,6 +134,7 @@ const Member* Coordinator::member(const std::string& name) const {
 }
 
 std::vector<CoordinatorAction> Coordinator::tick(Time now) {
+  now_ = now;
   if (is_finished_) return {};
   std::vector<std::string> silent;
   for (const auto& [name, state] : workers_) {
@@ -148,6 +158,7 @@ void Coordinator::issue(Round round) {
   round.number = ++round_number_;
   OpenRound& open = rounds_.emplace_back();
   open.round = std::move(round);
+  ledger_.begin_round(now_);
   for (const Member& member : view_.members) {
     if (workers_.contains(member.name)) tell(member.name, NextRound{view_.number, open.round});
   }
@@ -192,6 +203,7 @@ void Coordinator::go_on() {
     if (!is_complete(rounds_.front())) return;
     const OpenRound open = std::move(rounds_.front());
     rounds_.pop_front();
+    ledger_.finish_round(open.round.kind == RoundKind::rebuild, now_);
     done(open);
   }
 }
@@ -401,6 +413,7 @@ void Coordinator::finish_tree() {
   iteration_.trees.push_back(finished.tree);
   walk_.reset();
   rounds_.clear();  // what was expanded and not needed
+  ledger_.forget_rounds(now_);
   blocks_lost_.clear();
   if (iteration_.trees.size() < output_count_) return start_root(std::move(finished));
   is_measured_ = false;
@@ -415,7 +428,11 @@ CoordinatorStatus Coordinator::status() const {
     if (const Member* is = member(name)) {
       worker.is_member = true;
       worker.shards_active = is->shards.size();
+      worker.active = is->shards;
     }
+    worker.held.assign(state.held.begin(), state.held.end());
+    worker.asked.assign(state.asked.begin(), state.asked.end());
+    worker.heard = state.heard;
     status.workers.push_back(std::move(worker));
   }
   status.view = view_.number;

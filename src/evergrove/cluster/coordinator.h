@@ -30,13 +30,12 @@
 
 #include "evergrove/cluster/blocks.h"
 #include "evergrove/cluster/message.h"
+#include "evergrove/cluster/run_ledger.h"
 #include "evergrove/cluster/worker.h"
 #include "evergrove/train/run_history.h"
 #include "evergrove/trees/tree_walk.h"
 
 namespace evergrove::cluster {
-
-using Time = std::chrono::milliseconds;  // since any fixed moment, never going back
 
 struct CoordinatorOptions {
   uint64_t epoch = 1;
@@ -76,6 +75,8 @@ struct CoordinatorStatus {
     uint32_t threads = 0;
     size_t shards_held = 0, shards_active = 0;
     bool is_member = false, is_leaving = false;
+    std::vector<uint32_t> held = {}, active = {}, asked = {};  // shards
+    Time heard{0};
   };
   std::vector<WorkerStatus> workers;
   uint64_t view = 0, iterations = 0;
@@ -100,6 +101,9 @@ class Coordinator {
   bool finished() const { return is_finished_; }
   const train::RunHistory& history() const { return history_; }
   CoordinatorStatus status() const;
+  const RunLedger& ledger() const { return ledger_; }
+  const std::vector<ShardRows>& shards() const { return shards_; }
+  uint64_t rounds() const { return round_number_; }  // said so far
 
  private:
   struct WorkerState {
@@ -176,6 +180,8 @@ class Coordinator {
   bool last_wide_ = false;
   bool is_measured_ = false;  // largest_ is of now
   uint64_t joined_count_ = 0, lost_count_ = 0, left_count_ = 0;
+  Time now_{0};
+  RunLedger ledger_;
   std::vector<CoordinatorAction> actions_;
 };
 

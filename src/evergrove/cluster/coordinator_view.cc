@@ -183,11 +183,13 @@ void Coordinator::begin_view(View view) {
     if (is_broken(Mutation::rebuild_one_block_short)) rebuild.round.blocks.pop_back();
     rounds_.push_front(std::move(rebuild));
   }
+  ledger_.begin_view(view_.members.size(), rounds_.size(), now_);
   say_plans();
   for (auto worker = workers_.begin(); worker != workers_.end();) {
     if (worker->second.is_leaving && member(worker->first) == nullptr) {
       tell(worker->first, Goodbye{"It was asked to leave, and has handed over"});
       ++left_count_;
+      ledger_.note(RunEvent::left, worker->first, now_);
       worker = workers_.erase(worker);
     } else {
       ++worker;
