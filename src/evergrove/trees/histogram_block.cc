@@ -229,7 +229,7 @@ Status add_block(std::string_view bytes, Histogram& to) {
   EVERGROVE_RETURN_IF_ERROR(read_layout(bytes, to.bin_count(), layout));
   const char* item = layout.items;
   const char* end = bytes.data() + bytes.size();
-  const auto [first, second, third] = layout.widths;
+  const int first = layout.widths[0], second = layout.widths[1], third = layout.widths[2];
   if (layout.form == kPacked) {
     const int h_bits = first, count_bits = second, item_bits = 8 * third;
     const uint64_t h_mask = (uint64_t{1} << h_bits) - 1;
