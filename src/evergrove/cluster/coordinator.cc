@@ -24,6 +24,7 @@ Coordinator::Coordinator(CoordinatorOptions options, RunSetup setup, std::vector
     if (!history_.finished()) history_.keep(std::move(iteration));
   }
   state_.iteration = history_.iterations().size();
+  is_measured_ = !needs_largest();
 }
 
 Coordinator::~Coordinator() = default;
@@ -53,10 +54,7 @@ std::vector<CoordinatorAction> Coordinator::receive(const std::string& worker,
     if (message.epoch != options_.epoch) {
       tell(worker, Rejoin{});
     } else if (const auto* loaded = std::get_if<Loaded>(&message.body)) {
-      for (uint32_t id : loaded->shards) {
-        state.asked.erase(id);
-        state.held.insert(id);
-      }
+      for (uint32_t id : loaded->shards) add_held(worker, id);
       is_placement_due_ = true;
       progress_ = now;
     } else if (const auto* failed = std::get_if<LoadFailed>(&message.body)) {
@@ -104,7 +102,9 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
   }
   WorkerState& state = workers_[name];
   const bool is_leaving = state.is_leaving;
-  state = {hello.address, std::max(1u, hello.threads), std::move(held), {}, now, 0, is_leaving};
+  state = {
+      hello.address, std::max(1u, hello.threads), hello.memory_bytes, std::move(held), {}, now, 0,
+      is_leaving};
   is_placement_due_ = true;
   if (view_.number > 0 && !is_view_lost_) say_plan(name);
 }
@@ -147,7 +147,7 @@ std::vector<CoordinatorAction> Coordinator::tick(Time now) {
   if (now - progress_ > options_.say_again_after && !is_broken(Mutation::never_say_again)) {
     progress_ = now;
     for (const auto& [name, state] : workers_) {
-      if (!state.asked.empty()) tell(name, LoadShards{{state.asked.begin(), state.asked.end()}});
+      if (!state.asked.empty()) say_load(name);
     }
     if (view_.number > 0 && !is_view_lost_) say_plans();
   }
@@ -191,7 +191,9 @@ void Coordinator::go_on() {
       if (!same) begin_view(std::move(next));
     }
     if (rounds_.empty()) {
-      if (walk_) {
+      if (finish_) {
+        start_next();
+      } else if (walk_) {
         grow();
       } else if (!is_measured_) {
         start_measure({});
@@ -288,7 +290,12 @@ void Coordinator::start_measure(std::optional<FinishedTree> finish) {
 void Coordinator::measured(const OpenRound& open) {
   largest_ = open.facts.largest_gradient;
   is_measured_ = true;
-  if (!open.round.finish) return;
+  keep_iteration(open);
+}
+
+// Keeps the iteration that a round has ended, if it has, with its metrics.
+void Coordinator::keep_iteration(const OpenRound& open) {
+  if (!open.round.finish || !state_.finished.empty()) return;
   for (size_t i = 0; i < open.facts.metrics.size(); ++i) {
     const Result<std::vector<double>> values = open.facts.metrics[i].values();
     if (!values.ok()) {
@@ -328,19 +335,22 @@ trees::GradientUnits Coordinator::units() const {
                                setup_.weight_facts, state_.scale);
 }
 
-// The best of what the owners have found: the larger gain, then the smaller feature.
-trees::Split Coordinator::best_of(const OpenRound& open, uint32_t node) const {
-  trees::Split best;
+// Of each node the best of what the owners have found: the larger gain, then the smaller feature.
+std::unordered_map<uint32_t, trees::Split> Coordinator::best_splits(const OpenRound& open) {
+  std::unordered_map<uint32_t, trees::Split> best;
   for (const auto& [block, splits] : open.by_block) {
     for (const NodeSplit& found : splits.splits) {
-      if (found.node != node || !found.split.found()) continue;
-      if (!best.found() || found.split.gain > best.gain) best = found.split;
+      trees::Split& split = best[found.node];
+      if (!found.split.found()) continue;
+      if (!split.found() || found.split.gain > split.gain) split = found.split;
     }
   }
   return best;
 }
 
 void Coordinator::rooted(const OpenRound& open) {
+  keep_iteration(open);
+  if (is_finished_) return;
   const bool wide = train::should_be_wide(setup_.header.parameters.objective, setup_.weight_facts,
                                           open.facts.tally);
   last_wide_ = wide;
@@ -352,14 +362,15 @@ void Coordinator::rooted(const OpenRound& open) {
     if (splits.root.count != 0) sums = splits.root;
   }
   walk_.emplace(growth_, sums);
-  walk_->set_split(0, walk_->may_split(0) ? best_of(open, 0) : trees::Split{});
+  walk_->set_split(0, walk_->may_split(0) ? best_splits(open)[0] : trees::Split{});
 }
 
 void Coordinator::expanded(const OpenRound& open) {
+  std::unordered_map<uint32_t, trees::Split> best = best_splits(open);
   for (const Expansion& expansion : open.round.expansions) {
     for (const Expansion::Child* child : {&expansion.left, &expansion.right}) {
       walk_->set_split(child->node,
-                       child->is_searched ? best_of(open, child->node) : trees::Split{});
+                       child->is_searched ? std::move(best[child->node]) : trees::Split{});
     }
   }
   if (walk_->finished()) return finish_tree();
@@ -387,7 +398,7 @@ void Coordinator::grow() {
   while (rounds_.size() < rounds_max) {
     Round round;
     round.kind = RoundKind::expand;
-    for (uint32_t id : walk_->next_batch(threads)) {
+    for (uint32_t id : walk_->next_batch(threads, rounds_max)) {
       const trees::TreeWalk::Node& node = walk_->node(id);
       Expansion expansion;
       expansion.node = id;
@@ -406,25 +417,42 @@ void Coordinator::grow() {
   }
 }
 
+// The tree goes out with the next round, which may be of another view.
 void Coordinator::finish_tree() {
   FinishedTree finished;
   finished.tree = walk_->tree(setup_.header.features, units(), &finished.leaves);
   finished.tree.output = static_cast<uint32_t>(iteration_.trees.size());
   iteration_.trees.push_back(finished.tree);
+  finish_ = std::move(finished);
   walk_.reset();
   rounds_.clear();  // what was expanded and not needed
   ledger_.forget_rounds(now_);
   blocks_lost_.clear();
-  if (iteration_.trees.size() < output_count_) return start_root(std::move(finished));
-  is_measured_ = false;
-  start_measure(std::move(finished));
+}
+
+// Regression's scale needs the largest gradient before the root; otherwise what the iteration comes
+// to is told with the root of the next.
+void Coordinator::start_next() {
+  std::optional<FinishedTree> finished = std::exchange(finish_, std::nullopt);
+  const bool ends_iteration = iteration_.trees.size() == output_count_;
+  const bool is_last =
+      int64_t(history_.iterations().size()) + 1 >= setup_.header.parameters.n_estimators;
+  if (!ends_iteration) return start_root(std::move(finished));
+  is_measured_ = !needs_largest();
+  if (is_last || !is_measured_) return start_measure(std::move(finished));
+  start_root(std::move(finished));
+}
+
+bool Coordinator::needs_largest() const {
+  return setup_.header.parameters.objective == model::ObjectiveKind::regression;
 }
 
 CoordinatorStatus Coordinator::status() const {
   CoordinatorStatus status;
   for (const auto& [name, state] : workers_) {
-    CoordinatorStatus::WorkerStatus worker{name, state.address, state.threads,   state.held.size(),
-                                           0,    false,         state.is_leaving};
+    CoordinatorStatus::WorkerStatus worker{
+        name,  state.address,    state.threads,         state.held.size(),     0,
+        false, state.is_leaving, memory_planned(state), state.memory_bytes_max};
     if (const Member* is = member(name)) {
       worker.is_member = true;
       worker.shards_active = is->shards.size();
@@ -438,6 +466,7 @@ CoordinatorStatus Coordinator::status() const {
   status.view = view_.number;
   status.iterations = history_.iterations().size();
   for (const ShardRows& shard : shards_) status.shards_missing += holder_of(shard.id) == nullptr;
+  status.memory_bytes_missing = memory_bytes_missing_;
   status.joined_count = joined_count_;
   status.lost_count = lost_count_;
   status.left_count = left_count_;
@@ -449,6 +478,10 @@ CoordinatorStatus Coordinator::status() const {
 std::string Coordinator::waits_for() const {
   if (is_finished_) return "";
   if (workers_.empty()) return "a worker";
+  if (!all_held() && memory_bytes_missing_ > 0) {
+    return "workers with memory: " + std::to_string(memory_bytes_missing_) +
+           " more bytes of worker memory needed";
+  }
   if (!all_held()) return "shards to be read";
   if (rounds_.empty()) return "";
   const OpenRound& open = rounds_.front();

@@ -20,11 +20,13 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -47,6 +49,7 @@ struct CoordinatorOptions {
 struct ShardRows {
   uint32_t id = 0;
   uint64_t row_count = 0;
+  uint64_t memory_bytes = 0;  // that a worker needs to hold it
 };
 
 struct TellAction {
@@ -75,12 +78,14 @@ struct CoordinatorStatus {
     uint32_t threads = 0;
     size_t shards_held = 0, shards_active = 0;
     bool is_member = false, is_leaving = false;
-    std::vector<uint32_t> held = {}, active = {}, asked = {};  // shards
+    uint64_t memory_bytes = 0, memory_bytes_max = kNoMemoryLimit;  // of its shards
+    std::vector<uint32_t> held = {}, active = {}, asked = {};      // shards
     Time heard{0};
   };
   std::vector<WorkerStatus> workers;
   uint64_t view = 0, iterations = 0;
-  size_t shards_missing = 0;  // that nobody holds
+  size_t shards_missing = 0;          // that nobody holds
+  uint64_t memory_bytes_missing = 0;  // with so many more, the workers could hold all shards
   uint64_t joined_count = 0, lost_count = 0, left_count = 0;
   bool is_finished = false;
   std::string waits_for;  // in words, for people
@@ -109,6 +114,7 @@ class Coordinator {
   struct WorkerState {
     std::string address;
     uint32_t threads = 1;
+    uint64_t memory_bytes_max = kNoMemoryLimit;
     std::set<uint32_t> held, asked;  // shards in memory; being read
     Time heard{0};
     uint64_t iterations_known = 0;  // that it is sure to have
@@ -129,6 +135,14 @@ class Coordinator {
   const Member* member(const std::string& name) const;  // of the view; null if it is none
   void finish_run();
   void place_shards();
+  std::string neediest(const std::function<bool(const std::string&)>& may) const;
+  uint64_t rows_planned(const WorkerState& worker) const;
+  uint64_t memory_planned(const WorkerState& worker) const;
+  bool has_room(const WorkerState& worker, uint64_t bytes) const;
+  std::set<uint32_t> spare_copies(const std::string& name) const;
+  void give_back(const std::string& name, uint64_t bytes);
+  void say_load(const std::string& name);
+  void add_held(const std::string& name, uint32_t shard);
   bool all_held() const;
   bool is_settled() const;
   std::vector<uint32_t> open_nodes() const;
@@ -144,13 +158,16 @@ class Coordinator {
   bool is_complete(const OpenRound& open) const;
   void done(const OpenRound& open);
   void measured(const OpenRound& open);
+  void keep_iteration(const OpenRound& open);
   void rooted(const OpenRound& open);
   void expanded(const OpenRound& open);
   void add_facts(const std::string& worker, const Facts& facts);
   void add_splits(const std::string& worker, const Splits& splits);
   const WorkerState* holder_of(uint32_t shard) const;
   void finish_tree();
-  trees::Split best_of(const OpenRound& open, uint32_t node) const;
+  void start_next();
+  bool needs_largest() const;
+  static std::unordered_map<uint32_t, trees::Split> best_splits(const OpenRound& open);
   trees::GradientUnits units() const;
   std::string waits_for() const;
 
@@ -168,14 +185,17 @@ class Coordinator {
   uint64_t round_number_ = 0;
   std::deque<OpenRound> rounds_;
   bool is_view_lost_ = false;
-  bool is_placement_due_ = true;  // workers, what they hold or the view have changed
-  bool is_all_held_ = false;      // when shards were placed last
+  bool is_placement_due_ = true;       // workers, what they hold or the view have changed
+  bool is_all_held_ = false;           // when shards were placed last
+  uint64_t memory_bytes_missing_ = 0;  // then
+  uint64_t load_number_ = 0;
   bool is_finished_ = false;
   Time progress_{0};  // when something came of it
 
   TreeState state_;  // as of the last completed round
   std::optional<trees::TreeWalk> walk_;
-  train::Iteration iteration_;  // at hand
+  train::Iteration iteration_;          // at hand
+  std::optional<FinishedTree> finish_;  // its newest tree, until a round says so
   double largest_ = 0;
   bool last_wide_ = false;
   bool is_measured_ = false;  // largest_ is of now

@@ -22,47 +22,121 @@ bool Coordinator::all_held() const {
                      [&](const ShardRows& shard) { return holder_of(shard.id) != nullptr; });
 }
 
-// Has shards read that nobody holds, and as many more by workers with less than their share.
+uint64_t Coordinator::rows_planned(const WorkerState& worker) const {
+  uint64_t rows = 0;
+  for (const ShardRows& shard : shards_) {
+    if (worker.has(shard.id)) rows += shard.row_count;
+  }
+  return rows;
+}
+
+uint64_t Coordinator::memory_planned(const WorkerState& worker) const {
+  uint64_t bytes = 0;
+  for (const ShardRows& shard : shards_) {
+    if (worker.has(shard.id)) bytes += shard.memory_bytes;
+  }
+  return bytes;
+}
+
+bool Coordinator::has_room(const WorkerState& worker, uint64_t bytes) const {
+  if (is_broken(Mutation::ignore_memory_limit)) return true;
+  const uint64_t taken = memory_planned(worker);
+  return taken <= worker.memory_bytes_max && bytes <= worker.memory_bytes_max - taken;
+}
+
+// Shards that a worker holds without counting them, and that somebody else holds who stays.
+std::set<uint32_t> Coordinator::spare_copies(const std::string& name) const {
+  std::set<uint32_t> spare = workers_.at(name).held;
+  if (const Member* is = member(name)) {
+    for (uint32_t id : is->shards) spare.erase(id);
+  }
+  std::erase_if(spare, [&](uint32_t id) {
+    return std::none_of(workers_.begin(), workers_.end(), [&](const auto& other) {
+      return other.first != name && !other.second.is_leaving && other.second.held.contains(id);
+    });
+  });
+  return spare;
+}
+
+// Has a worker give back spare copies until there is room for so many bytes.
+void Coordinator::give_back(const std::string& name, uint64_t bytes) {
+  for (uint32_t id : spare_copies(name)) {
+    if (has_room(workers_.at(name), bytes)) return;
+    workers_.at(name).held.erase(id);
+  }
+}
+
+// The worker that is furthest below its share, of those that may have the shard.
+std::string Coordinator::neediest(const std::function<bool(const std::string&)>& may) const {
+  std::pair<double, std::string> best{2e300, ""};
+  for (const auto& [name, state] : workers_) {
+    if (state.is_leaving || !may(name)) continue;
+    best = std::min(best, {double(rows_planned(state)) / state.threads, name});
+  }
+  return best.second;
+}
+
+void Coordinator::say_load(const std::string& name) {
+  const WorkerState& worker = workers_.at(name);
+  tell(name, LoadShards{{worker.asked.begin(), worker.asked.end()},
+                        {worker.held.begin(), worker.held.end()},
+                        ++load_number_});
+}
+
+// A shard that was asked for before something else was may be one too many now.
+void Coordinator::add_held(const std::string& name, uint32_t shard) {
+  WorkerState& worker = workers_.at(name);
+  const auto is = std::find_if(shards_.begin(), shards_.end(),
+                               [&](const ShardRows& each) { return each.id == shard; });
+  if (is == shards_.end()) return;
+  if (worker.has(shard) || has_room(worker, is->memory_bytes)) {
+    worker.asked.erase(shard);
+    worker.held.insert(shard);
+  } else {
+    say_load(name);
+  }
+}
+
+// Has shards read that nobody holds, and as many more by workers with less than their share; none
+// has more than its memory holds, and spare copies make way for what nobody holds.
 void Coordinator::place_shards() {
-  const auto planned = [&](const WorkerState& state) {
-    uint64_t rows = 0;
-    for (const ShardRows& shard : shards_) {
-      if (state.has(shard.id)) rows += shard.row_count;
-    }
-    return rows;
-  };
   uint64_t all_rows = 0, all_threads = 0;
   for (const ShardRows& shard : shards_) all_rows += shard.row_count;
   for (const auto& [name, state] : workers_) {
     if (!state.is_leaving) all_threads += state.threads;
   }
+  memory_bytes_missing_ = 0;
   if (all_threads == 0) return;
-  std::map<std::string, std::vector<uint32_t>> wanted;
-  // The worker that is furthest below its share.
-  const auto neediest = [&] {
-    std::pair<double, std::string> best{2e300, ""};
-    for (const auto& [name, state] : workers_) {
-      if (state.is_leaving) continue;
-      best = std::min(best, {double(planned(state)) / state.threads, name});
-    }
-    return best.second;
-  };
+  std::set<std::string> told;
   for (const ShardRows& shard : shards_) {
     const bool is_placed = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
       return !entry.second.is_leaving && entry.second.has(shard.id);
     });
     if (is_placed) continue;
-    const std::string name = neediest();
+    std::string name = neediest(
+        [&](const std::string& each) { return has_room(workers_.at(each), shard.memory_bytes); });
+    if (name.empty()) {
+      name = neediest([&](const std::string& each) {
+        WorkerState without = workers_.at(each);
+        for (uint32_t id : spare_copies(each)) without.held.erase(id);
+        return has_room(without, shard.memory_bytes);
+      });
+      if (name.empty()) {
+        memory_bytes_missing_ += shard.memory_bytes;
+        continue;
+      }
+      give_back(name, shard.memory_bytes);
+    }
     workers_[name].asked.insert(shard.id);
     if (is_broken(Mutation::assign_before_held)) workers_[name].held.insert(shard.id);
-    wanted[name].push_back(shard.id);
+    told.insert(name);
   }
   for (auto& [name, state] : workers_) {
     if (state.is_leaving) continue;
     const double share = double(all_rows) * state.threads / double(all_threads);
     for (const ShardRows& shard : shards_) {
-      if (double(planned(state)) + double(shard.row_count) / 2 > share) break;
-      if (state.has(shard.id)) continue;
+      if (double(rows_planned(state)) + double(shard.row_count) / 2 > share) break;
+      if (state.has(shard.id) || !has_room(state, shard.memory_bytes)) continue;
       // From who has more than its share, counting what is active only.
       const auto owner =
           std::find_if(view_.members.begin(), view_.members.end(), [&](const Member& member) {
@@ -84,10 +158,10 @@ void Coordinator::place_shards() {
       }
       if (double(active) - double(asked_of_it) <= givers_share) continue;
       state.asked.insert(shard.id);
-      wanted[name].push_back(shard.id);
+      told.insert(name);
     }
   }
-  for (auto& [name, ids] : wanted) tell(name, LoadShards{std::move(ids)});
+  for (const std::string& name : told) say_load(name);
 }
 
 // Who would do what now: each shard with the holder that has the least to do, those with the

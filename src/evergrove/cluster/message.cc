@@ -167,12 +167,14 @@ struct Codec {
   static void write(ByteWriter& out, const Join& m) {
     out.string(m.name).string(m.address).u32(m.threads);
     write(out, m.shards);
+    out.u64(m.memory_bytes);
   }
   static void read(ByteReader& in, Join& m) {
     m.name = in.string();
     m.address = in.string();
     m.threads = in.u32();
     read(in, m.shards);
+    m.memory_bytes = in.u64();
   }
   static void write(ByteWriter& out, const Loaded& m) { write(out, m.shards); }
   static void read(ByteReader& in, Loaded& m) { read(in, m.shards); }
@@ -216,8 +218,16 @@ struct Codec {
   }
   static void write(ByteWriter&, const Leave&) {}
   static void read(ByteReader&, Leave&) {}
-  static void write(ByteWriter& out, const LoadShards& m) { write(out, m.shards); }
-  static void read(ByteReader& in, LoadShards& m) { read(in, m.shards); }
+  static void write(ByteWriter& out, const LoadShards& m) {
+    write(out, m.shards);
+    write(out, m.kept);
+    out.u64(m.number);
+  }
+  static void read(ByteReader& in, LoadShards& m) {
+    read(in, m.shards);
+    read(in, m.kept);
+    m.number = in.u64();
+  }
   static void write(ByteWriter& out, const Plan& m) {
     out.u64(m.view.number);
     write(out, m.view.members);

@@ -26,7 +26,7 @@
 
 namespace evergrove::cluster {
 
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 
 // A node's split, and what its children are to be called. The owner of a block searches a child's
 // best split where it may be split at all.
@@ -100,11 +100,13 @@ struct View {
 };
 
 // ---- to the coordinator
+inline constexpr uint64_t kNoMemoryLimit = ~uint64_t{0};
 struct Join {
   std::string name;  // never used by another process
   std::string address;
   uint32_t threads = 1;
-  std::vector<uint32_t> shards;  // that it has in memory already
+  std::vector<uint32_t> shards;            // that it has in memory already
+  uint64_t memory_bytes = kNoMemoryLimit;  // of shards that it will hold
 };
 struct Loaded {
   std::vector<uint32_t> shards;
@@ -140,8 +142,12 @@ struct Heartbeat {
 struct Leave {};
 
 // ---- to a worker
+// What a worker is to have in memory: it reads what it lacks of the first, and gives back what it
+// has and is in neither.
 struct LoadShards {
   std::vector<uint32_t> shards;
+  std::vector<uint32_t> kept = {};  // that it has said it holds
+  uint64_t number = 0;              // rises within an epoch; one that is late is not heeded
 };
 // The view, and all that a member needs to be where the others are; then the rounds to do.
 struct Plan {

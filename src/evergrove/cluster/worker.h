@@ -1,8 +1,9 @@
 // Worker: one worker of a run as a state machine: a message in, a list of actions out.
 //
-// It holds shards, each as a RowStore, and does what the coordinator's rounds say: what follows for
-// its active shards it sends to the owners of the blocks; of the blocks that it owns it adds up
-// what all members send, finds the best splits, and tells the coordinator. It decides nothing.
+// It holds shards (worker_rows.h) and does what the coordinator's rounds say: what follows for the
+// shards that count it sends to the owners of the blocks; of the blocks that it owns it adds up
+// what all members send (block_sums.h), and tells the coordinator the best splits. It decides
+// nothing.
 //
 // Promises: a contribution counts once (an owner takes one part a member, block, round and view);
 // what a coordinator of a smaller epoch says changes nothing; any message may come again, late or
@@ -18,24 +19,18 @@
 #include <map>
 #include <memory>
 #include <set>
-#include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "evergrove/cluster/block_sums.h"
 #include "evergrove/cluster/blocks.h"
 #include "evergrove/cluster/message.h"
-#include "evergrove/train/run_record.h"
+#include "evergrove/cluster/run_setup.h"
+#include "evergrove/cluster/worker_rows.h"
 #include "evergrove/trees/growth_options.h"
 
 namespace evergrove::cluster {
-
-// What every worker is given before anything else.
-struct RunSetup {
-  train::RunHeader header;
-  train::WeightFacts weight_facts;
-  std::vector<double> weight_max_by_set;  // of each validation set
-};
 
 // To: empty is the coordinator, else the name of a member of the view.
 struct SendAction {
@@ -59,7 +54,9 @@ struct WorkerHoldings {
 
 class Worker {
  public:
-  Worker(std::string name, std::string address, RunSetup setup);
+  // memory_bytes: of shards that it will hold.
+  Worker(std::string name, std::string address, RunSetup setup,
+         uint64_t memory_bytes = kNoMemoryLimit);
   ~Worker();
 
   // Says who it is; to be called when a connection to a coordinator is there, again and again.
@@ -73,20 +70,15 @@ class Worker {
   // To be sent now and then.
   Heartbeat heartbeat() const { return {view_.number, last_round_}; }
 
-  uint64_t epoch() const { return epoch_; }
+  uint64_t epoch() const { return place_.epoch; }
   const View& view() const { return view_; }
-  std::vector<uint32_t> shards() const;
+  std::vector<uint32_t> shards() const { return rows_.shards(); }
+  const std::set<uint32_t>& loading() const { return loading_; }
   WorkerHoldings holdings() const {
-    return {early_.size(), open_.size(), sums_.size(), told_.size(), histograms_.size()};
+    return {early_.size(), open_.size(), sums_.sum_count(), told_.size(), sums_.histogram_count()};
   }
 
  private:
-  struct Shard;
-  // Of one block in one round.
-  struct Sum {
-    std::set<std::string> from;
-    std::map<uint32_t, trees::Histogram> nodes;
-  };
   using Key = std::pair<uint64_t, uint32_t>;  // round, block
 
   static constexpr size_t kEarlyMax = 4096;
@@ -94,21 +86,20 @@ class Worker {
   void send(std::string to, Body body);
   Join own_join() const;
   void join_again();
+  void start_epoch(uint64_t epoch);
   void forget_before(uint64_t round);
+  void load(const LoadShards& load);
   void take_plan(const Plan& plan);
+  void take_view(const View& view);
   void do_round(const Round& round);
   void finish_tree(const FinishedTree& finished);
-  void bring_up(Shard& shard);
-  void contribute(const Round& round);
   void tell_facts(const Round& round);
+  void contribute(const Round& round);
   void take_part(const Part& part);
-  Sum* sum_for(const Part& part);
-  trees::Histogram& node_sum(Sum& sum, const Block& block, uint32_t node) const;
+  void take_early_parts();
   void say_again(uint64_t round, uint32_t block);
   void complete(uint32_t block);
-  bool complete(uint64_t round, uint32_t block);
-  trees::Split search(uint32_t block, const trees::Histogram& histogram, uint32_t depth,
-                      uint64_t path, const trees::Sums& sums) const;
+  bool complete(const Round& round, uint32_t block);
   bool owns(uint32_t block) const;
   uint64_t tree_index() const;
 
@@ -116,30 +107,23 @@ class Worker {
   RunSetup setup_;
   trees::GrowthOptions options_;
   std::vector<Block> blocks_;
-  std::unique_ptr<trees::HistogramPool> pool_;
-  std::vector<uint32_t> offsets_;  // of the features' bins
-  // By block: the same in histograms of the block, for its features.
-  std::vector<std::vector<uint32_t>> block_offsets_;
+  trees::HistogramPool pool_;
+  WorkerRows rows_;
+  BlockSums sums_;
+  RunPlace place_;
+  uint64_t memory_bytes_;
   uint32_t threads_ = 1;
-  uint64_t epoch_ = 0;
   View view_;
   bool is_member_ = false;
-  size_t place_ = 0;         // in view_.members
+  size_t member_ = 0;        // place in view_.members
   size_t contributors_ = 0;  // members with shards
   uint64_t last_round_ = 0;
-  std::map<uint32_t, std::unique_ptr<Shard>> shards_;
   std::set<uint32_t> loading_;
-  std::vector<uint32_t> active_;
-  std::vector<std::vector<model::Tree>> iterations_;
-  TreeState state_;
-  std::vector<uint32_t> columns_;   // of the tree at hand
+  uint64_t last_load_ = 0;
   std::map<uint64_t, Round> open_;  // rounds whose blocks may still be incomplete
   std::vector<uint64_t> order_;     // of the open rounds, as they are to be done
-  std::map<Key, Sum> sums_;
-  std::map<Key, Splits> told_;                                            // to be said again
-  std::map<std::pair<uint32_t, uint32_t>, trees::Histogram> histograms_;  // by block and node
-  uint64_t histograms_of_ = 0;  // the root round of their tree
-  std::vector<Part> early_;     // of views to come
+  std::map<Key, Splits> told_;      // to be said again
+  std::vector<Part> early_;         // of views and rounds to come
   std::vector<WorkerAction> actions_;
 };
 

@@ -109,10 +109,10 @@ std::vector<uint32_t> TreeWalk::candidates(size_t count) const {
   return found;
 }
 
-std::vector<uint32_t> TreeWalk::next_batch(size_t parallel) {
+std::vector<uint32_t> TreeWalk::next_batch(size_t parallel, size_t window) {
   if (finished()) return {};
   const size_t leaves_left = options_.leaves_max - leaf_count();
-  const size_t wanted = std::min(std::max(leaves_left / 10, parallel), leaves_left);
+  const size_t wanted = std::min(std::max(leaves_left / (10 * window), parallel), leaves_left);
   std::vector<uint32_t> batch = candidates(std::max<size_t>(wanted, 1));
   for (uint32_t id : batch) add_children(id);
   return batch;

@@ -55,8 +55,8 @@ class TreeWalk {
   // The leaves to expand next, in the order in which the walk is likely to need them; their
   // children exist from now on. Empty: finished, or the walk waits for what is under way and
   // nothing else promises to be of the tree. parallel: how many the caller likes to have at once,
-  // at least.
-  std::vector<uint32_t> next_batch(size_t parallel);
+  // at least; window: how many batches it has under way, which share what is tried early.
+  std::vector<uint32_t> next_batch(size_t parallel, size_t window = 1);
   bool finished();
 
   // Symmetric growth: splits these nodes, ascending, by the splits they were given, for good.

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/cluster/block_sums.h"
+
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+
+#include "evergrove/base/check.h"
+#include "evergrove/trees/column_sample.h"
+#include "evergrove/trees/histogram_block.h"
+#include "evergrove/trees/split.h"
+
+namespace evergrove::cluster {
+
+using trees::Histogram;
+
+std::vector<uint32_t> built_nodes(const Round& round) {
+  switch (round.kind) {
+    case RoundKind::measure:
+      return {};
+    case RoundKind::root:
+      return {0};
+    case RoundKind::rebuild:
+      return round.nodes;
+    case RoundKind::expand:
+      break;
+  }
+  std::vector<uint32_t> nodes;
+  for (const Expansion& expansion : round.expansions) {
+    if (expansion.is_searched()) nodes.push_back(expansion.smaller().node);
+  }
+  return nodes;
+}
+
+BlockSums::BlockSums(const RunSetup& setup, std::span<const Block> blocks,
+                     const trees::GrowthOptions& options)
+    : setup_(setup), blocks_(blocks), options_(options), histograms_(blocks.size()) {
+  std::vector<uint32_t> offsets = {0};
+  for (const model::Feature& feature : setup.header.features) {
+    offsets.push_back(offsets.back() + feature.bin_count());
+  }
+  for (const Block& block : blocks) {
+    for (uint32_t& offset : offsets_.emplace_back(offsets)) offset -= block.bin_begin;
+    pools_.push_back(std::make_unique<trees::HistogramPool>(block.bin_end - block.bin_begin));
+  }
+}
+
+void BlockSums::start_tree(uint64_t root_round, uint64_t tree_index,
+                           const train::GradientScale& scale) {
+  // A root that is said again may have been found here already.
+  if (root_round_ != root_round) {
+    for (uint32_t block = 0; block < blocks_.size(); ++block) drop_histograms(block);
+  }
+  root_round_ = root_round;
+  tree_index_ = tree_index;
+  wide_ = scale.wide;
+  units_ = train::gradient_units(setup_.header.parameters.objective,
+                                 setup_.header.base_margins.size(), setup_.weight_facts, scale);
+  columns_ = trees::tree_columns(setup_.header.features.size(), options_, tree_index);
+  block_columns_.assign(blocks_.size(), {});
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    for (uint32_t column : columns_) {
+      const bool is_in = column >= blocks_[i].feature_begin && column < blocks_[i].feature_end;
+      if (is_in) block_columns_[i].push_back(column);
+    }
+  }
+}
+
+bool BlockSums::begin(const Round& round, uint32_t block, const std::string& from) {
+  const auto [place, is_new] = sums_.try_emplace({round.number, block});
+  Sum& sum = place->second;
+  if (is_new) {
+    sum.nodes = built_nodes(round);
+    for (uint32_t node : sum.nodes) {
+      bool packed = false;
+      for (const Expansion& expansion : round.expansions) {
+        if (expansion.smaller().node != node) continue;
+        packed = !wide_ && expansion.smaller().sums.count <= int64_t{trees::kPackedRows};
+      }
+      sum.histograms.push_back(pools_[block]->take(packed));
+    }
+  }
+  if (std::find(sum.from.begin(), sum.from.end(), from) != sum.from.end()) return false;
+  sum.from.push_back(from);
+  return true;
+}
+
+void BlockSums::add(const Round& round, uint32_t block, size_t node_place,
+                    const Histogram& histogram) {
+  trees::add_range(histogram, blocks_[block].bin_begin,
+                   *sums_.at({round.number, block}).histograms[node_place]);
+}
+
+Status BlockSums::add(const Round& round, uint32_t block, std::span<const Part::Node> nodes) {
+  Sum& sum = sums_.at({round.number, block});
+  // What is left out would be missing in the sum without anybody's notice.
+  bool fits = nodes.size() == sum.nodes.size();
+  for (size_t i = 0; fits && i < nodes.size(); ++i) fits = nodes[i].node == sum.nodes[i];
+  if (!fits) return corrupt("A worker has sent histograms of other nodes than the round asks for");
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    EVERGROVE_RETURN_IF_ERROR(trees::add_block(nodes[i].histogram, *sum.histograms[i]));
+  }
+  return {};
+}
+
+size_t BlockSums::contributor_count(uint64_t round, uint32_t block) const {
+  const auto found = sums_.find({round, block});
+  return found == sums_.end() ? 0 : found->second.from.size();
+}
+
+void BlockSums::give_back(uint32_t block, std::unique_ptr<Histogram> histogram) {
+  pools_[block]->give_back(std::move(histogram));
+}
+
+void BlockSums::give_back(uint32_t block, Sum& sum) {
+  for (auto& histogram : sum.histograms) give_back(block, std::move(histogram));
+}
+
+void BlockSums::keep(uint32_t block, uint32_t node, std::unique_ptr<Histogram> histogram) {
+  std::unique_ptr<Histogram>& place = histograms_[block][node];
+  if (place) {
+    give_back(block, std::move(place));
+  } else {
+    ++histogram_count_;
+  }
+  place = std::move(histogram);
+}
+
+std::unique_ptr<Histogram> BlockSums::take(uint32_t block, uint32_t node) {
+  CHECK(node < histograms_[block].size() && histograms_[block][node] != nullptr);
+  --histogram_count_;
+  return std::move(histograms_[block][node]);
+}
+
+// Every row is in a bin of each feature that was built, so one of them has the sums of all.
+trees::Sums BlockSums::root_sums(uint32_t block, const Histogram& root) const {
+  trees::Sums sums;
+  if (block_columns_[block].empty()) return sums;
+  const uint32_t column = block_columns_[block].front();
+  for (uint32_t bin = offsets_[block][column]; bin < offsets_[block][column + 1]; ++bin) {
+    sums = sums + root.at(bin);
+  }
+  return sums;
+}
+
+trees::Split BlockSums::search(uint32_t block, const Histogram& histogram,
+                               const Expansion::Child& child) const {
+  const trees::SplitSearch search{offsets_[block], setup_.header.features, units_, &options_};
+  if (options_.columns_by_level >= 1 && options_.columns_by_node >= 1) {
+    const std::vector<uint32_t>& all = block_columns_[block];
+    return all.empty() ? trees::Split{} : search.best(histogram, child.sums, all);
+  }
+  std::vector<uint32_t> columns =
+      trees::node_columns(columns_, options_, tree_index_, child.depth, child.path);
+  std::erase_if(columns, [&](uint32_t column) {
+    return column < blocks_[block].feature_begin || column >= blocks_[block].feature_end;
+  });
+  return columns.empty() ? trees::Split{} : search.best(histogram, child.sums, columns);
+}
+
+Splits BlockSums::finish(const Round& round, uint32_t block) {
+  auto found = sums_.extract(Key(round.number, block));
+  CHECK(!found.empty());
+  Sum& sum = found.mapped();
+  Splits splits;
+  splits.round = round.number;
+  splits.block = block;
+  uint32_t node_count = 1;
+  for (const Expansion& expansion : round.expansions) {
+    node_count = std::max({node_count, expansion.left.node + 1, expansion.right.node + 1});
+  }
+  for (uint32_t node : round.nodes) node_count = std::max(node_count, node + 1);
+  if (histograms_[block].size() < node_count) histograms_[block].resize(node_count);
+  if (round.kind == RoundKind::rebuild) {
+    for (size_t i = 0; i < sum.nodes.size(); ++i) {
+      keep(block, sum.nodes[i], std::move(sum.histograms[i]));
+    }
+    return splits;
+  }
+  if (round.kind == RoundKind::root) {
+    splits.root = root_sums(block, *sum.histograms[0]);
+    const Expansion::Child child{0, 0, 1, splits.root, true};
+    splits.splits.push_back({0, search(block, *sum.histograms[0], child)});
+    keep(block, 0, std::move(sum.histograms[0]));
+    return splits;
+  }
+  // The parents' histograms are taken and the children's put in one after the other; in between
+  // the nodes have nothing to do with one another.
+  struct Work {
+    const Expansion* expansion;
+    std::unique_ptr<Histogram> large;  // at first the parent's
+    Histogram* small;
+    trees::Split small_split, large_split;
+  };
+  std::vector<Work> work;
+  for (const Expansion& expansion : round.expansions) {
+    std::unique_ptr<Histogram> parent = take(block, expansion.node);
+    if (!expansion.is_searched()) {
+      give_back(block, std::move(parent));
+      continue;
+    }
+    work.push_back({&expansion, std::move(parent), sum.histograms[work.size()].get(), {}, {}});
+  }
+  tbb::parallel_for(size_t{0}, work.size(), [&](size_t i) {
+    Work& each = work[i];
+    const Expansion::Child& small = each.expansion->smaller();
+    const Expansion::Child& large = each.expansion->larger();
+    each.large = trees::subtract(std::move(each.large), *each.small,
+                                 static_cast<size_t>(large.sums.count), !wide_, *pools_[block]);
+    if (small.is_searched) each.small_split = search(block, *each.small, small);
+    if (large.is_searched) each.large_split = search(block, *each.large, large);
+  });
+  for (size_t i = 0; i < work.size(); ++i) {
+    const auto settle = [&](const Expansion::Child& child, trees::Split& split,
+                            std::unique_ptr<Histogram> histogram) {
+      if (!child.is_searched) return give_back(block, std::move(histogram));
+      splits.splits.push_back({child.node, std::move(split)});
+      keep(block, child.node, std::move(histogram));
+    };
+    settle(work[i].expansion->smaller(), work[i].small_split, std::move(sum.histograms[i]));
+    settle(work[i].expansion->larger(), work[i].large_split, std::move(work[i].large));
+  }
+  return splits;
+}
+
+void BlockSums::drop_sums() {
+  for (auto& [key, sum] : sums_) give_back(key.second, sum);
+  sums_.clear();
+}
+
+void BlockSums::drop_sums_before(uint64_t round) {
+  while (!sums_.empty() && sums_.begin()->first.first < round) {
+    give_back(sums_.begin()->first.second, sums_.begin()->second);
+    sums_.erase(sums_.begin());
+  }
+}
+
+void BlockSums::drop_histograms(uint32_t block) {
+  for (std::unique_ptr<Histogram>& histogram : histograms_[block]) {
+    if (!histogram) continue;
+    --histogram_count_;
+    give_back(block, std::move(histogram));
+  }
+  histograms_[block].clear();
+}
+
+void BlockSums::drop_all() {
+  drop_sums();
+  for (uint32_t block = 0; block < blocks_.size(); ++block) drop_histograms(block);
+  root_round_ = 0;
+}
+
+}  // namespace evergrove::cluster

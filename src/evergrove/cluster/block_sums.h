@@ -1,0 +1,102 @@
+// BlockSums: what the owner of blocks knows of them: the sums of all members' histograms, and the
+// histograms of the nodes that may still be split.
+//
+// A contribution counts once a member, round and block. Sums have the form that one machine's
+// histograms have, packed where a node's rows are few, so that they are searched as fast. It knows
+// nothing of views and of who owns what: its caller drops what is no longer to count.
+//
+//   BlockSums sums(setup, blocks, options);
+//   sums.start_tree(round.number, tree_index, scale);
+//   if (sums.begin(round, block, "w1")) sums.add(round, block, part.nodes);
+//   if (sums.contributor_count(round.number, block) == 3) Splits found = sums.finish(round, block);
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "evergrove/cluster/blocks.h"
+#include "evergrove/cluster/message.h"
+#include "evergrove/cluster/run_setup.h"
+#include "evergrove/trees/growth_options.h"
+
+namespace evergrove::cluster {
+
+// The nodes whose histograms a round has built, in their order in it.
+std::vector<uint32_t> built_nodes(const Round& round);
+
+class BlockSums {
+ public:
+  // All three outlive it.
+  BlockSums(const RunSetup& setup, std::span<const Block> blocks,
+            const trees::GrowthOptions& options);
+
+  // The tree whose root round that is. Histograms of another one are forgotten.
+  void start_tree(uint64_t root_round, uint64_t tree_index, const train::GradientScale& scale);
+  uint64_t root_round() const { return root_round_; }
+  // The features of the tree, ascending.
+  std::span<const uint32_t> columns() const { return columns_; }
+
+  // Starts to count a contribution; false if it was counted already.
+  bool begin(const Round& round, uint32_t block, const std::string& from);
+  // Adds a histogram over all features to a block of it; nodes by their place in built_nodes().
+  // Safe for different nodes at the same time.
+  void add(const Round& round, uint32_t block, size_t node_place,
+           const trees::Histogram& histogram);
+  // Adds what a member has sent; refuses bytes and nodes that are not right.
+  Status add(const Round& round, uint32_t block, std::span<const Part::Node> nodes);
+  size_t contributor_count(uint64_t round, uint32_t block) const;
+
+  // The best splits that follow; the sums become histograms. Requires: all members have been
+  // counted, and rounds before it that built this block's nodes are finished.
+  Splits finish(const Round& round, uint32_t block);
+
+  void drop_all();   // sums and histograms
+  void drop_sums();  // those under way
+  void drop_sums_before(uint64_t round);
+  void drop_histograms(uint32_t block);
+
+  size_t sum_count() const { return sums_.size(); }
+  size_t histogram_count() const { return histogram_count_; }
+
+ private:
+  using Histograms = std::vector<std::unique_ptr<trees::Histogram>>;
+  struct Sum {
+    std::vector<std::string> from;
+    std::vector<uint32_t> nodes;
+    Histograms histograms;  // by place in nodes
+  };
+  using Key = std::pair<uint64_t, uint32_t>;  // round, block
+
+  void give_back(uint32_t block, std::unique_ptr<trees::Histogram> histogram);
+  void give_back(uint32_t block, Sum& sum);
+  void keep(uint32_t block, uint32_t node, std::unique_ptr<trees::Histogram> histogram);
+  std::unique_ptr<trees::Histogram> take(uint32_t block, uint32_t node);
+  trees::Split search(uint32_t block, const trees::Histogram& histogram,
+                      const Expansion::Child& child) const;
+  trees::Sums root_sums(uint32_t block, const trees::Histogram& root) const;
+
+  const RunSetup& setup_;
+  std::span<const Block> blocks_;
+  const trees::GrowthOptions& options_;
+  uint64_t root_round_ = 0;
+  uint64_t tree_index_ = 0;
+  bool wide_ = false;
+  trees::GradientUnits units_;
+  std::vector<uint32_t> columns_;
+  // By block:
+  std::vector<std::vector<uint32_t>> block_columns_;  // of the tree
+  std::vector<std::vector<uint32_t>> offsets_;        // of all features, in the block's histograms
+  std::vector<std::unique_ptr<trees::HistogramPool>> pools_;
+  std::vector<Histograms> histograms_;  // by node
+
+  size_t histogram_count_ = 0;
+  std::map<Key, Sum> sums_;
+};
+
+}  // namespace evergrove::cluster
