@@ -18,6 +18,8 @@ using table::ColumnValues;
 
 namespace {
 
+constexpr uint64_t kMemoryPerRow = 100;
+
 // Rows first to first + count - 1 of a data set.
 train::Dataset slice(const train::Dataset& whole, std::span<const model::Feature> features,
                      size_t first, size_t count) {
@@ -161,7 +163,8 @@ std::vector<cluster::ShardRows> Shards::rows() const {
   std::vector<cluster::ShardRows> shards;
   const size_t rows = prepared_.data.train.row_count();
   for (uint32_t id = 0; id < count_; ++id) {
-    shards.push_back({id, bound(id + 1, rows) - bound(id, rows)});
+    const size_t count = bound(id + 1, rows) - bound(id, rows);
+    shards.push_back({id, count, kMemoryPerRow * count});
   }
   return shards;
 }

@@ -20,6 +20,7 @@ using cluster::LogAction;
 using cluster::Message;
 using cluster::OvertakenAction;
 using cluster::SendAction;
+using cluster::ShardRows;
 using cluster::StopAction;
 using cluster::TellAction;
 using cluster::Worker;
@@ -62,6 +63,7 @@ Faults Faults::of(uint64_t seed) {
   faults.stop_coordinator = some(3);
   faults.slow_log = some(30);
   faults.slow_load = some(30);
+  faults.little_memory = some(250);
   return faults;
 }
 
@@ -82,6 +84,7 @@ std::string Faults::text() const {
   add("stop coordinator", stop_coordinator);
   add("slow log", slow_log);
   add("slow load", slow_load);
+  add("little memory", little_memory);
   return text;
 }
 
@@ -89,9 +92,13 @@ Simulation::Simulation(const Problem& problem, const Faults& faults, uint64_t se
                        std::ostream* story)
     : faults_(faults),
       shards_(problem),
+      shard_rows_(shards_.rows()),
       expected_(train_on_one_machine(problem)),
       key_(seed, "simulation"),
       story_(story) {
+  for (const ShardRows& shard : shard_rows_) {
+    shard_bytes_max_ = std::max(shard_bytes_max_, shard.memory_bytes);
+  }
   tell("world", problem.text());
   tell("world", faults.text());
   replace_coordinator();
@@ -192,6 +199,30 @@ void Simulation::check_holdings(const WorkerProcess& worker) {
   check("histograms", held.histograms, kHoldingsMax.histograms);
 }
 
+// No worker has been asked for more than it said it will hold.
+void Simulation::check_memory(const std::string& name) {
+  const auto worker = workers_.find(name);
+  if (worker == workers_.end()) return;
+  std::set<uint32_t> shards = worker->second.machine->loading();
+  for (uint32_t id : worker->second.machine->shards()) shards.insert(id);
+  uint64_t bytes = 0;
+  for (uint32_t id : shards) bytes += shard_rows_[id].memory_bytes;
+  if (bytes <= worker->second.memory_bytes) return;
+  violate(name + " holds, or reads, shards of " + std::to_string(bytes) + " bytes, " +
+          std::to_string(worker->second.memory_bytes) + " is its memory");
+}
+
+// Whether those who stay have room for all shards, however they are cut.
+bool Simulation::has_memory_for_all() const {
+  uint64_t room = 0;
+  for (const auto& [name, worker] : workers_) {
+    if (!worker.is_leaving) {
+      room += std::min(worker.memory_bytes / shard_bytes_max_, uint64_t{shard_rows_.size()});
+    }
+  }
+  return room >= shard_rows_.size();
+}
+
 std::string Simulation::some_worker() {
   if (workers_.empty()) return "";
   auto worker = workers_.begin();
@@ -209,10 +240,10 @@ uint64_t Simulation::some_coordinator() {
 // What must be there is put there again, and what may happen happens.
 void Simulation::look() {
   if (!coordinators_.contains(epoch_)) replace_coordinator();
-  // Who is asked to leave hands over, so there has to be somebody who stays.
+  // Who is asked to leave hands over, so there have to be some who stay, with memory enough.
   const bool somebody_stays = std::any_of(
       workers_.begin(), workers_.end(), [](const auto& entry) { return !entry.second.is_leaving; });
-  if (!somebody_stays) add_worker();
+  if (!somebody_stays || (!has_memory_for_all() && dice(50) == 0)) add_worker();
   if (now_ < kQuietFrom) happen();
 }
 
@@ -253,8 +284,11 @@ void Simulation::happen() {
 void Simulation::add_worker() {
   const std::string name = "w" + std::to_string(outcome_.workers++);
   WorkerProcess& worker = workers_[name];
-  worker.machine = std::make_unique<Worker>(name, name, shards_.setup());
   worker.threads = static_cast<uint32_t>(1 + dice(3));
+  if (chance(faults_.little_memory)) {
+    worker.memory_bytes = shard_bytes_max_ * (1 + dice(shard_rows_.size()));
+  }
+  worker.machine = std::make_unique<Worker>(name, name, shards_.setup(), worker.memory_bytes);
   worker.coordinator = epoch_;
   tell(name, "starts with " + std::to_string(worker.threads) + " threads");
   at(now_ + Time(dice(50)), [=, this] {
@@ -280,7 +314,7 @@ void Simulation::replace_coordinator() {
   options.lease = Time(3000);
   options.say_again_after = Time(800);
   CoordinatorProcess& process = coordinators_[epoch_];
-  process.machine = std::make_unique<Coordinator>(options, shards_.setup(), shards_.rows(), log_);
+  process.machine = std::make_unique<Coordinator>(options, shards_.setup(), shard_rows_, log_);
   process.clock_offset = Time(dice(100'000));
   process.clock_rate = 900 + dice(200);
   tell(name_of(epoch_), "starts with " + std::to_string(log_.size()) + " records of the log");
@@ -360,6 +394,7 @@ void Simulation::arrive(const std::string& from, const std::string& to, const st
   if (!read(bytes, message)) return;
   if (story_ != nullptr) tell(to, "hears from " + from + ", " + describe(message));
   act(to, worker->second.machine->receive(message));
+  check_memory(to);
 }
 
 // ---- what the machines want

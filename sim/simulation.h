@@ -41,6 +41,7 @@ struct Faults {
   uint64_t kill = 0, join = 0, drain = 0, stop = 0, cut = 0;
   uint64_t replace = 0, stop_coordinator = 0;
   uint64_t slow_log = 0, slow_load = 0;
+  uint64_t little_memory = 0;  // of workers: those that cannot hold all shards
 
   static Faults of(uint64_t seed);  // all of them, some more than others
   std::string text() const;
@@ -73,6 +74,7 @@ class Simulation {
   struct WorkerProcess {
     std::unique_ptr<cluster::Worker> machine;
     uint32_t threads = 1;
+    uint64_t memory_bytes = cluster::kNoMemoryLimit;
     uint64_t coordinator = 0;  // that it is connected to, by its epoch
     bool has_joined = false;   // there
     bool is_leaving = false;
@@ -105,6 +107,8 @@ class Simulation {
   uint64_t some_coordinator();
   std::string some_worker();
   void check_holdings(const WorkerProcess& worker);
+  void check_memory(const std::string& name);
+  bool has_memory_for_all() const;
 
   // network
   void to_coordinator(const std::string& worker, const cluster::Message& message);
@@ -130,6 +134,8 @@ class Simulation {
 
   Faults faults_;
   Shards shards_;
+  std::vector<cluster::ShardRows> shard_rows_;
+  uint64_t shard_bytes_max_ = 0;
   Expected expected_;
   RandomKey key_;
   std::ostream* story_;

@@ -49,7 +49,10 @@ std::string text_of(const Round& round) {
 
 struct InWords {
   std::string operator()(const Join& join) const {
-    return "join as " + join.name + " with shards " + list(join.shards);
+    return "join as " + join.name + " with shards " + list(join.shards) +
+           (join.memory_bytes == cluster::kNoMemoryLimit
+                ? ""
+                : " and memory for " + number(join.memory_bytes) + " bytes");
   }
   std::string operator()(const Loaded& loaded) const {
     return "loaded shards " + list(loaded.shards);
@@ -67,7 +70,7 @@ struct InWords {
   std::string operator()(const Heartbeat&) const { return "heartbeat"; }
   std::string operator()(const Leave&) const { return "wants to leave"; }
   std::string operator()(const LoadShards& load) const {
-    return "load shards " + list(load.shards);
+    return "load shards " + list(load.shards) + ", keep " + list(load.kept);
   }
   std::string operator()(const Plan& plan) const {
     std::string text = "plan of view " + number(plan.view.number) + " (";

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "evergrove/cluster/coordinator.h"
 #include "evergrove/cluster/worker.h"
 
@@ -113,6 +115,60 @@ TEST(Worker, EndsWithTheReasonThatItIsGiven) {
   const auto bad = worker.receive({1, Goodbye{"It was asked to leave"}});
   ASSERT_TRUE(has<StopAction>(bad));
   EXPECT_FALSE(std::get<StopAction>(bad[0]).status.ok());
+}
+
+TEST(Worker, GivesBackWhatItIsNotToHoldAndDoesNotWaitForIt) {
+  Worker worker("w1", "here:1", setup(), 5000);
+  EXPECT_EQ(said<Join>(worker.join(1)).at(0).memory_bytes, 5000u);
+  EXPECT_TRUE(has<LoadAction>(worker.receive({1, LoadShards{{0, 1}, {}, 4}})));
+  EXPECT_EQ(worker.loading().size(), 2u);
+  // Shard 0 is another's now; it is on its way, and nobody waits for it.
+  EXPECT_FALSE(has<LoadAction>(worker.receive({1, LoadShards{{1}, {}, 6}})));
+  EXPECT_TRUE(worker.loaded(0, nullptr).empty());
+  EXPECT_TRUE(worker.receive({1, LoadShards{{0, 1}, {}, 5}}).empty()) << "it is late";
+  EXPECT_EQ(worker.loading(), std::set<uint32_t>{1});
+}
+
+TEST(Coordinator, AsksNobodyForMoreThanItsMemory) {
+  Coordinator one({.epoch = 5}, setup(), {{0, 10, 100}, {1, 10, 100}, {2, 10, 100}}, {});
+  const auto small = one.receive("w1", {5, Join{"w1", "here:1", 8, {}, 250}}, Time(0));
+  ASSERT_EQ(said<LoadShards>(small).size(), 1u);
+  EXPECT_EQ(said<LoadShards>(small)[0].shards.size(), 2u);
+  EXPECT_EQ(one.status().memory_bytes_missing, 100u);
+  EXPECT_NE(one.status().waits_for.find("100 more bytes of worker memory needed"),
+            std::string::npos);
+  EXPECT_EQ(one.status().workers.at(0).memory_bytes, 200u);
+  EXPECT_EQ(one.status().workers.at(0).memory_bytes_max, 250u);
+  const auto tiny = one.receive("w2", {5, Join{"w2", "here:2", 8, {}, 99}}, Time(1));
+  EXPECT_TRUE(said<LoadShards>(tiny).empty());
+  const auto enough = one.receive("w3", {5, Join{"w3", "here:3", 1, {}, 100}}, Time(2));
+  ASSERT_EQ(said<LoadShards>(enough).size(), 1u);
+  EXPECT_EQ(one.status().memory_bytes_missing, 0u);
+}
+
+TEST(Coordinator, SpareCopiesMakeWayForWhatNobodyHolds) {
+  Coordinator one({.epoch = 5}, setup(), {{0, 10, 100}, {1, 10, 100}, {2, 10, 100}}, {});
+  // w1 is the only one with shard 1; both have shard 0, and w2 is full.
+  (void)one.receive("w1", {5, Join{"w1", "here:1", 1, {0, 1}, 200}}, Time(0));
+  const auto full = one.receive("w2", {5, Join{"w2", "here:2", 1, {0}, 100}}, Time(1));
+  const auto asked = said<LoadShards>(full);
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].shards, std::vector<uint32_t>{2});
+  // Whoever is asked for shard 2 gives back shard 0, and nobody gives back shard 1.
+  EXPECT_EQ(std::count(asked[0].kept.begin(), asked[0].kept.end(), 0u), 0);
+  EXPECT_EQ(one.status().memory_bytes_missing, 0u);
+  size_t missing = one.status().shards_missing;
+  EXPECT_EQ(missing, 1u) << "shard 2, until it is read";
+}
+
+TEST(Coordinator, DoesNotTakeAShardThatIsOneTooMany) {
+  Coordinator one({.epoch = 5}, setup(), {{0, 10, 100}, {1, 10, 100}}, {});
+  (void)one.receive("w1", {5, Join{"w1", "here:1", 1, {0}, 100}}, Time(0));
+  // It was asked for shard 1 once, by a plan that a later join has undone.
+  const auto told = said<LoadShards>(one.receive("w1", {5, Loaded{{1}}}, Time(1)));
+  ASSERT_GE(told.size(), 1u);
+  EXPECT_EQ(told[0].kept, std::vector<uint32_t>{0});
+  EXPECT_EQ(one.status().workers.at(0).shards_held, 1u);
 }
 
 TEST(Coordinator, StopsWhenItHearsOfALargerEpoch) {

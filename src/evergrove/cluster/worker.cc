@@ -51,7 +51,7 @@ std::vector<WorkerAction> Worker::leave() {
 }
 
 std::vector<WorkerAction> Worker::loaded(uint32_t id, std::unique_ptr<train::RowStore> store) {
-  loading_.erase(id);
+  if (loading_.erase(id) == 0) return {};  // it is no longer wanted
   rows_.add(id, std::move(store));
   send("", Loaded{{id}});
   return std::exchange(actions_, {});
@@ -106,23 +106,32 @@ std::vector<WorkerAction> Worker::receive(const Message& message) {
 }
 
 void Worker::load(const LoadShards& load) {
-  if (load.number < last_load_) return;
+  if (load.number < last_load_ && !is_broken(Mutation::heed_late_load)) return;
   last_load_ = load.number;
-  const auto is_in = [](const std::vector<uint32_t>& ids, uint32_t id) {
-    return std::find(ids.begin(), ids.end(), id) != ids.end();
-  };
-  for (uint32_t id : shards()) {
-    if (!is_in(load.shards, id) && !is_in(load.kept, id)) rows_.give_back(id);
+  std::set<uint32_t> wanted(load.shards.begin(), load.shards.end());
+  wanted.insert(load.kept.begin(), load.kept.end());
+  const auto is_unwanted = [&](uint32_t id) { return !wanted.contains(id); };
+  // The coordinator does not know of a shard that counts: it is mistaken about what is held here,
+  // and so about what there is room for.
+  if (is_member_) {
+    const std::vector<uint32_t>& counted = view_.members[member_].shards;
+    if (std::any_of(counted.begin(), counted.end(), is_unwanted)) return send("", own_join());
+  } else {
+    rows_.set_counted({});
   }
-  std::vector<uint32_t> wanted;
+  std::erase_if(loading_, is_unwanted);
+  for (uint32_t id : shards()) {
+    if (is_unwanted(id) && !is_broken(Mutation::keep_what_is_given_back)) rows_.give_back(id);
+  }
+  std::vector<uint32_t> missing;
   for (uint32_t id : load.shards) {
     if (rows_.has(id)) {
       send("", Loaded{{id}});
     } else if (loading_.insert(id).second) {
-      wanted.push_back(id);
+      missing.push_back(id);
     }
   }
-  if (!wanted.empty()) actions_.emplace_back(LoadAction{std::move(wanted)});
+  if (!missing.empty()) actions_.emplace_back(LoadAction{std::move(missing)});
 }
 
 bool Worker::owns(uint32_t block) const {
