@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/cluster_setup.h"
 
+#include <cmath>
 #include <utility>
 
 #include "evergrove/base/bytes.h"
@@ -53,7 +54,10 @@ Result<ClusterSetup> decode_setup(std::string_view bytes) {
   EVERGROVE_ASSIGN_OR_RETURN(setup.run.header, train::decode_header(header));
   EVERGROVE_ASSIGN_OR_RETURN(setup.run.weight_facts, train::WeightFacts::decode(in));
   const uint32_t set_count = in.count(8);
-  for (uint32_t i = 0; i < set_count; ++i) setup.run.weight_max_by_set.push_back(in.f64());
+  for (uint32_t i = 0; i < set_count; ++i) {
+    const double weight_max = setup.run.weight_max_by_set.emplace_back(in.f64());
+    if (!(weight_max >= 0 && std::isfinite(weight_max))) in.fail();
+  }
   EVERGROVE_ASSIGN_OR_RETURN(setup.data, DataDescription::decode(in));
   const uint32_t shard_count = in.count(8);
   for (uint32_t i = 0; i < shard_count && in.ok(); ++i) {
