@@ -143,37 +143,32 @@ Result<runtime::TrainingReport> train_with_workers(const TrainOptions& options,
   request.training = training;
   EVERGROVE_ASSIGN_OR_RETURN(request.data,
                              describe_data(options, training.data.objective_is_chosen));
-  std::optional<runtime::LocalWorkers> workers;
-  Status trouble;
   if (options.workers > 0) {
-    const int threads = options.threads.value_or(int(std::thread::hardware_concurrency()));
     EVERGROVE_ASSIGN_OR_RETURN(
-        runtime::LocalWorkers made,
-        runtime::LocalWorkers::create(size_t(options.workers),
-                                      std::max(1, threads / options.workers)));
-    workers.emplace(std::move(made));
-    request.token = workers->token();
-    request.on_listening = [&](const std::string& address) { trouble = workers->start(address); };
-    request.on_status = [&](const cluster::CoordinatorStatus&) {
-      if (trouble.ok()) trouble = workers->look_after();
-    };
-    request.training.progress = [&](const runtime::TrainingProgress& progress) {
-      return trouble.ok() && (!training.progress || training.progress(progress));
-    };
-  } else {
-    request.listen = options.cluster.listen;
-    EVERGROVE_ASSIGN_OR_RETURN(const ClusterSecrets secrets, read_secrets(options.cluster));
-    request.token = secrets.token;
-    request.tls_cert_pem = secrets.tls_cert_pem;
-    request.tls_key_pem = secrets.tls_key_pem;
-    request.on_listening = [&](const std::string& address) {
-      if (!options.quiet) print_note("Listens on " + address + " for workers");
-    };
+        cluster, runtime::train_with_local_workers(std::move(request),
+                                                   {.count = size_t(options.workers),
+                                                    .threads = options.threads.value_or(0),
+                                                    .program = ""}));
+    return std::move(cluster->training);
   }
-  Result<runtime::ClusterReport> result = runtime::coordinate(request);
-  EVERGROVE_RETURN_IF_ERROR(trouble);
-  EVERGROVE_RETURN_IF_ERROR(result.status());
-  cluster = std::move(result).value();
+  request.listen = options.cluster.listen;
+  EVERGROVE_ASSIGN_OR_RETURN(const ClusterSecrets secrets, read_secrets(options.cluster));
+  request.token = secrets.token;
+  request.tls_cert_pem = secrets.tls_cert_pem;
+  request.tls_key_pem = secrets.tls_key_pem;
+  request.on_listening = [&](const std::string& address) {
+    if (!options.quiet) print_note("Listens on " + address + " for workers");
+  };
+  uint64_t told = 0;
+  request.on_status = [&](const cluster::CoordinatorStatus& status) -> Status {
+    if (!options.quiet && status.memory_bytes_missing > told) {
+      print_note("The workers cannot hold all rows; waits for workers with " +
+                 bytes_text(status.memory_bytes_missing) + " more memory");
+    }
+    told = status.memory_bytes_missing;
+    return {};
+  };
+  EVERGROVE_ASSIGN_OR_RETURN(cluster, runtime::coordinate(request));
   return std::move(cluster->training);
 }
 

@@ -29,6 +29,7 @@ struct WorkerOptions {
   ClusterOptions cluster;
   std::vector<std::string> coordinators;
   int threads = 0;
+  std::string memory;
   std::string cache;
   std::string cache_size;
   bool quiet = false;
@@ -50,6 +51,9 @@ Result<int> work(const WorkerOptions& options) {
   request.tls_key_pem = secrets.tls_key_pem;
   request.tls_ca_pem = secrets.tls_ca_pem;
   request.threads = options.threads;
+  if (!options.memory.empty()) {
+    EVERGROVE_ASSIGN_OR_RETURN(request.memory_bytes, parse_byte_size("--memory", options.memory));
+  }
   request.cache_folder = options.cache;
   if (!options.cache_size.empty()) {
     EVERGROVE_ASSIGN_OR_RETURN(request.cache_bytes_max,
@@ -84,6 +88,11 @@ void add_worker(CLI::App& application, Action& chosen) {
   command->add_option("--threads", options->threads, "All cores if it is not said")
       ->type_name("N")
       ->check(whole_number(1, kThreadsMax));
+  command
+      ->add_option(
+          "--memory", options->memory,
+          "For rows at most so much, such as 4GiB; 80 % of the machine's if it is not said")
+      ->type_name("SIZE");
   command
       ->add_option("--cache", options->cache,
                    "Keep the rows that it reads here, binned, and read them from here next time")

@@ -24,6 +24,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kTickEvery{100};
+constexpr std::chrono::milliseconds kTellEvery{500};
 constexpr uint64_t kShardsWanted = 16;
 constexpr uint64_t kShardRowsMin = 4096;
 constexpr uint64_t kShardRowsMax = 1 << 20;
@@ -118,7 +119,9 @@ Status CoordinatorHost::prepare() {
   setup.shards = train::make_shards(training_.data, run.header.parameters.seed, wanted);
   setup_bytes_ = encode_setup(setup);
   std::vector<cluster::ShardRows> shards;
-  for (const train::Shard& shard : setup.shards) shards.push_back({shard.id, shard.row_count});
+  for (const train::Shard& shard : setup.shards) {
+    shards.push_back({shard.id, shard.row_count, train::memory_bytes(shard, run.header)});
+  }
   cluster::CoordinatorOptions options;
   options.epoch = epoch_;
   machine_ = std::make_unique<cluster::Coordinator>(options, setup.run, std::move(shards),
@@ -142,6 +145,7 @@ Status CoordinatorHost::listen() {
 
 Status CoordinatorHost::serve() {
   Clock::time_point tick_at = Clock::now();
+  Clock::time_point tell_at = tick_at;
   uint64_t told = ~uint64_t{0};
   EVERGROVE_RETURN_IF_ERROR(act(machine_->tick(now())));
   while (!is_over_) {
@@ -152,8 +156,11 @@ Status CoordinatorHost::serve() {
     tick_at = Clock::now();
     EVERGROVE_RETURN_IF_ERROR(act(machine_->tick(now())));
     const cluster::CoordinatorStatus status = machine_->status();
-    if (request_.on_status) request_.on_status(status);
-    if (!training_.progress || status.iterations == told) continue;
+    if (request_.on_status) EVERGROVE_RETURN_IF_ERROR(request_.on_status(status));
+    // Also while nothing comes of it, so that a run that waits for workers can be stopped.
+    const bool is_new = status.iterations != told;
+    if (!training_.progress || (!is_new && tick_at < tell_at)) continue;
+    tell_at = tick_at + kTellEvery;
     told = status.iterations;
     TrainingProgress progress;
     progress.phase = "training";
@@ -162,7 +169,7 @@ Status CoordinatorHost::serve() {
     progress.share = double(progress.iteration) / double(progress.iteration_count);
     progress.seconds = seconds_since(start_);
     const auto iterations = machine_->history().iterations();
-    if (!iterations.empty()) progress.metrics = &iterations.back().metrics;
+    if (is_new && !iterations.empty()) progress.metrics = &iterations.back().metrics;
     if (training_.progress(progress)) continue;
     if (log_) EVERGROVE_RETURN_IF_ERROR(log_->drain());
     return interrupted("Stopped after " + std::to_string(status.iterations) + " iterations; " +

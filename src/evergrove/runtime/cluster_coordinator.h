@@ -25,8 +25,8 @@ struct CoordinatorRequest {
   uint64_t shard_rows = 0;  // about; 0: by the number of rows
   // Told HOST:PORT once workers may come.
   std::function<void(const std::string&)> on_listening;
-  // Told now and then, and when workers come and go.
-  std::function<void(const cluster::CoordinatorStatus&)> on_status;
+  // Told now and then, and when workers come and go; what is not ok ends the run.
+  std::function<Status(const cluster::CoordinatorStatus&)> on_status;
 };
 
 // What a run on several machines says besides the report of one.

@@ -15,6 +15,7 @@
 #include "evergrove/runtime/backoff.h"
 #include "evergrove/runtime/cluster_setup.h"
 #include "evergrove/runtime/event_queue.h"
+#include "evergrove/runtime/machine_memory.h"
 #include "evergrove/runtime/shard_cache.h"
 #include "evergrove/runtime/threads.h"
 #include "evergrove/runtime/transport.h"
@@ -245,7 +246,9 @@ Status WorkerHost::receive(const Received& received) {
     EVERGROVE_ASSIGN_OR_RETURN(ClusterSetup setup, decode_setup(bytes.substr(1)));
     if (!worker_) {
       setup_ = std::move(setup);
-      worker_ = std::make_unique<cluster::Worker>(name_, transport_->address(), setup_.run);
+      worker_ = std::make_unique<cluster::Worker>(
+          name_, transport_->address(), setup_.run,
+          request_.memory_bytes > 0 ? request_.memory_bytes : shard_memory_bytes());
       reader_ = std::thread([this] { read_shards(); });
     } else if (train::encode_header(setup.run.header) != train::encode_header(setup_.run.header)) {
       return invalid_input("The coordinator has another run now; start this worker again");

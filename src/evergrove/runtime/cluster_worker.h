@@ -22,6 +22,8 @@ struct WorkerRequest {
   std::string token;
   std::string tls_cert_pem, tls_key_pem, tls_ca_pem;
   int threads = 0;  // 0: all cores
+  // Of shards that it will hold (train::memory_bytes()); 0: most of what the machine has.
+  uint64_t memory_bytes = 0;
   // Where binned shards are kept on local disk (runtime/shard_cache.h); empty: nowhere.
   std::string cache_folder;
   uint64_t cache_bytes_max = 0;  // 0: half of what is free there

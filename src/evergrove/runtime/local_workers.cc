@@ -6,21 +6,44 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <thread>
 #include <utility>
 
+#include "evergrove/runtime/machine_memory.h"
 #include "evergrove/runtime/tls_credentials.h"
 
 extern char** environ;
 
 namespace evergrove::runtime {
 
-Result<LocalWorkers> LocalWorkers::create(size_t count, int threads_each) {
+namespace {
+
+Result<std::string> own_program() {
+  char program[4096];
+  const ssize_t size = readlink("/proc/self/exe", program, sizeof(program));
+  if (size < 0 || size == sizeof(program)) {
+    return storage_error("The evergrove program could not be found for its workers");
+  }
+  return std::string(program, static_cast<size_t>(size));
+}
+
+}  // namespace
+
+Result<LocalWorkers> LocalWorkers::create(const LocalWorkersOptions& options) {
   LocalWorkers workers;
-  workers.count_ = count;
-  workers.threads_each_ = threads_each;
+  const int threads =
+      options.threads > 0 ? options.threads : static_cast<int>(std::thread::hardware_concurrency());
+  workers.count_ = options.count;
+  workers.threads_each_ = std::max(1, threads / static_cast<int>(options.count));
+  workers.program_ = options.program;
+  if (workers.program_.empty()) {
+    EVERGROVE_ASSIGN_OR_RETURN(workers.program_, own_program());
+  }
   EVERGROVE_ASSIGN_OR_RETURN(workers.token_, make_token());
   std::error_code error;
   std::string path = (std::filesystem::temp_directory_path(error) / "evergrove-XXXXXX").string();
@@ -39,6 +62,7 @@ Result<LocalWorkers> LocalWorkers::create(size_t count, int threads_each) {
 LocalWorkers::LocalWorkers(LocalWorkers&& other) noexcept
     : count_(other.count_),
       threads_each_(other.threads_each_),
+      program_(std::move(other.program_)),
       token_(std::move(other.token_)),
       token_path_(std::exchange(other.token_path_, "")),
       coordinator_(std::move(other.coordinator_)),
@@ -59,22 +83,18 @@ LocalWorkers::~LocalWorkers() {
 }
 
 Result<pid_t> LocalWorkers::spawn() const {
-  char program[4096];
-  const ssize_t size = readlink("/proc/self/exe", program, sizeof(program) - 1);
-  if (size < 0) return storage_error("The evergrove program could not be found for its workers");
-  program[size] = 0;
   const std::string threads = std::to_string(threads_each_);
-  const char* arguments[] = {program,         "worker",
-                             "--coordinator", coordinator_.c_str(),
-                             "--token-file",  token_path_.c_str(),
-                             "--threads",     threads.c_str(),
-                             "--quiet",       "--parent",
-                             nullptr};
+  const std::string memory = std::to_string(shard_memory_bytes() / count_);
+  const char* arguments[] = {
+      program_.c_str(),    "worker",    "--coordinator", coordinator_.c_str(), "--token-file",
+      token_path_.c_str(), "--threads", threads.c_str(), "--memory",           memory.c_str(),
+      "--quiet",           "--parent",  nullptr};
   pid_t process;
-  const int error = posix_spawn(&process, program, nullptr, nullptr,
+  const int error = posix_spawn(&process, program_.c_str(), nullptr, nullptr,
                                 const_cast<char* const*>(arguments), environ);
   if (error != 0) {
-    return storage_error("A worker could not be started", {{"error", std::to_string(error)}});
+    return storage_error("A worker could not be started; is the command there?",
+                         {{"command", program_}, {"reason", std::strerror(error)}});
   }
   return process;
 }
@@ -95,6 +115,27 @@ Status LocalWorkers::look_after() {
     EVERGROVE_ASSIGN_OR_RETURN(process, spawn());
   }
   return {};
+}
+
+Result<ClusterReport> train_with_local_workers(CoordinatorRequest request,
+                                               const LocalWorkersOptions& options) {
+  EVERGROVE_ASSIGN_OR_RETURN(LocalWorkers workers, LocalWorkers::create(options));
+  Status started;
+  request.listen = "127.0.0.1:0";
+  request.token = workers.token();
+  request.on_listening = [&](const std::string& address) { started = workers.start(address); };
+  request.on_status = [&](const cluster::CoordinatorStatus& status) -> Status {
+    EVERGROVE_RETURN_IF_ERROR(started);
+    if (status.memory_bytes_missing > 0 && status.workers.size() >= options.count) {
+      return storage_error(
+          "The rows do not fit into the memory that the workers have; use fewer columns or rows, a "
+          "larger machine, or workers on several",
+          {{"bytes needed", std::to_string(status.memory_bytes_missing)},
+           {"workers", std::to_string(options.count)}});
+    }
+    return workers.look_after();
+  };
+  return coordinate(request);
 }
 
 }  // namespace evergrove::runtime

@@ -209,6 +209,19 @@ std::vector<Shard> make_shards(const DataSpec& spec, uint64_t seed, uint64_t row
   return shards;
 }
 
+uint64_t memory_bytes(const Shard& shard, const RunHeader& header) {
+  const bins::BinMatrix none(0, header.features);
+  const auto bin_bytes = static_cast<uint64_t>(none.bin_bytes());
+  const uint64_t outputs = header.base_margins.size();
+  uint64_t bytes = 2 * bin_bytes * (header.features.size() + none.row_stride());
+  bytes += header.parameters.objective == model::ObjectiveKind::regression ? 8 : 2;
+  bytes += header.weight.empty() ? 0 : 4;
+  bytes += 16 * outputs;
+  bytes += 8 * outputs + (outputs > 1 ? 16 : 0);
+  bytes += 9;
+  return shard.row_count * bytes;
+}
+
 Result<TrainingData> read_shards(const DataSpec& spec, const RunHeader& header,
                                  std::span<const Shard> shards, const PrepareProgress& progress) {
   EVERGROVE_RETURN_IF_ERROR(check_shards(spec, header, shards));

@@ -43,6 +43,21 @@ struct Shard {
 // function of the arguments and the sources' blocks alone; reads no rows.
 std::vector<Shard> make_shards(const DataSpec& spec, uint64_t seed, uint64_t rows_wanted);
 
+// What a worker needs in memory to hold the shard and train on it, beside the histograms, which do
+// not grow with rows. Of a row, with b bytes a bin, k outputs and features filled up to the next
+// multiple of 8 in its row:
+//
+//   twice b (features + features filled up)    bins by feature and by row, and as much for a while
+//                                              when shards are joined
+//   + 8 or 2                                   label
+//   + 4, if there are weights
+//   + 16 k                                     margins, now and after the tree at hand
+//   + 8 k + (16, if k > 1)                     gradients
+//   + 9                                        which node the row is in; whether it is sampled
+//
+// Rows of validation sets need less; they are counted the same.
+uint64_t memory_bytes(const Shard& shard, const RunHeader& header);
+
 // Reads the rows of these shards, each set's in the order given. `valid` has one Dataset for each
 // of header.valid_names, perhaps without rows. Bad data is refused as prepare() does, with the
 // column and the row's id in its source. Refuses shards that overlap, or that are not of these

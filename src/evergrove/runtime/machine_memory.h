@@ -1,0 +1,20 @@
+// How much memory this process may take: that of the machine, or of its control group (a
+// container's or a batch system's limit), whichever is less.
+//
+//   uint64_t bytes = shard_memory_bytes();
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace evergrove::runtime {
+
+// root: where /proc and /sys are, for tests.
+uint64_t machine_memory_bytes(const std::string& root = "");
+
+// What a worker gives to rows if nobody says: 80 % of it. The rest is for histograms, messages, a
+// shard that is being read, and the system.
+inline uint64_t shard_memory_bytes() { return machine_memory_bytes() / 5 * 4; }
+
+}  // namespace evergrove::runtime
