@@ -9,6 +9,12 @@
 #include "evergrove/cluster/mutation.h"
 
 namespace evergrove::cluster {
+namespace {
+
+// A round's messages cost about as much as the histograms of so many small nodes.
+constexpr size_t kRoundNodesMin = 12;
+
+}  // namespace
 
 Coordinator::Coordinator(CoordinatorOptions options, RunSetup setup, std::vector<ShardRows> shards,
                          std::vector<train::Iteration> past)
@@ -388,17 +394,14 @@ bool Coordinator::is_settled() const {
 void Coordinator::grow() {
   if (walk_->finished()) return finish_tree();
   if (!rounds_.empty() && rounds_.front().round.kind == RoundKind::rebuild) return;
-  size_t threads = 0;
-  for (const Member& member : view_.members) {
-    if (const auto worker = workers_.find(member.name); worker != workers_.end()) {
-      threads += worker->second.threads;
-    }
-  }
+  // Every member works on all nodes of a round, with its own rows of them.
+  size_t parallel = kRoundNodesMin;
+  for (const auto& [name, worker] : workers_) parallel = std::max<size_t>(parallel, worker.threads);
   const size_t rounds_max = is_settled() ? options_.rounds_max : 1;
   while (rounds_.size() < rounds_max) {
     Round round;
     round.kind = RoundKind::expand;
-    for (uint32_t id : walk_->next_batch(threads, rounds_max)) {
+    for (uint32_t id : walk_->next_batch(parallel, rounds_max)) {
       const trees::TreeWalk::Node& node = walk_->node(id);
       Expansion expansion;
       expansion.node = id;
