@@ -28,6 +28,10 @@ Result<ClusterSecrets> read_secrets(const ClusterOptions& options) {
   if (!options.token_file.empty()) {
     EVERGROVE_ASSIGN_OR_RETURN(secrets.token, runtime::read_token_file(options.token_file));
   }
+  if (!options.status_token_file.empty()) {
+    EVERGROVE_ASSIGN_OR_RETURN(secrets.status_token,
+                               runtime::read_token_file(options.status_token_file));
+  }
   EVERGROVE_RETURN_IF_ERROR(read_pem(options.tls_cert, secrets.tls_cert_pem));
   EVERGROVE_RETURN_IF_ERROR(read_pem(options.tls_key, secrets.tls_key_pem));
   EVERGROVE_RETURN_IF_ERROR(read_pem(options.tls_ca, secrets.tls_ca_pem));

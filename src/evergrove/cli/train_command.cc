@@ -19,6 +19,7 @@
 #include "evergrove/cli/whole_number.h"
 #include "evergrove/runtime/cluster_coordinator.h"
 #include "evergrove/runtime/local_workers.h"
+#include "evergrove/runtime/run_snapshot.h"
 #include "evergrove/runtime/threads.h"
 #include "evergrove/runtime/training_run.h"
 #include "evergrove/train/features.h"
@@ -57,11 +58,14 @@ double seconds_since(Clock::time_point start) {
 }
 
 // What a cluster adds to the result; null for one process.
-nlohmann::json cluster_json(const std::optional<runtime::ClusterReport>& cluster) {
+nlohmann::ordered_json cluster_json(const std::optional<runtime::ClusterReport>& cluster) {
   if (!cluster) return nullptr;
-  return {{"joined", cluster->status.joined_count}, {"lost", cluster->status.lost_count},
-          {"left", cluster->status.left_count},     {"views", cluster->status.view},
-          {"sent_bytes", cluster->sent_bytes},      {"received_bytes", cluster->received_bytes}};
+  nlohmann::ordered_json json = {
+      {"joined", cluster->status.joined_count}, {"lost", cluster->status.lost_count},
+      {"left", cluster->status.left_count},     {"views", cluster->status.view},
+      {"sent_bytes", cluster->sent_bytes},      {"received_bytes", cluster->received_bytes}};
+  json.update(runtime::costs_json(cluster->costs, cluster->losses));
+  return json;
 }
 
 void print_train_json(const runtime::TrainingReport& report,
@@ -87,7 +91,8 @@ void print_train_json(const runtime::TrainingReport& report,
               {"notes", report.notes}});
 }
 
-void print_train_words(const TrainOptions& options, const runtime::TrainingReport& report) {
+void print_train_words(const TrainOptions& options, const runtime::TrainingReport& report,
+                       const std::optional<runtime::ClusterReport>& cluster) {
   std::string text =
       styled(options.model, Style::bold, stdout) + ": " +
       count_text(report.model.trees.size(), "tree") + " from " +
@@ -99,6 +104,14 @@ void print_train_words(const TrainOptions& options, const runtime::TrainingRepor
   text += metrics_lines(report.metrics);
   if (report.model.metadata.best_iteration > 0) {
     text += "best iteration  " + count_text(report.model.metadata.best_iteration) + "\n";
+  }
+  if (cluster && cluster->status.lost_count > 0) {
+    const auto seconds = [](cluster::Time time) {
+      return seconds_text(double(time.count()) / 1000);
+    };
+    text += "lost        " + count_text(cluster->status.lost_count, "worker") + "; " +
+            seconds(cluster->costs.work_lost) + " of " + seconds(cluster->costs.work) +
+            " of work done again\n";
   }
   text += "digest      " + report.digest + "\n";
   std::fputs(text.c_str(), stdout);
@@ -128,6 +141,10 @@ std::string columns_note(const train::DataSpec& spec) {
   return text + (categorical.size() > kNamesShown ? ", ..." : "");
 }
 
+bool has_status_page(const ClusterOptions& options) {
+  return !options.status_listen.empty() && options.status_listen != kNoStatusPage;
+}
+
 bool is_cluster(const TrainOptions& options) {
   return options.workers > 0 || !options.cluster.listen.empty();
 }
@@ -143,6 +160,14 @@ Result<runtime::TrainingReport> train_with_workers(const TrainOptions& options,
   request.training = training;
   EVERGROVE_ASSIGN_OR_RETURN(request.data,
                              describe_data(options, training.data.objective_is_chosen));
+  EVERGROVE_ASSIGN_OR_RETURN(const ClusterSecrets secrets, read_secrets(options.cluster));
+  if (has_status_page(options.cluster)) {
+    request.status = {options.cluster.status_listen, secrets.status_token, secrets.tls_cert_pem,
+                      secrets.tls_key_pem};
+  }
+  request.on_status_page = [&](const std::string& url) {
+    if (!options.quiet) print_note("Status page: " + url);
+  };
   if (options.workers > 0) {
     EVERGROVE_ASSIGN_OR_RETURN(
         cluster, runtime::train_with_local_workers(std::move(request),
@@ -152,7 +177,6 @@ Result<runtime::TrainingReport> train_with_workers(const TrainOptions& options,
     return std::move(cluster->training);
   }
   request.listen = options.cluster.listen;
-  EVERGROVE_ASSIGN_OR_RETURN(const ClusterSecrets secrets, read_secrets(options.cluster));
   request.token = secrets.token;
   request.tls_cert_pem = secrets.tls_cert_pem;
   request.tls_key_pem = secrets.tls_key_pem;
@@ -174,6 +198,17 @@ Result<runtime::TrainingReport> train_with_workers(const TrainOptions& options,
 
 Result<int> train(TrainOptions options) {
   const Clock::time_point start = Clock::now();
+  if (has_status_page(options.cluster)) {
+    if (!is_cluster(options)) {
+      return invalid_input(
+          "--status-listen is for runs with workers; add --workers, or leave it out");
+    }
+    // Before anything is read.
+    EVERGROVE_ASSIGN_OR_RETURN(const ClusterSecrets secrets, read_secrets(options.cluster));
+    EVERGROVE_RETURN_IF_ERROR(
+        runtime::check_may_show({options.cluster.status_listen, secrets.status_token,
+                                 secrets.tls_cert_pem, secrets.tls_key_pem}));
+  }
   if (!options.config.empty()) EVERGROVE_RETURN_IF_ERROR(apply_config_file(options));
   std::vector<std::string> notes;
   StopSignal stop;
@@ -205,7 +240,7 @@ Result<int> train(TrainOptions options) {
   if (options.json) {
     print_train_json(report, cluster);
   } else if (!options.quiet) {
-    print_train_words(options, report);
+    print_train_words(options, report, cluster);
   }
   return 0;
 }
@@ -260,6 +295,17 @@ void add_options(CLI::App* command, const std::shared_ptr<TrainOptions>& options
   command->add_flag("--quiet", options->quiet, "Say nothing but errors (and --json's result)");
 }
 
+void add_status_page(CLI::App* command, ClusterOptions& cluster) {
+  command
+      ->add_option("--status-listen", cluster.status_listen,
+                   "Where to serve a status page and Prometheus metrics; off: nowhere")
+      ->type_name("HOST:PORT");
+  command
+      ->add_option("--status-token-file", cluster.status_token_file,
+                   "The token that they need; beyond loopback there must be one")
+      ->type_name("FILE");
+}
+
 }  // namespace
 
 void add_train(CLI::App& application, Action& chosen) {
@@ -271,6 +317,7 @@ void add_train(CLI::App& application, Action& chosen) {
                    "Let so many processes on this machine do it, as a cluster would")
       ->type_name("N")
       ->check(whole_number(1, 64));
+  add_status_page(command, options->cluster);
   command->footer(kFooter);
   command->callback([&chosen, options] { chosen = [options] { return train(*options); }; });
 }
@@ -288,6 +335,8 @@ void add_coordinator(CLI::App& application, Action& chosen) {
   command->add_option("--tls-cert", cluster.tls_cert, "The certificate to listen with")
       ->type_name("FILE");
   command->add_option("--tls-key", cluster.tls_key, "Its key")->type_name("FILE");
+  cluster.status_listen = "127.0.0.1:0";
+  add_status_page(command, cluster);
   command->footer(kCoordinatorFooter);
   command->callback([&chosen, options] { chosen = [options] { return train(*options); }; });
 }

@@ -73,17 +73,20 @@ void RunLedger::begin_round(Time now) {
 void RunLedger::finish_round(bool is_rebuild, Time now) {
   const Time work = worked(now);
   costs_.work += work;
-  if (is_rebuild) {
-    costs_.work_lost += work;
-    if (recovering_since_) losses_.back().rebuilt += work;
-  }
+  if (is_rebuild || recovering_since_) costs_.work_lost += work;
+  if (recovering_since_) losses_.back().redone += work;
   since_.reset();
   if (rounds_ > 0 && --rounds_ > 0) since_ = now;
   if (rounds_again_ > 0 && --rounds_again_ == 0) recover(now);
 }
 
 void RunLedger::forget_rounds(Time now) {
-  costs_.work += worked(now);
+  const Time work = worked(now);
+  costs_.work += work;
+  if (recovering_since_) {
+    costs_.work_lost += work;
+    losses_.back().redone += work;
+  }
   since_.reset();
   rounds_ = 0;
   recover(now);

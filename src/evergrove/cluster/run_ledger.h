@@ -1,11 +1,12 @@
 // RunLedger: who came and went in a run, and what the losses among them cost.
 //
 // Work is worker time: the time that rounds are under way, times the members that are at them.
-// When a member is lost, what all members did since the round at hand began is dropped, and done
-// again in the next view; the histograms that it owned are built again, as are those of one that
-// leaves in the middle of a tree. Both are work lost. That the others stand still until its shards
-// have been read again, and how long it takes until the run is where it was, are counted apart, as
-// time and not as work.
+// When a member is lost, what all members did since the round at hand began is dropped; then, until
+// the rounds that were under way are done, nothing is done that is new: its shards are brought up
+// to where the others are, histograms that it owned are built again, rounds are done again. All of
+// that is work lost, and so is building again what one owned who leaves in the middle of a tree.
+// That the others stand still until its shards have been read is counted apart, as time, and so is
+// how long it takes until the run is where it was.
 //
 // Promise: nothing is estimated, all figures are differences of the times that the coordinator was
 // told. If nobody is lost or leaves, exactly 0 is lost; never is it more than the work. Memory is
@@ -41,7 +42,7 @@ struct Loss {
   size_t members = 0;  // at work until then, it among them; 0: nothing was under way
   size_t rounds = 0;   // that were under way
   Time dropped{0};     // work of all members in these rounds
-  Time rebuilt{0};     // work of building histograms again
+  Time redone{0};      // work of all members until the rounds were done
   Time standing{0};    // time until all shards were held again
   Time recovery{0};    // time until the rounds were done again
   bool is_made_good = true;
@@ -49,7 +50,7 @@ struct Loss {
 
 struct RunCosts {
   Time work{0};       // all of it, what was lost included
-  Time work_lost{0};  // dropped and rebuilt
+  Time work_lost{0};  // dropped and redone
   Time recovery{0};   // of all losses; while two overlap it counts once
 };
 

@@ -39,11 +39,11 @@ TEST(RunLedger, CountsAsLostWhatAllMembersDidSinceTheRoundAtHandBegan) {
   EXPECT_EQ(loss.members, 4u);
   EXPECT_EQ(loss.dropped, ms(4 * 30));
   EXPECT_EQ(loss.standing, ms(400));
-  EXPECT_EQ(loss.rebuilt, ms(3 * 50));
+  EXPECT_EQ(loss.redone, ms(3 * 110));
   EXPECT_EQ(loss.recovery, ms(510));
   EXPECT_TRUE(loss.is_made_good);
   const RunCosts costs = ledger.costs(ms(900));
-  EXPECT_EQ(costs.work_lost, ms(120 + 150));
+  EXPECT_EQ(costs.work_lost, ms(120 + 330));
   EXPECT_EQ(costs.recovery, ms(510));
   EXPECT_EQ(costs.work, ms(4 * 130 + 3 * 110));  // while it stood still nobody worked
 }
@@ -57,7 +57,7 @@ TEST(RunLedger, CountsTwoLossesAtOnceOnce) {
   ledger.begin_view(1, 1, ms(300));
   ledger.finish_round(false, ms(400));
   const RunCosts costs = ledger.costs(ms(400));
-  EXPECT_EQ(costs.work_lost, ms(300));
+  EXPECT_EQ(costs.work_lost, ms(300 + 100));
   EXPECT_EQ(costs.recovery, ms(300));
   ASSERT_EQ(ledger.losses().size(), 2u);
   EXPECT_EQ(ledger.losses()[1].dropped, ms(0));
@@ -76,10 +76,40 @@ TEST(RunLedger, CountsTheSameRoundAgainWhenItIsLostTwice) {
   ledger.begin_view(1, 1, ms(400));
   ledger.finish_round(false, ms(500));
   const RunCosts costs = ledger.costs(ms(500));
-  EXPECT_EQ(costs.work_lost, ms(300 + 100));
+  EXPECT_EQ(costs.work_lost, ms(300 + 100 + 100));
   EXPECT_EQ(costs.recovery, ms(400));
   EXPECT_EQ(ledger.losses()[0].standing, ms(100 + 150));
   EXPECT_EQ(ledger.losses()[0].recovery, ms(400));
+}
+
+TEST(RunLedger, LosesWhatWasDoneInAViewThatIsLostBeforeItIsWhereItWas) {
+  RunLedger ledger;
+  ledger.begin_view(2, 0, ms(0));
+  ledger.begin_round(ms(0));
+  ledger.begin_round(ms(0));
+  ledger.lose("w1", 2, ms(10));
+  ledger.begin_view(1, 2, ms(10));
+  ledger.finish_round(false, ms(50));  // one of the two
+  ledger.begin_round(ms(50));
+  ledger.finish_round(false, ms(90));
+  EXPECT_TRUE(ledger.losses()[0].is_made_good);
+  ledger.finish_round(false, ms(200));  // new work
+  EXPECT_EQ(ledger.costs(ms(200)).work_lost, ms(20 + 80));
+  EXPECT_EQ(ledger.costs(ms(200)).work, ms(20 + 190));
+}
+
+TEST(RunLedger, IsWhereItWasWhenTheTreeIsDone) {
+  RunLedger ledger;
+  ledger.begin_view(2, 0, ms(0));
+  ledger.begin_round(ms(0));
+  ledger.begin_round(ms(0));
+  ledger.lose("w1", 2, ms(10));
+  ledger.begin_view(1, 2, ms(30));
+  ledger.finish_round(false, ms(50));
+  ledger.forget_rounds(ms(50));  // the second was not needed
+  EXPECT_TRUE(ledger.losses()[0].is_made_good);
+  EXPECT_EQ(ledger.costs(ms(60)).recovery, ms(40));
+  EXPECT_EQ(ledger.costs(ms(60)).work_lost, ms(20 + 20));
 }
 
 TEST(RunLedger, TakesNothingForLostWhenOneGoesThatHadNothingToDo) {
@@ -117,7 +147,8 @@ TEST(RunLedger, KeepsTheSumsWhenTheOldestGo) {
   }
   EXPECT_EQ(ledger.losses().size(), RunLedger::kKept);
   EXPECT_EQ(ledger.events().size(), RunLedger::kKept);
-  EXPECT_EQ(ledger.costs(now).work_lost, ms(4000));
+  EXPECT_EQ(ledger.costs(now).work_lost, ms(4000 + 2000));
+  EXPECT_EQ(ledger.costs(now).work, ms(6000));
   EXPECT_EQ(ledger.costs(now).recovery, ms(2000));
 }
 

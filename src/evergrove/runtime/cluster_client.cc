@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/cluster_client.h"
 
-#include <nlohmann/json.hpp>
-
 #include "evergrove/runtime/event_queue.h"
 #include "evergrove/runtime/transport.h"
 
@@ -34,31 +32,6 @@ Result<std::string> ask_coordinator(const ClientRequest& request, const std::str
   }
   return storage_error("The coordinator did not answer; is it running, and is the address right?",
                        {{"coordinator", request.coordinator}});
-}
-
-std::string status_json(const cluster::CoordinatorStatus& status, uint64_t iterations_max,
-                        double seconds) {
-  nlohmann::json workers = nlohmann::json::array();
-  for (const auto& worker : status.workers) {
-    workers.push_back({{"name", worker.name},
-                       {"address", worker.address},
-                       {"threads", worker.threads},
-                       {"shards_held", worker.shards_held},
-                       {"shards_active", worker.shards_active},
-                       {"is_member", worker.is_member},
-                       {"is_leaving", worker.is_leaving}});
-  }
-  return nlohmann::json({{"workers", workers},
-                         {"view", status.view},
-                         {"iterations", status.iterations},
-                         {"iterations_max", iterations_max},
-                         {"shards_missing", status.shards_missing},
-                         {"joined", status.joined_count},
-                         {"lost", status.lost_count},
-                         {"left", status.left_count},
-                         {"waits_for", status.waits_for},
-                         {"seconds", seconds}})
-      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace evergrove::runtime

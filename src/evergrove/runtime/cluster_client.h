@@ -1,7 +1,7 @@
 // ask_coordinator(): one question to a running coordinator, and its answer.
 //
-// Questions: "status" (the answer is a JSON object) and "drain NAME" (let a worker hand over and
-// leave). The answer to what cannot be done is its reason, as invalid_input.
+// Questions: "status" (the answer is that of snapshot_json()) and "drain NAME" (let a worker hand
+// over and leave). The answer to what cannot be done is its reason, as invalid_input.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -9,7 +9,6 @@
 #include <string>
 
 #include "evergrove/base/status.h"
-#include "evergrove/cluster/coordinator.h"
 
 namespace evergrove::runtime {
 
@@ -25,11 +24,5 @@ struct ClientRequest {
 };
 
 Result<std::string> ask_coordinator(const ClientRequest& request, const std::string& question);
-
-// The status as JSON: workers (name, address, threads, shards held and active, is_member,
-// is_leaving), view, iterations, iterations_max, shards_missing, joined, lost, left, waits_for,
-// seconds.
-std::string status_json(const cluster::CoordinatorStatus& status, uint64_t iterations_max,
-                        double seconds);
 
 }  // namespace evergrove::runtime

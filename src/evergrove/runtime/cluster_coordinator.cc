@@ -14,6 +14,9 @@
 #include "evergrove/runtime/run_checks.h"
 #include "evergrove/runtime/run_log.h"
 #include "evergrove/runtime/run_past.h"
+#include "evergrove/runtime/run_progress.h"
+#include "evergrove/runtime/run_snapshot.h"
+#include "evergrove/runtime/status_server.h"
 #include "evergrove/runtime/threads.h"
 #include "evergrove/runtime/transport.h"
 #include "evergrove/source/store.h"
@@ -24,6 +27,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kTickEvery{100};
+constexpr std::chrono::milliseconds kShowEvery{500};
 constexpr std::chrono::milliseconds kTellEvery{500};
 constexpr uint64_t kShardsWanted = 16;
 constexpr uint64_t kShardRowsMin = 4096;
@@ -48,18 +52,24 @@ class CoordinatorHost {
   bool tell(std::string_view phase, double share);
   Status open_log();
   Status prepare();
+  Status open_status_page();
   Status listen();
   Status serve();
   Status handle(TransportEvent event);
   Status receive(const Received& received);
   Status answer(const Received& received);
   Status act(std::vector<cluster::CoordinatorAction> actions);
+  RunSnapshot snapshot() const;
+  void show();
   Result<ClusterReport> finish();
 
   const CoordinatorRequest& request_;
   const TrainingRequest& training_;
   Clock::time_point start_;
+  double started_unix_seconds_ =
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   uint64_t epoch_ = 1;
+  uint64_t trees_an_iteration_ = 1;
   std::unique_ptr<RunLog> log_;
   RunPast past_;
   std::string setup_bytes_;
@@ -68,6 +78,8 @@ class CoordinatorHost {
   std::unique_ptr<Transport> transport_;
   std::map<std::string, ConnectionId> connections_;  // by worker's name
   std::map<ConnectionId, std::string> names_;
+  RunProgress progress_;
+  std::unique_ptr<StatusServer> status_server_;
   bool is_over_ = false;
   ClusterReport report_;
 };
@@ -108,6 +120,7 @@ Status CoordinatorHost::prepare() {
   report_.training.row_count = run.weight_facts.counted_rows;
   report_.training.feature_count = run.header.features.size();
   report_.training.resumed_iterations = past_.iterations.size();
+  trees_an_iteration_ = run.header.base_margins.size();
   if (log_ && !past_.header) EVERGROVE_RETURN_IF_ERROR(log_->start(run.header));
   ClusterSetup setup;
   setup.run = {run.header, run.weight_facts, run.weight_max_by_set};
@@ -129,6 +142,50 @@ Status CoordinatorHost::prepare() {
   return {};
 }
 
+Status CoordinatorHost::open_status_page() {
+  if (request_.status.listen.empty()) return {};
+  EVERGROVE_ASSIGN_OR_RETURN(status_server_, StatusServer::open(request_.status));
+  if (request_.on_status_page) request_.on_status_page(status_server_->url());
+  return {};
+}
+
+// Of the run as of now. Requires: it is prepared.
+RunSnapshot CoordinatorHost::snapshot() const {
+  const cluster::RunLedger& ledger = machine_->ledger();
+  RunSnapshot snapshot;
+  snapshot.is_prepared = true;
+  snapshot.status = machine_->status();
+  snapshot.shards = machine_->shards();
+  snapshot.events = ledger.events();
+  snapshot.losses = ledger.losses();
+  snapshot.now = now();
+  snapshot.costs = ledger.costs(snapshot.now);
+  snapshot.epoch = epoch_;
+  snapshot.rounds = machine_->rounds();
+  snapshot.iterations_max = uint64_t(training_.parameters.n_estimators);
+  snapshot.resumed_iterations = report_.training.resumed_iterations;
+  snapshot.trees_an_iteration = trees_an_iteration_;
+  snapshot.row_count = report_.training.row_count;
+  snapshot.feature_count = report_.training.feature_count;
+  snapshot.label = training_.data.label;
+  const auto iterations = machine_->history().iterations();
+  if (!iterations.empty()) snapshot.metrics = iterations.back().metrics;
+  snapshot.progress = progress_.points();
+  snapshot.iterations_per_minute = progress_.per_minute();
+  if (log_) snapshot.log_wait_seconds = log_->seconds_waited();
+  if (transport_) {
+    snapshot.received_bytes = transport_->received_bytes();
+    snapshot.sent_bytes = transport_->sent_bytes();
+  }
+  snapshot.started_unix_seconds = started_unix_seconds_;
+  return snapshot;
+}
+
+void CoordinatorHost::show() {
+  if (!status_server_) return;
+  status_server_->publish(std::make_shared<const RunSnapshot>(snapshot()));
+}
+
 Status CoordinatorHost::listen() {
   TransportOptions options;
   options.listen = request_.listen;
@@ -145,9 +202,11 @@ Status CoordinatorHost::listen() {
 
 Status CoordinatorHost::serve() {
   Clock::time_point tick_at = Clock::now();
+  Clock::time_point show_at = tick_at;
   Clock::time_point tell_at = tick_at;
   uint64_t told = ~uint64_t{0};
   EVERGROVE_RETURN_IF_ERROR(act(machine_->tick(now())));
+  progress_.add(seconds_since(start_), machine_->status().iterations);
   while (!is_over_) {
     if (std::optional<TransportEvent> event = events_.pop(tick_at + kTickEvery)) {
       EVERGROVE_RETURN_IF_ERROR(handle(std::move(*event)));
@@ -156,6 +215,11 @@ Status CoordinatorHost::serve() {
     tick_at = Clock::now();
     EVERGROVE_RETURN_IF_ERROR(act(machine_->tick(now())));
     const cluster::CoordinatorStatus status = machine_->status();
+    progress_.add(seconds_since(start_), status.iterations);
+    if (tick_at >= show_at) {
+      show();
+      show_at = tick_at + kShowEvery;
+    }
     if (request_.on_status) EVERGROVE_RETURN_IF_ERROR(request_.on_status(status));
     // Also while nothing comes of it, so that a run that waits for workers can be stopped.
     const bool is_new = status.iterations != told;
@@ -226,9 +290,7 @@ Status CoordinatorHost::answer(const Received& received) {
   const std::string_view question = received.bytes.view.substr(1);
   const cluster::CoordinatorStatus status = machine_->status();
   if (question == "status") {
-    transport_->send(received.connection,
-                     kAnswerTag + status_json(status, uint64_t(training_.parameters.n_estimators),
-                                              seconds_since(start_)));
+    transport_->send(received.connection, kAnswerTag + snapshot_json(snapshot()));
     return {};
   }
   constexpr std::string_view kDrain = "drain ";
@@ -271,6 +333,7 @@ Status CoordinatorHost::act(std::vector<cluster::CoordinatorAction> actions) {
 }
 
 Result<ClusterReport> CoordinatorHost::finish() {
+  show();
   if (log_) {
     EVERGROVE_RETURN_IF_ERROR(log_->drain());
     report_.training.seconds_log = log_->seconds_waited();
@@ -284,6 +347,8 @@ Result<ClusterReport> CoordinatorHost::finish() {
     EVERGROVE_RETURN_IF_ERROR(write_model(report.model, training_.model_path));
   }
   report_.status = machine_->status();
+  report_.costs = machine_->ledger().costs(now());
+  report_.losses = machine_->ledger().losses();
   report_.received_bytes = transport_->received_bytes();
   report_.sent_bytes = transport_->sent_bytes();
   report.peak_rss_bytes = peak_rss_bytes();
@@ -293,6 +358,7 @@ Result<ClusterReport> CoordinatorHost::finish() {
 
 Result<ClusterReport> CoordinatorHost::run() {
   EVERGROVE_RETURN_IF_ERROR(check_request(training_));
+  EVERGROVE_RETURN_IF_ERROR(open_status_page());
   EVERGROVE_RETURN_IF_ERROR(open_log());
   EVERGROVE_RETURN_IF_ERROR(prepare());
   report_.training.seconds_read = seconds_since(start_);

@@ -12,6 +12,7 @@
 #include "evergrove/base/status.h"
 #include "evergrove/cluster/coordinator.h"
 #include "evergrove/runtime/data_description.h"
+#include "evergrove/runtime/status_server.h"
 #include "evergrove/runtime/training_run.h"
 
 namespace evergrove::runtime {
@@ -22,7 +23,10 @@ struct CoordinatorRequest {
   std::string listen = "127.0.0.1:0";
   std::string token;
   std::string tls_cert_pem, tls_key_pem;
-  uint64_t shard_rows = 0;  // about; 0: by the number of rows
+  uint64_t shard_rows = 0;     // about; 0: by the number of rows
+  StatusServerOptions status;  // whoever may look at the run; listen empty: nobody
+  // Told the URL of the status page, before anything else is done.
+  std::function<void(const std::string&)> on_status_page;
   // Told HOST:PORT once workers may come.
   std::function<void(const std::string&)> on_listening;
   // Told now and then, and when workers come and go; what is not ok ends the run.
@@ -33,6 +37,8 @@ struct CoordinatorRequest {
 struct ClusterReport {
   TrainingReport training;
   cluster::CoordinatorStatus status;
+  cluster::RunCosts costs;
+  std::deque<cluster::Loss> losses;
   uint64_t received_bytes = 0;
   uint64_t sent_bytes = 0;
 };

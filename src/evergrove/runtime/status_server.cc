@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/runtime/status_server.h"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <list>
+#include <thread>
+#include <vector>
+
+#include "evergrove/runtime/durable_file.h"
+#include "evergrove/runtime/server_stream.h"
+#include "evergrove/runtime/status_connection.h"
+#include "evergrove/runtime/status_site.h"
+#include "evergrove/runtime/transport_address.h"
+#include "evergrove/runtime/transport_sockets.h"
+
+namespace evergrove::runtime {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kPauseWithoutSockets{200};
+
+struct Listening {
+  Descriptor socket;
+  uint16_t port = 0;
+};
+
+Result<Listening> listen_on(const HostPort& place) {
+  addrinfo hints = {};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* found = nullptr;
+  const std::string port = std::to_string(place.port);
+  if (::getaddrinfo(place.host.c_str(), port.c_str(), &hints, &found) != 0) {
+    return invalid_input("The host for the status page is not known; give one of this machine's",
+                         {{"address", to_text(place)}});
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, ::freeaddrinfo);
+  Listening listening;
+  listening.socket =
+      Descriptor(::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  ::setsockopt(listening.socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(listening.socket.get(), found->ai_addr, found->ai_addrlen) != 0 ||
+      ::listen(listening.socket.get(), SOMAXCONN) != 0) {
+    const int error = errno;
+    EVERGROVE_RETURN_IF_ERROR(
+        check_can_listen(place.host, place.port).with_context("The status page"));
+    return storage_error("The status page cannot be served here; give another host or port",
+                         {{"address", to_text(place)}, {"reason", std::strerror(error)}});
+  }
+  sockaddr_storage address = {};
+  socklen_t size = sizeof address;
+  char service[16] = {};
+  if (::getsockname(listening.socket.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
+      ::getnameinfo(reinterpret_cast<sockaddr*>(&address), size, nullptr, 0, service,
+                    sizeof service, NI_NUMERICSERV) == 0) {
+    listening.port = static_cast<uint16_t>(std::atoi(service));
+  }
+  return listening;
+}
+
+}  // namespace
+
+Status check_may_show(const StatusServerOptions& options) {
+  EVERGROVE_ASSIGN_OR_RETURN(const HostPort place, parse_host_port(options.listen));
+  const bool has_tls = !options.tls_cert_pem.empty() && !options.tls_key_pem.empty();
+  if (is_loopback(place.host) || (has_tls && !options.token.empty())) return {};
+  return invalid_input(
+      "To show the status where other machines can connect needs TLS and a token; give --tls-cert, "
+      "--tls-key and, for those who may look but not join the run, a --status-token-file: "
+      "`evergrove "
+      "credentials --out DIR` makes such files",
+      {{"status-listen", options.listen},
+       {"tls", has_tls ? "yes" : "no"},
+       {"token", options.token.empty() ? "no" : "yes"}});
+}
+
+class StatusServer::Thread {
+ public:
+  Thread(Listening listening, std::unique_ptr<TlsServer> tls, std::string token)
+      : listener_(std::move(listening.socket)),
+        tls_(std::move(tls)),
+        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        site(std::move(token)),
+        thread_([this] { run(); }) {}
+  ~Thread() {
+    is_stopping_ = true;
+    const uint64_t one = 1;
+    (void)!::write(wake_.get(), &one, sizeof one);
+    thread_.join();
+  }
+
+ private:
+  struct Guest {
+    StatusConnection connection;
+    Clock::time_point end;
+  };
+
+  void run() {
+    while (!is_stopping_) {
+      wait();
+      const Clock::time_point now = Clock::now();
+      if (accepts_at_ <= now) accept(now);
+      // A step that has nothing to do is one call that says so.
+      guests_.remove_if(
+          [&](Guest& guest) { return now >= guest.end || !guest.connection.advance(); });
+    }
+  }
+
+  void wait() {
+    const Clock::time_point now = Clock::now();
+    Clock::time_point until = now + kConnectionSeconds;
+    std::vector<pollfd> waited = {{wake_.get(), POLLIN, 0}};
+    if (accepts_at_ <= now) {
+      waited.push_back({listener_.get(), POLLIN, 0});
+    } else {
+      until = std::min(until, accepts_at_);
+    }
+    for (const Guest& guest : guests_) {
+      waited.push_back({guest.connection.socket(), guest.connection.events(), 0});
+      until = std::min(until, guest.end);
+    }
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - now);
+    ::poll(waited.data(), waited.size(), static_cast<int>(std::max<int64_t>(0, left.count())));
+  }
+
+  void accept(Clock::time_point now) {
+    while (!is_stopping_) {
+      Descriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      if (!socket.is_open()) {
+        // Out of descriptors: the run needs them more than a page does.
+        const bool is_short = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+        if (is_short) accepts_at_ = now + kPauseWithoutSockets;
+        return;
+      }
+      std::unique_ptr<ServerStream> stream =
+          tls_ ? tls_->stream(std::move(socket)) : plain_stream(std::move(socket));
+      if (!stream) continue;
+      guests_.push_back(
+          {StatusConnection(std::move(stream),
+                            [this](const StatusRequest& request) { return site.answer(request); }),
+           now + kConnectionSeconds});
+      if (guests_.size() > kConnectionsMax) guests_.pop_front();
+    }
+  }
+
+  Descriptor listener_;
+  std::unique_ptr<TlsServer> tls_;
+  Descriptor wake_;
+  Clock::time_point accepts_at_{};
+  std::list<Guest> guests_;  // the oldest first
+  std::atomic<bool> is_stopping_ = false;
+
+ public:
+  StatusSite site;
+  std::string url;
+
+ private:
+  std::thread thread_;  // last: it uses all the others
+};
+
+StatusServer::StatusServer() = default;
+StatusServer::~StatusServer() = default;
+
+Result<std::unique_ptr<StatusServer>> StatusServer::open(const StatusServerOptions& options) {
+  EVERGROVE_RETURN_IF_ERROR(check_may_show(options));
+  EVERGROVE_ASSIGN_OR_RETURN(HostPort place, parse_host_port(options.listen));
+  std::unique_ptr<TlsServer> tls;
+  if (!is_loopback(place.host)) {
+    EVERGROVE_ASSIGN_OR_RETURN(tls, TlsServer::create(options.tls_cert_pem, options.tls_key_pem));
+  }
+  EVERGROVE_ASSIGN_OR_RETURN(Listening listening, listen_on(place));
+  place.port = listening.port;
+  if (is_wildcard(place.host)) place.host = first_address();
+  const std::string scheme = tls ? "https://" : "http://";
+  std::unique_ptr<StatusServer> server(new StatusServer());
+  server->thread_ = std::make_unique<Thread>(std::move(listening), std::move(tls), options.token);
+  server->thread_->url = scheme + to_text(place) + "/";
+  return server;
+}
+
+void StatusServer::publish(std::shared_ptr<const RunSnapshot> snapshot) {
+  thread_->site.publish(std::move(snapshot));
+}
+
+const std::string& StatusServer::url() const { return thread_->url; }
+
+}  // namespace evergrove::runtime
