@@ -247,7 +247,7 @@ def test_status_and_drain(cluster: Cluster, digest: str) -> None:
             break
         assert time.monotonic() < deadline, status
     assert [worker["is_member"] for worker in status["workers"]] == [True]
-    assert "iterations" in evergrove("status", *where).out
+    assert "trees " in evergrove("status", *where).out
     unknown = evergrove("drain", *where, "nobody")
     assert unknown.code == BAD_INPUT
     assert "No worker has that name" in unknown.error
