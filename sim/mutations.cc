@@ -56,6 +56,8 @@ constexpr NamedMutation kMutations[] = {
                        "a worker is asked for shards that its memory does not hold"),
     EVERGROVE_MUTATION(keep_what_is_given_back,
                        "a worker keeps shards that it was told to give back"),
+    EVERGROVE_MUTATION(appraise_all_iterations,
+                       "training rows are appraised by trees that the model does not keep"),
     EVERGROVE_MUTATION(heed_late_load, "a worker heeds what it was to hold earlier",
                        "what is one too many is given back once it is said to be there"),
     EVERGROVE_MUTATION(assign_before_held, "a shard is assigned to who is still reading it",

@@ -143,6 +143,7 @@ Expected train_on_one_machine(const Problem& problem) {
   while (!(*trainer)->finished()) {
     expected.iterations.push_back(train::encode_iteration((*trainer)->next()));
   }
+  expected.training_metrics = (*trainer)->training_metrics();
   expected.digest = model::digest((*trainer)->model());
   return expected;
 }
@@ -152,10 +153,12 @@ Shards::Shards(const Problem& problem) : count_(problem.shards), prepared_(prepa
   const train::Dataset& rows = prepared_.data.train;
   setup_.weight_facts = train::WeightFacts::of(setup_.header.parameters, rows.classes, rows.weights,
                                                rows.row_count());
+  const auto weight_max = [](const train::Dataset& set) {
+    return set.weights.empty() ? 0.0 : *std::max_element(set.weights.begin(), set.weights.end());
+  };
+  setup_.training_weight_max = weight_max(rows);
   for (const train::Dataset& valid : prepared_.data.valid) {
-    double largest = valid.weights.empty() ? 1 : 0;
-    for (float weight : valid.weights) largest = std::max(largest, double{weight});
-    setup_.weight_max_by_set.push_back(largest);
+    setup_.weight_max_by_set.push_back(weight_max(valid));
   }
 }
 

@@ -36,6 +36,7 @@ train::PreparedData prepare(const Problem& problem);
 // What one quiet machine decides: each iteration as it is logged, with its metrics.
 struct Expected {
   std::vector<std::string> iterations;
+  std::vector<model::MetricValue> training_metrics;
   std::string digest;
 };
 Expected train_on_one_machine(const Problem& problem);

@@ -315,6 +315,7 @@ void Simulation::replace_coordinator() {
   options.say_again_after = Time(800);
   CoordinatorProcess& process = coordinators_[epoch_];
   process.machine = std::make_unique<Coordinator>(options, shards_.setup(), shard_rows_, log_);
+  process.begins_finished = log_.size() == expected_.iterations.size();
   process.clock_offset = Time(dice(100'000));
   process.clock_rate = 900 + dice(200);
   tell(name_of(epoch_), "starts with " + std::to_string(log_.size()) + " records of the log");
@@ -477,6 +478,19 @@ std::string Simulation::difference(const train::Iteration& iteration) const {
   return train::encode_iteration(other) == train::encode_iteration(iteration) ? "metrics" : "trees";
 }
 
+// What the training rows come to, as one machine has it; a run that was over is not looked at
+// again.
+bool Simulation::has_training_metrics(const CoordinatorProcess& process) const {
+  const auto bytes = [](std::span<const model::MetricValue> metrics) {
+    train::Iteration iteration;
+    iteration.metrics.assign(metrics.begin(), metrics.end());
+    return train::encode_iteration(iteration);
+  };
+  const auto metrics = process.machine->training_metrics();
+  if (process.begins_finished) return metrics.empty();
+  return bytes(metrics) == bytes(expected_.training_metrics);
+}
+
 // ---- the log
 
 void Simulation::write_next(uint64_t epoch) {
@@ -516,6 +530,8 @@ void Simulation::check_end(uint64_t epoch) {
   if (model::digest(history.model()) != expected_.digest) {
     violate("the digest of the log is not that of one machine");
   }
+  if (!has_training_metrics(process))
+    violate("the metrics of training are not those of one machine");
   if (log_.size() != expected_.iterations.size()) violate("the log is not whole");
   outcome_.views += process.machine->status().view;
   is_ended_ = true;

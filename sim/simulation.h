@@ -85,6 +85,7 @@ class Simulation {
     std::unique_ptr<cluster::Coordinator> machine;
     std::deque<train::Iteration> to_log;  // the first is being written
     bool is_finished = false;
+    bool begins_finished = false;  // the log was whole
     Time stopped_until{0};
     Time clock_offset{0};
     uint64_t clock_rate = 1000;  // thousandths
@@ -131,6 +132,7 @@ class Simulation {
   void written(uint64_t epoch);
   void check_end(uint64_t epoch);
   std::string difference(const train::Iteration& iteration) const;
+  bool has_training_metrics(const CoordinatorProcess& process) const;
 
   Faults faults_;
   Shards shards_;

@@ -35,7 +35,7 @@ std::string list(const std::vector<uint32_t>& ids) {
 }
 
 std::string text_of(const Round& round) {
-  constexpr const char* kKinds[] = {"measure", "root", "expand", "rebuild"};
+  constexpr const char* kKinds[] = {"measure", "root", "expand", "rebuild", "appraise"};
   std::string text = "round " + number(round.number) + " " + kKinds[size_t(round.kind)];
   for (const Expansion& expansion : round.expansions) {
     text += " " + number(expansion.node) + ">" + number(expansion.left.node) + "," +

@@ -17,6 +17,7 @@ using trees::Histogram;
 std::vector<uint32_t> built_nodes(const Round& round) {
   switch (round.kind) {
     case RoundKind::measure:
+    case RoundKind::appraise:
       return {};
     case RoundKind::root:
       return {0};

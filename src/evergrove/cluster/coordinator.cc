@@ -30,6 +30,7 @@ Coordinator::Coordinator(CoordinatorOptions options, RunSetup setup, std::vector
     if (!history_.finished()) history_.keep(std::move(iteration));
   }
   state_.iteration = history_.iterations().size();
+  was_finished_ = history_.finished();
   is_measured_ = !needs_largest();
 }
 
@@ -172,10 +173,8 @@ void Coordinator::issue(Round round) {
 
 void Coordinator::go_on() {
   if (is_finished_) return;
-  if (history_.finished() && rounds_.empty() && !walk_) {
-    finish_run();
-    return;
-  }
+  // Nobody need read rows for a run that is over.
+  if (was_finished_) return finish_run();
   // Not at each message of a round: it looks at every worker and shard.
   if (is_placement_due_) {
     is_placement_due_ = false;
@@ -197,10 +196,13 @@ void Coordinator::go_on() {
       if (!same) begin_view(std::move(next));
     }
     if (rounds_.empty()) {
-      if (finish_) {
+      if (history_.finished()) {
+        start_appraisal();
+      } else if (finish_) {
         start_next();
       } else if (walk_) {
         grow();
+        if (finish_) continue;  // nothing was left to grow
       } else if (!is_measured_) {
         start_measure({});
       } else {
@@ -223,7 +225,7 @@ bool Coordinator::is_complete(const OpenRound& open) const {
       if (!open.facts_from.contains(member.name)) return false;
     }
   }
-  if (kind == RoundKind::measure) return true;
+  if (!has_histograms(kind)) return true;
   if (kind == RoundKind::rebuild) {
     return std::all_of(open.round.blocks.begin(), open.round.blocks.end(),
                        [&](uint32_t block) { return open.by_block.contains(block); });
@@ -283,6 +285,8 @@ void Coordinator::done(const OpenRound& open) {
     case RoundKind::rebuild:
       for (uint32_t block : round.blocks) blocks_lost_.erase(block);
       return;
+    case RoundKind::appraise:
+      return appraised(open);
   }
 }
 
@@ -303,22 +307,44 @@ void Coordinator::measured(const OpenRound& open) {
 void Coordinator::keep_iteration(const OpenRound& open) {
   if (!open.round.finish || !state_.finished.empty()) return;
   for (size_t i = 0; i < open.facts.metrics.size(); ++i) {
-    const Result<std::vector<double>> values = open.facts.metrics[i].values();
-    if (!values.ok()) {
-      actions_.emplace_back(FailedAction{values.status()});
-      is_finished_ = true;
-      return;
-    }
-    const auto names = history_.metric_names();
-    for (size_t k = 0; k < names.size() && k < values->size(); ++k) {
-      iteration_.metrics.push_back({setup_.header.valid_names[i], names[k], (*values)[k]});
-    }
+    const std::string& set = setup_.header.valid_names[i];
+    if (!add_values(open.facts.metrics[i], set, iteration_.metrics)) return;
   }
   iteration_.index = history_.iterations().size();
   actions_.emplace_back(LogAction{iteration_});
   history_.keep(std::move(iteration_));
   iteration_ = {};
-  if (history_.finished()) finish_run();
+}
+
+// Returns false where the run ends, for a metric has no value.
+bool Coordinator::add_values(const train::MetricSummary& summary, const std::string& set,
+                             std::vector<model::MetricValue>& to) {
+  const Result<std::vector<double>> values = summary.values();
+  if (!values.ok()) {
+    actions_.emplace_back(FailedAction{values.status()});
+    is_finished_ = true;
+    return false;
+  }
+  const auto names = history_.metric_names();
+  for (size_t i = 0; i < names.size() && i < values->size(); ++i) {
+    to.push_back({set, names[i], (*values)[i]});
+  }
+  return true;
+}
+
+// All is decided and logged; what the model comes to on the training rows is for people.
+void Coordinator::start_appraisal() {
+  Round round;
+  round.kind = RoundKind::appraise;
+  round.iteration_count = history_.best_iteration();
+  issue(std::move(round));
+}
+
+void Coordinator::appraised(const OpenRound& open) {
+  for (const train::MetricSummary& summary : open.facts.metrics) {
+    if (!add_values(summary, "train", training_metrics_)) return;
+  }
+  finish_run();
 }
 
 void Coordinator::finish_run() {
@@ -356,7 +382,7 @@ std::unordered_map<uint32_t, trees::Split> Coordinator::best_splits(const OpenRo
 
 void Coordinator::rooted(const OpenRound& open) {
   keep_iteration(open);
-  if (is_finished_) return;
+  if (is_finished_ || history_.finished()) return;
   const bool wide = train::should_be_wide(setup_.header.parameters.objective, setup_.weight_facts,
                                           open.facts.tally);
   last_wide_ = wide;
@@ -494,7 +520,7 @@ std::string Coordinator::waits_for() const {
       if (!open.facts_from.contains(member.name)) text += ", facts of " + member.name;
     }
   }
-  for (uint32_t block = 0; block < block_count_ && open.round.kind != RoundKind::measure; ++block) {
+  for (uint32_t block = 0; block < block_count_ && has_histograms(open.round.kind); ++block) {
     const auto& asked = open.round.blocks;
     if (open.by_block.contains(block)) continue;
     if (!asked.empty() && std::count(asked.begin(), asked.end(), block) == 0) continue;

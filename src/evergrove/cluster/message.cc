@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/cluster/message.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -118,12 +119,14 @@ struct Codec {
     write(out, round.expansions);
     write(out, round.nodes);
     write(out, round.blocks);
+    out.u64(round.iteration_count);
   }
   static void read(ByteReader& in, Round& round) {
     round.number = in.u64();
     const uint8_t kind = in.u8();
-    if (kind > static_cast<uint8_t>(RoundKind::rebuild)) in.fail();
-    round.kind = static_cast<RoundKind>(kind & 3);
+    constexpr auto kLast = static_cast<uint8_t>(RoundKind::appraise);
+    if (kind > kLast) in.fail();
+    round.kind = static_cast<RoundKind>(std::min(kind, kLast));
     if (read_flag(in)) {
       round.finish.emplace();
       read(in, round.finish->tree);
@@ -133,6 +136,7 @@ struct Codec {
     read(in, round.expansions);
     read(in, round.nodes);
     read(in, round.blocks);
+    round.iteration_count = in.u64();
   }
 
   static void write(ByteWriter& out, const Member& member) {

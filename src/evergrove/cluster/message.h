@@ -67,12 +67,17 @@ enum class RoundKind : uint8_t {
   measure,  // facts at the margins of now
   root,     // gradients, the root's histogram, facts
   expand,   // children of some nodes
-  rebuild   // histograms of open nodes, for blocks whose owner was lost
+  rebuild,  // histograms of open nodes, for blocks whose owner was lost
+  appraise  // facts of the training rows, as the model has them that is kept
 };
 
 // Whether all members tell facts of their rows in such a round.
 constexpr bool has_facts(RoundKind kind) {
-  return kind == RoundKind::measure || kind == RoundKind::root;
+  return kind == RoundKind::measure || kind == RoundKind::root || kind == RoundKind::appraise;
+}
+// Whether owners of blocks tell splits, or build histograms, in such a round.
+constexpr bool has_histograms(RoundKind kind) {
+  return kind != RoundKind::measure && kind != RoundKind::appraise;
 }
 
 // What every member is to do next. Numbers rise by one within an epoch.
@@ -84,6 +89,7 @@ struct Round {
   std::vector<Expansion> expansions;   // expand
   std::vector<uint32_t> nodes;         // rebuild
   std::vector<uint32_t> blocks;        // rebuild
+  uint64_t iteration_count = 0;        // appraise: that the model has
 };
 
 struct Member {
@@ -121,7 +127,8 @@ struct Facts {
   uint64_t round = 0;
   double largest_gradient = 0;
   train::RoundingTally tally;
-  std::vector<train::MetricSummary> metrics;  // by validation set
+  // By validation set; appraise: of the training rows, one.
+  std::vector<train::MetricSummary> metrics;
 };
 struct NodeSplit {
   uint32_t node = 0;

@@ -234,7 +234,7 @@ TEST(Message, RefusesWhatMakesNoSense) {
   EXPECT_TRUE(is_refused(plan)) << "an owner that is no member";
   NextRound next;
   EXPECT_FALSE(is_refused(next));
-  next.round.kind = static_cast<RoundKind>(4);
+  next.round.kind = static_cast<RoundKind>(5);
   EXPECT_TRUE(is_refused(next)) << "a round of no kind";
   next.round = {};
   next.round.scale.g_max = kNaN;

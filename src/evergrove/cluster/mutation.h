@@ -45,6 +45,7 @@ enum class Mutation : uint8_t {
   forget_shard_on_drain,
   ignore_memory_limit,
   keep_what_is_given_back,
+  appraise_all_iterations,
   heed_late_load,
   assign_before_held,
   wait_for_lost_member,

@@ -13,6 +13,7 @@ struct RunSetup {
   train::RunHeader header;
   train::WeightFacts weight_facts;
   std::vector<double> weight_max_by_set;  // of each validation set
+  double training_weight_max = 0;         // 0: no weights
 };
 
 }  // namespace evergrove::cluster

@@ -45,7 +45,7 @@ inline constexpr int kFieldCount<FinishedTree> = 2;
 template <>
 inline constexpr int kFieldCount<TreeState> = 5;
 template <>
-inline constexpr int kFieldCount<Round> = 7;
+inline constexpr int kFieldCount<Round> = 8;
 template <>
 inline constexpr int kFieldCount<Member> = 3;
 template <>
@@ -101,6 +101,9 @@ auto fields_of(T& value) {
   } else if constexpr (kCount == 7) {
     auto& [a, b, c, d, e, f, g] = value;
     return std::tie(a, b, c, d, e, f, g);
+  } else if constexpr (kCount == 8) {
+    auto& [a, b, c, d, e, f, g, h] = value;
+    return std::tie(a, b, c, d, e, f, g, h);
   } else {
     static_assert(std::is_empty_v<T>, "say how many fields it has");
     return std::tuple<>();
@@ -124,7 +127,7 @@ inline model::Tree random_tree(Dice& dice) {
   model::Tree tree;
   tree.output = static_cast<uint32_t>(dice.below(3));
   tree.nodes.resize(1);
-  const size_t splits = dice.below(4);
+  const size_t splits = dice.below(5);
   for (size_t i = 0; i < splits; ++i) {
     model::Node& node = tree.nodes[i];
     node.feature = static_cast<int32_t>(dice.below(9));

@@ -232,11 +232,11 @@ void Worker::do_round(const Round& round) {
   }
   state.expansions.insert(state.expansions.end(), round.expansions.begin(), round.expansions.end());
   rows_.bring_up(place_);
-  if (open_.emplace(round.number, round).second && round.kind != RoundKind::measure) {
+  if (open_.emplace(round.number, round).second && has_histograms(round.kind)) {
     order_.push_back(round.number);
   }
   if (has_facts(round.kind)) tell_facts(round);
-  if (round.kind == RoundKind::measure) return;
+  if (!has_histograms(round.kind)) return;
   if (rows_.counts_any()) contribute(round);
   for (uint32_t block = 0; block < blocks_.size(); ++block) {
     say_again(round.number, block);
@@ -251,7 +251,15 @@ void Worker::tell_facts(const Round& round) {
   facts.tally = rows_.tally();
   if (round.kind == RoundKind::measure) facts.largest_gradient = rows_.largest_gradient();
   const bool ends_iteration = round.finish && place_.state.finished.empty();
-  if (ends_iteration) facts.metrics = rows_.metrics(train::metric_names(setup_.header.parameters));
+  const std::vector<std::string> names = train::metric_names(setup_.header.parameters);
+  if (ends_iteration) facts.metrics = rows_.metrics(names);
+  if (round.kind == RoundKind::appraise) {
+    const std::span all(place_.iterations);
+    const bool takes_all = is_broken(Mutation::appraise_all_iterations);
+    const size_t count =
+        takes_all ? all.size() : std::min<size_t>(round.iteration_count, all.size());
+    facts.metrics = {rows_.training_metrics(all.first(count), names)};
+  }
   send("", std::move(facts));
 }
 

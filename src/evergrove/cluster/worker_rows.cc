@@ -238,6 +238,20 @@ std::vector<train::MetricSummary> WorkerRows::metrics(std::span<const std::strin
   return sums;
 }
 
+train::MetricSummary WorkerRows::training_metrics(
+    std::span<const std::vector<model::Tree>> iterations,
+    std::span<const std::string> names) const {
+  train::MetricSummary sum;
+  for (const Group& group : groups_) {
+    if (!group.is_counted) continue;
+    const auto summary =
+        group.rows->training_metrics_after(iterations, names, setup_.training_weight_max);
+    CHECK(summary.ok());  // the same trees have moved the rows
+    sum.merge(*summary);
+  }
+  return sum;
+}
+
 std::vector<trees::HistogramPart> WorkerRows::parts(uint32_t node,
                                                     std::span<const uint32_t> columns) const {
   std::vector<trees::HistogramPart> parts;

@@ -57,6 +57,9 @@ class WorkerRows {
   train::RoundingTally tally() const;
   double largest_gradient() const;
   std::vector<train::MetricSummary> metrics(std::span<const std::string> names) const;
+  // Of the training rows, after these trees.
+  train::MetricSummary training_metrics(std::span<const std::vector<model::Tree>> iterations,
+                                        std::span<const std::string> names) const;
   // What a node's histogram is built from.
   std::vector<trees::HistogramPart> parts(uint32_t node, std::span<const uint32_t> columns) const;
 

@@ -123,7 +123,7 @@ Status CoordinatorHost::prepare() {
   trees_an_iteration_ = run.header.base_margins.size();
   if (log_ && !past_.header) EVERGROVE_RETURN_IF_ERROR(log_->start(run.header));
   ClusterSetup setup;
-  setup.run = {run.header, run.weight_facts, run.weight_max_by_set};
+  setup.run = {run.header, run.weight_facts, run.weight_max_by_set, run.training_weight_max};
   setup.data = request_.data;
   const uint64_t rows = training_.data.data->row_count();
   const uint64_t wanted = request_.shard_rows > 0
@@ -341,8 +341,12 @@ Result<ClusterReport> CoordinatorHost::finish() {
   TrainingReport& report = report_.training;
   report.model = machine_->history().model();
   report.digest = model::digest(report.model);
+  report.metrics.assign(machine_->training_metrics().begin(), machine_->training_metrics().end());
   const uint64_t best = machine_->history().best_iteration();
-  if (best > 0) report.metrics = report.model.metadata.metrics[best - 1];
+  if (best > 0) {
+    const auto& at_best = report.model.metadata.metrics[best - 1];
+    report.metrics.insert(report.metrics.end(), at_best.begin(), at_best.end());
+  }
   if (!training_.model_path.empty()) {
     EVERGROVE_RETURN_IF_ERROR(write_model(report.model, training_.model_path));
   }

@@ -38,6 +38,7 @@ std::string encode_setup(const ClusterSetup& setup) {
   setup.run.weight_facts.encode(out);
   out.u32(static_cast<uint32_t>(setup.run.weight_max_by_set.size()));
   for (double weight_max : setup.run.weight_max_by_set) out.f64(weight_max);
+  out.f64(setup.run.training_weight_max);
   setup.data.encode(out);
   out.u32(static_cast<uint32_t>(setup.shards.size()));
   for (const train::Shard& shard : setup.shards) shard.encode(out);
@@ -58,6 +59,9 @@ Result<ClusterSetup> decode_setup(std::string_view bytes) {
     const double weight_max = setup.run.weight_max_by_set.emplace_back(in.f64());
     if (!(weight_max >= 0 && std::isfinite(weight_max))) in.fail();
   }
+  setup.run.training_weight_max = in.f64();
+  if (!(setup.run.training_weight_max >= 0 && std::isfinite(setup.run.training_weight_max)))
+    in.fail();
   EVERGROVE_ASSIGN_OR_RETURN(setup.data, DataDescription::decode(in));
   const uint32_t shard_count = in.count(8);
   for (uint32_t i = 0; i < shard_count && in.ok(); ++i) {

@@ -1,8 +1,8 @@
 // Control groups, version 2: /proc/self/cgroup has "0::PATH", and each folder from there up may
 // have a limit in memory.max. Version 1: "N:memory:PATH", with memory.limit_in_bytes. In a
 // container the path may be the one outside, and the limit is at the top of what is seen; so every
-// folder from PATH up to the top is looked at, as far as it is there. SPDX-License-Identifier:
-// Apache-2.0
+// folder from PATH up to the top is looked at, as far as it is there.
+// SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/machine_memory.h"
 
 #include <unistd.h>

@@ -211,4 +211,21 @@ MetricSummary RowStore::training_metrics(std::span<const std::string> names,
   return summary_of(0, names, weight_max);
 }
 
+Result<MetricSummary> RowStore::training_metrics_after(
+    std::span<const std::vector<model::Tree>> iterations, std::span<const std::string> names,
+    double weight_max) const {
+  if (iterations.size() == iteration_count_) return training_metrics(names, weight_max);
+  std::vector<int64_t> margins = base_margins(header_, row_count());
+  for (const std::vector<model::Tree>& trees : iterations) {
+    for (const model::Tree& tree : trees) {
+      EVERGROVE_ASSIGN_OR_RETURN(const auto binned,
+                                 trees::BinnedTree::make(tree, header_.features));
+      binned.add(data_.train.bins, {}, output_count(), tree.output, margins);
+    }
+  }
+  MetricInput input = metric_input(header_, data_.train, margins);
+  input.weight_max = weight_max;
+  return MetricSummary::of(names, input);
+}
+
 }  // namespace evergrove::train

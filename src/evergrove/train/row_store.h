@@ -99,6 +99,11 @@ class RowStore {
                                      std::span<const double> weight_max_by_set) const;
   // The same of the training rows.
   MetricSummary training_metrics(std::span<const std::string> names, double weight_max) const;
+  // The same as they were after these trees, whatever came later. Refuses trees that do not fit the
+  // features.
+  Result<MetricSummary> training_metrics_after(std::span<const std::vector<model::Tree>> iterations,
+                                               std::span<const std::string> names,
+                                               double weight_max) const;
 
  private:
   struct NodeRows {
