@@ -17,7 +17,9 @@ using cluster::FinishedAction;
 using cluster::Heartbeat;
 using cluster::LoadAction;
 using cluster::LogAction;
+using cluster::Member;
 using cluster::Message;
+using cluster::NextRound;
 using cluster::OvertakenAction;
 using cluster::SendAction;
 using cluster::ShardRows;
@@ -172,7 +174,7 @@ void Simulation::tick() {
     if (!worker.has_joined || worker.machine->epoch() == 0) {
       join(name);
     } else {
-      to_coordinator(name, {worker.machine->epoch(), worker.machine->heartbeat()});
+      to_coordinator(name, {worker.machine->epoch(), worker.machine->heartbeat(worker.busy_us)});
     }
     check_holdings(worker);
   }
@@ -281,10 +283,20 @@ void Simulation::happen() {
   }
 }
 
+uint64_t Simulation::counted_rows(const Worker& worker, const std::string& name) const {
+  uint64_t rows = 0;
+  for (const Member& member : worker.view().members) {
+    if (member.name != name) continue;
+    for (uint32_t id : member.shards) rows += shard_rows_[id].row_count;
+  }
+  return rows;
+}
+
 void Simulation::add_worker() {
   const std::string name = "w" + std::to_string(outcome_.workers++);
   WorkerProcess& worker = workers_[name];
   worker.threads = static_cast<uint32_t>(1 + dice(3));
+  worker.row_us = 100 << dice(6);
   if (chance(faults_.little_memory)) {
     worker.memory_bytes = shard_bytes_max_ * (1 + dice(shard_rows_.size()));
   }
@@ -313,6 +325,7 @@ void Simulation::replace_coordinator() {
   options.rounds_max = 1 + dice(3);
   options.lease = Time(3000);
   options.say_again_after = Time(800);
+  options.weigh_every = Time(300 + dice(1000));
   CoordinatorProcess& process = coordinators_[epoch_];
   process.machine = std::make_unique<Coordinator>(options, shards_.setup(), shard_rows_, log_);
   process.begins_finished = log_.size() == expected_.iterations.size();
@@ -323,6 +336,7 @@ void Simulation::replace_coordinator() {
 
 void Simulation::end_coordinator(uint64_t epoch, const std::string& why) {
   outcome_.views += coordinators_.at(epoch).machine->status().view;
+  outcome_.weighed += coordinators_.at(epoch).machine->status().weighed_count;
   tell(name_of(epoch), why);
   coordinators_.erase(epoch);
 }
@@ -394,6 +408,9 @@ void Simulation::arrive(const std::string& from, const std::string& to, const st
   Message message;
   if (!read(bytes, message)) return;
   if (story_ != nullptr) tell(to, "hears from " + from + ", " + describe(message));
+  if (std::holds_alternative<NextRound>(message.body)) {
+    worker->second.busy_us += worker->second.row_us * counted_rows(*worker->second.machine, to);
+  }
   act(to, worker->second.machine->receive(message));
   check_memory(to);
 }
@@ -534,6 +551,7 @@ void Simulation::check_end(uint64_t epoch) {
     violate("the metrics of training are not those of one machine");
   if (log_.size() != expected_.iterations.size()) violate("the log is not whole");
   outcome_.views += process.machine->status().view;
+  outcome_.weighed += process.machine->status().weighed_count;
   is_ended_ = true;
 }
 

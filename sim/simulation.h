@@ -53,6 +53,7 @@ struct Outcome {
   Time ended{0};
   uint64_t steps = 0, messages = 0;
   uint64_t workers = 0, coordinators = 0, views = 0;  // that there were
+  uint64_t weighed = 0;                               // times that shares were made anew by speed
   cluster::WorkerHoldings most;                       // that one worker held
 };
 
@@ -78,6 +79,8 @@ class Simulation {
     uint64_t coordinator = 0;  // that it is connected to, by its epoch
     bool has_joined = false;   // there
     bool is_leaving = false;
+    uint64_t row_us = 1;   // that a row takes in a round
+    uint64_t busy_us = 0;  // as it would have measured it
     Time stopped_until{0};
     Time deaf_until{0}, mute_until{0};  // cut off, one way each
   };
@@ -102,6 +105,7 @@ class Simulation {
   void tick();
   void happen();
   void add_worker();
+  uint64_t counted_rows(const cluster::Worker& worker, const std::string& name) const;
   void kill_worker(const std::string& name);
   void replace_coordinator();
   void end_coordinator(uint64_t epoch, const std::string& why);

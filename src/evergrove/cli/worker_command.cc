@@ -9,6 +9,7 @@
 #include "evergrove/cli/byte_size.h"
 #include "evergrove/cli/cluster_options.h"
 #include "evergrove/cli/commands.h"
+#include "evergrove/cli/result_json.h"
 #include "evergrove/cli/stop_signal.h"
 #include "evergrove/cli/terminal.h"
 #include "evergrove/cli/whole_number.h"
@@ -33,6 +34,7 @@ struct WorkerOptions {
   std::string cache;
   std::string cache_size;
   bool quiet = false;
+  bool json = false;
   bool ends_with_parent = false;
 };
 
@@ -61,7 +63,12 @@ Result<int> work(const WorkerOptions& options) {
   }
   if (!options.quiet) request.note = [](const std::string& text) { print_note(text); };
   request.is_asked_to_leave = [&] { return stop.arrived(); };
-  EVERGROVE_RETURN_IF_ERROR(runtime::run_worker(request));
+  EVERGROVE_ASSIGN_OR_RETURN(const runtime::WorkerReport report, runtime::run_worker(request));
+  if (options.json) {
+    print_json({{"name", report.name},
+                {"sent_bytes", report.sent_bytes},
+                {"received_bytes", report.received_bytes}});
+  }
   return 0;
 }
 
@@ -102,6 +109,7 @@ void add_worker(CLI::App& application, Action& chosen) {
                    "At most so much, such as 50GB; half of what is free if it is not said")
       ->type_name("SIZE");
   command->add_flag("--quiet", options->quiet, "Say nothing but errors");
+  command->add_flag("--json", options->json, "Print at the end, as JSON, what it sent and received");
   command->add_flag("--parent", options->ends_with_parent, "End when the parent process does")
       ->group("");
   command->footer(kFooter);

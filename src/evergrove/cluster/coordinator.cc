@@ -77,6 +77,13 @@ std::vector<CoordinatorAction> Coordinator::receive(const std::string& worker,
       add_splits(worker, *splits);
       if (splits->view == view_.number) state.iterations_known = state_.iteration;
       progress_ = now;
+    } else if (const auto* beat = std::get_if<Heartbeat>(&message.body)) {
+      const Member* is = beat->view == view_.number ? member(worker) : nullptr;
+      uint64_t row_count = 0;
+      if (is != nullptr) {
+        for (uint32_t id : is->shards) row_count += shard(id)->row_count;
+      }
+      state.speed.hear(*beat, row_count);
     } else if (std::holds_alternative<Leave>(message.body)) {
       if (!state.is_leaving) ledger_.note(RunEvent::leaving, worker, now);
       state.is_leaving = true;
@@ -109,9 +116,16 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
   }
   WorkerState& state = workers_[name];
   const bool is_leaving = state.is_leaving;
-  state = {
-      hello.address, std::max(1u, hello.threads), hello.memory_bytes, std::move(held), {}, now, 0,
-      is_leaving};
+  state = {hello.address,
+           std::max(1u, hello.threads),
+           hello.memory_bytes,
+           std::move(held),
+           {},
+           now,
+           0,
+           is_leaving,
+           {},
+           0};
   is_placement_due_ = true;
   if (view_.number > 0 && !is_view_lost_) say_plan(name);
 }
@@ -150,6 +164,10 @@ std::vector<CoordinatorAction> Coordinator::tick(Time now) {
     if (is_silent) silent.push_back(name);
   }
   for (const std::string& name : silent) lose(name, now);
+  if (now - weighed_ > options_.weigh_every) {
+    weighed_ = now;
+    weigh();
+  }
   go_on();
   if (now - progress_ > options_.say_again_after && !is_broken(Mutation::never_say_again)) {
     progress_ = now;
@@ -499,6 +517,7 @@ CoordinatorStatus Coordinator::status() const {
   status.joined_count = joined_count_;
   status.lost_count = lost_count_;
   status.left_count = left_count_;
+  status.weighed_count = weighed_count_;
   status.is_finished = is_finished_;
   status.waits_for = waits_for();
   return status;

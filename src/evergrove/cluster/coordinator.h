@@ -25,7 +25,6 @@
 #include <memory>
 #include <optional>
 #include <set>
-#include <span>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -35,6 +34,7 @@
 #include "evergrove/cluster/message.h"
 #include "evergrove/cluster/run_ledger.h"
 #include "evergrove/cluster/worker.h"
+#include "evergrove/cluster/worker_speed.h"
 #include "evergrove/train/run_history.h"
 #include "evergrove/trees/tree_walk.h"
 
@@ -45,6 +45,7 @@ struct CoordinatorOptions {
   size_t rounds_max = 2;        // under way at once
   Time lease{10'000};           // without a word from a worker, it is lost
   Time say_again_after{2'000};  // without progress, the plan is said again
+  Time weigh_every{5'000};      // whether rows lie as the workers' speeds want it
 };
 
 struct ShardRows {
@@ -88,6 +89,7 @@ struct CoordinatorStatus {
   size_t shards_missing = 0;          // that nobody holds
   uint64_t memory_bytes_missing = 0;  // with so many more, the workers could hold all shards
   uint64_t joined_count = 0, lost_count = 0, left_count = 0;
+  uint64_t weighed_count = 0;  // how often shares were made anew by measured speed
   bool is_finished = false;
   std::string waits_for;  // in words, for people
 };
@@ -106,9 +108,6 @@ class Coordinator {
 
   bool finished() const { return is_finished_; }
   const train::RunHistory& history() const { return history_; }
-  // Of the training rows, after the best iteration; none until the run is finished, or if it was
-  // finished before this coordinator.
-  std::span<const model::MetricValue> training_metrics() const { return training_metrics_; }
   CoordinatorStatus status() const;
   const RunLedger& ledger() const { return ledger_; }
   const std::vector<ShardRows>& shards() const { return shards_; }
@@ -123,6 +122,8 @@ class Coordinator {
     Time heard{0};
     uint64_t iterations_known = 0;  // that it is sure to have
     bool is_leaving = false;
+    WorkerSpeed speed;
+    double weight = 0;  // its share of the rows is by it; 0: not known, as others of its threads
 
     // Has the shard, or will have it.
     bool has(uint32_t shard) const { return held.contains(shard) || asked.contains(shard); }
@@ -139,6 +140,9 @@ class Coordinator {
   const Member* member(const std::string& name) const;  // of the view; null if it is none
   void finish_run();
   void place_shards();
+  double weight(const WorkerState& worker) const;
+  void weigh();
+  const ShardRows* shard(uint32_t id) const;
   std::string neediest(const std::function<bool(const std::string&)>& may) const;
   uint64_t rows_planned(const WorkerState& worker) const;
   uint64_t memory_planned(const WorkerState& worker) const;
@@ -157,15 +161,11 @@ class Coordinator {
   void issue(Round round);
   void go_on();
   void start_measure(std::optional<FinishedTree> finish);
-  void start_appraisal();
-  bool add_values(const train::MetricSummary& summary, const std::string& set,
-                  std::vector<model::MetricValue>& to);
   void start_root(std::optional<FinishedTree> finish);
   void grow();
   bool is_complete(const OpenRound& open) const;
   void done(const OpenRound& open);
   void measured(const OpenRound& open);
-  void appraised(const OpenRound& open);
   void keep_iteration(const OpenRound& open);
   void rooted(const OpenRound& open);
   void expanded(const OpenRound& open);
@@ -197,7 +197,8 @@ class Coordinator {
   bool is_all_held_ = false;           // when shards were placed last
   uint64_t memory_bytes_missing_ = 0;  // then
   uint64_t load_number_ = 0;
-  bool was_finished_ = false;  // by the log alone
+  double thread_weight_ = 1;  // of a thread of a worker whose speed is not known
+  Time weighed_{0};
   bool is_finished_ = false;
   Time progress_{0};  // when something came of it
 
@@ -205,11 +206,10 @@ class Coordinator {
   std::optional<trees::TreeWalk> walk_;
   train::Iteration iteration_;          // at hand
   std::optional<FinishedTree> finish_;  // its newest tree, until a round says so
-  std::vector<model::MetricValue> training_metrics_;
   double largest_ = 0;
   bool last_wide_ = false;
   bool is_measured_ = false;  // largest_ is of now
-  uint64_t joined_count_ = 0, lost_count_ = 0, left_count_ = 0;
+  uint64_t joined_count_ = 0, lost_count_ = 0, left_count_ = 0, weighed_count_ = 0;
   Time now_{0};
   RunLedger ledger_;
   std::vector<CoordinatorAction> actions_;

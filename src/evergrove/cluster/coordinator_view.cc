@@ -22,6 +22,53 @@ bool Coordinator::all_held() const {
                      [&](const ShardRows& shard) { return holder_of(shard.id) != nullptr; });
 }
 
+const ShardRows* Coordinator::shard(uint32_t id) const {
+  const auto found = std::find_if(shards_.begin(), shards_.end(),
+                                  [&](const ShardRows& each) { return each.id == id; });
+  return found == shards_.end() ? nullptr : &*found;
+}
+
+double Coordinator::weight(const WorkerState& worker) const {
+  return worker.weight > 0 ? worker.weight : worker.threads * thread_weight_;
+}
+
+// Whether the member that takes longest over its rows takes much longer than it would if all had
+// rows by their speed; then shares are by speed from now on. A speed that is known roughly, or a
+// hiccup, moves nothing.
+void Coordinator::weigh() {
+  constexpr double kMuchLonger = 1.25;
+  constexpr double kWeightMin = 0.05;  // of the mean: who has no row cannot show that it is faster
+  uint64_t all_rows = 0, threads = 0;
+  double speed = 0, slowest = 0;
+  for (const Member& is : view_.members) {
+    const auto found = workers_.find(is.name);
+    if (found == workers_.end() || found->second.is_leaving || is.shards.empty()) continue;
+    const WorkerState& worker = found->second;
+    uint64_t rows = 0;
+    for (uint32_t id : is.shards) rows += shard(id)->row_count;
+    if (worker.speed.rows_a_second() <= 0) return;
+    all_rows += rows;
+    threads += worker.threads;
+    speed += worker.speed.rows_a_second();
+    slowest = std::max(slowest, double(rows) / worker.speed.rows_a_second());
+  }
+  if (threads == 0 || slowest <= kMuchLonger * double(all_rows) / speed) return;
+  thread_weight_ = speed / double(threads);
+  for (auto& [name, worker] : workers_) {
+    const Member* is = member(name);
+    if (is == nullptr || is->shards.empty()) {
+      // What it was when it had rows may be long ago.
+      worker.speed.forget();
+      worker.weight = 0;
+    } else {
+      worker.weight =
+          std::max(worker.speed.rows_a_second(), kWeightMin * worker.threads * thread_weight_);
+    }
+  }
+  ++weighed_count_;
+  is_placement_due_ = true;
+}
+
 uint64_t Coordinator::rows_planned(const WorkerState& worker) const {
   uint64_t rows = 0;
   for (const ShardRows& shard : shards_) {
@@ -71,7 +118,7 @@ std::string Coordinator::neediest(const std::function<bool(const std::string&)>&
   std::pair<double, std::string> best{2e300, ""};
   for (const auto& [name, state] : workers_) {
     if (state.is_leaving || !may(name)) continue;
-    best = std::min(best, {double(rows_planned(state)) / state.threads, name});
+    best = std::min(best, {double(rows_planned(state)) / weight(state), name});
   }
   return best.second;
 }
@@ -86,9 +133,8 @@ void Coordinator::say_load(const std::string& name) {
 // A shard that was asked for before something else was may be one too many now.
 void Coordinator::add_held(const std::string& name, uint32_t shard) {
   WorkerState& worker = workers_.at(name);
-  const auto is = std::find_if(shards_.begin(), shards_.end(),
-                               [&](const ShardRows& each) { return each.id == shard; });
-  if (is == shards_.end()) return;
+  const ShardRows* is = this->shard(shard);
+  if (is == nullptr) return;
   if (worker.has(shard) || has_room(worker, is->memory_bytes)) {
     worker.asked.erase(shard);
     worker.held.insert(shard);
@@ -100,13 +146,14 @@ void Coordinator::add_held(const std::string& name, uint32_t shard) {
 // Has shards read that nobody holds, and as many more by workers with less than their share; none
 // has more than its memory holds, and spare copies make way for what nobody holds.
 void Coordinator::place_shards() {
-  uint64_t all_rows = 0, all_threads = 0;
+  uint64_t all_rows = 0;
+  double all_weight = 0;
   for (const ShardRows& shard : shards_) all_rows += shard.row_count;
   for (const auto& [name, state] : workers_) {
-    if (!state.is_leaving) all_threads += state.threads;
+    if (!state.is_leaving) all_weight += weight(state);
   }
   memory_bytes_missing_ = 0;
-  if (all_threads == 0) return;
+  if (all_weight <= 0) return;
   std::set<std::string> told;
   for (const ShardRows& shard : shards_) {
     const bool is_placed = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
@@ -133,7 +180,7 @@ void Coordinator::place_shards() {
   }
   for (auto& [name, state] : workers_) {
     if (state.is_leaving) continue;
-    const double share = double(all_rows) * state.threads / double(all_threads);
+    const double share = double(all_rows) * weight(state) / all_weight;
     for (const ShardRows& shard : shards_) {
       if (double(rows_planned(state)) + double(shard.row_count) / 2 > share) break;
       if (state.has(shard.id) || !has_room(state, shard.memory_bytes)) continue;
@@ -144,7 +191,7 @@ void Coordinator::place_shards() {
           });
       if (owner == view_.members.end() || !workers_.contains(owner->name)) continue;
       const WorkerState& giver = workers_[owner->name];
-      const double givers_share = double(all_rows) * giver.threads / double(all_threads);
+      const double givers_share = double(all_rows) * weight(giver) / all_weight;
       uint64_t active = 0, asked_of_it = 0;
       for (const ShardRows& other : shards_) {
         if (std::count(owner->shards.begin(), owner->shards.end(), other.id) == 0) continue;
@@ -188,7 +235,7 @@ View Coordinator::next_view() const {
     for (auto& [name, member] : members) {
       if (!workers_.at(name).held.contains(shard.id)) continue;
       const auto here = std::tuple(
-          !is_stayer(name), double(member.second + shard.row_count) / workers_.at(name).threads);
+          !is_stayer(name), double(member.second + shard.row_count) / weight(workers_.at(name)));
       if (best != nullptr && here >= key) continue;
       best = &member;
       key = here;

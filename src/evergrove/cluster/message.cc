@@ -215,10 +215,13 @@ struct Codec {
     read(in, m.root);
     read(in, m.splits);
   }
-  static void write(ByteWriter& out, const Heartbeat& m) { out.u64(m.view).u64(m.round); }
+  static void write(ByteWriter& out, const Heartbeat& m) {
+    out.u64(m.view).u64(m.round).u64(m.busy_us);
+  }
   static void read(ByteReader& in, Heartbeat& m) {
     m.view = in.u64();
     m.round = in.u64();
+    m.busy_us = in.u64();
   }
   static void write(ByteWriter&, const Leave&) {}
   static void read(ByteReader&, Leave&) {}

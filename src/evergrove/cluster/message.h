@@ -144,7 +144,8 @@ struct Splits {
 };
 struct Heartbeat {
   uint64_t view = 0;
-  uint64_t round = 0;  // the last one done
+  uint64_t round = 0;    // the last one done
+  uint64_t busy_us = 0;  // spent on rounds and parts since the worker began
 };
 struct Leave {};
 

@@ -63,7 +63,7 @@ inline constexpr int kFieldCount<NodeSplit> = 2;
 template <>
 inline constexpr int kFieldCount<Splits> = 5;
 template <>
-inline constexpr int kFieldCount<Heartbeat> = 2;
+inline constexpr int kFieldCount<Heartbeat> = 3;
 template <>
 inline constexpr int kFieldCount<LoadShards> = 3;
 template <>

@@ -67,8 +67,8 @@ class Worker {
   std::vector<WorkerAction> load_failed(uint32_t shard, const std::string& reason);
   // Asks to hand over and leave; Goodbye follows.
   std::vector<WorkerAction> leave();
-  // To be sent now and then.
-  Heartbeat heartbeat() const { return {view_.number, last_round_}; }
+  // To be sent now and then. busy_us: how long receive() has taken so far, in all.
+  Heartbeat heartbeat(uint64_t busy_us) const { return {view_.number, last_round_, busy_us}; }
 
   uint64_t epoch() const { return place_.epoch; }
   const View& view() const { return view_; }

@@ -68,6 +68,9 @@ class WorkerHost {
   }
 
   Status run();
+  WorkerReport report() const {
+    return {name_, transport_->sent_bytes(), transport_->received_bytes()};
+  }
 
  private:
   bool is_asked_to_leave() const {
@@ -106,6 +109,7 @@ class WorkerHost {
   ClusterSetup setup_;
   std::optional<ShardCache> cache_;  // the reader's
   std::unique_ptr<cluster::Worker> worker_;
+  uint64_t busy_us_ = 0;  // in receive()
   bool is_leaving_ = false;
   Clock::time_point say_it_waits_at_;
   bool is_over_ = false;
@@ -171,7 +175,7 @@ Status WorkerHost::run() {
       heard_ = now;
       if (worker_) {
         MessageBatch batch;
-        batch.add({worker_->epoch(), worker_->heartbeat()});
+        batch.add({worker_->epoch(), worker_->heartbeat(busy_us_)});
         send("", batch.take());
       }
       if (is_asked_to_leave()) {
@@ -262,7 +266,11 @@ Status WorkerHost::receive(const Received& received) {
     return {};
   }
   for (const cluster::Message& message : *messages) {
-    EVERGROVE_RETURN_IF_ERROR(act(worker_->receive(message)));
+    const Clock::time_point begin = Clock::now();
+    std::vector<cluster::WorkerAction> actions = worker_->receive(message);
+    busy_us_ += static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin).count());
+    EVERGROVE_RETURN_IF_ERROR(act(std::move(actions)));
   }
   return {};
 }
@@ -348,6 +356,10 @@ void WorkerHost::read_shards() {
 
 }  // namespace
 
-Status run_worker(const WorkerRequest& request) { return WorkerHost(request).run(); }
+Result<WorkerReport> run_worker(const WorkerRequest& request) {
+  WorkerHost host(request);
+  EVERGROVE_RETURN_IF_ERROR(host.run());
+  return host.report();
+}
 
 }  // namespace evergrove::runtime

@@ -33,7 +33,13 @@ struct WorkerRequest {
   std::function<bool()> is_asked_to_leave;       // polled; true: hand over, then end
 };
 
-// Ok when the run is finished or the worker has handed over as asked.
-Status run_worker(const WorkerRequest& request);
+// What went through its connections, to and from everybody, as bytes of messages.
+struct WorkerReport {
+  std::string name;
+  uint64_t sent_bytes = 0, received_bytes = 0;
+};
+
+// Returns when the run is finished or the worker has handed over as asked.
+Result<WorkerReport> run_worker(const WorkerRequest& request);
 
 }  // namespace evergrove::runtime
