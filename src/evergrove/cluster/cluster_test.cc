@@ -46,6 +46,20 @@ bool has(const auto& actions) {
   return false;
 }
 
+// Of two rows.
+train::MetricSummary training_summary() {
+  static const std::vector<int64_t> margins = {1 << 30, -(1 << 30)};
+  static const std::vector<uint16_t> classes = {1, 0};
+  const std::vector<std::string> names = {"log_loss"};
+  return train::MetricSummary::of(names, {.objective = model::ObjectiveKind::binary,
+                                          .value_exponent = -32,
+                                          .output_count = 1,
+                                          .margins = margins,
+                                          .classes = classes,
+                                          .targets = {},
+                                          .weights = {}});
+}
+
 Coordinator coordinator(uint64_t epoch = 5) {
   return Coordinator({.epoch = epoch}, setup(), {{0, 10}, {1, 10}}, {});
 }
@@ -208,6 +222,59 @@ TEST(WorkerSpeed, IsOfRowsRoundsAndTimeOfOneView) {
   EXPECT_EQ(speed.rows_a_second(), (500 * 40 / 2.0 + 100 * 20) / 2);
   speed.forget();
   EXPECT_EQ(speed.rows_a_second(), 0);
+}
+
+TEST(Coordinator, AsksNobodyForARunThatIsOver) {
+  RunSetup over = setup();
+  over.header.parameters.n_estimators = 1;
+  train::Iteration only;
+  only.trees.resize(1);
+  only.trees[0].nodes.resize(1);
+  Coordinator one({.epoch = 5}, over, {{0, 10}}, {only});
+  const auto actions = one.tick(Time(0));
+  EXPECT_TRUE(has<FinishedAction>(actions));
+  EXPECT_TRUE(one.training_metrics().empty());
+  EXPECT_EQ(said<Goodbye>(one.receive("w1", {5, Join{"w1", "here:1", 1, {}}}, Time(1))).size(), 1u);
+}
+
+TEST(Coordinator, LooksAtTheTrainingRowsOnceAllIsDecided) {
+  RunSetup small = setup();
+  small.header.parameters.n_estimators = 1;
+  small.header.parameters.metrics = {"log_loss"};
+  Coordinator one({.epoch = 5}, small, {{0, 10}}, {});
+  auto actions = one.receive("w1", {5, Join{"w1", "here:1", 1, {0}}}, Time(0));
+  const auto blocks = static_cast<uint32_t>(make_blocks(small.header.features).size());
+  // No split is found: the tree is a leaf.
+  const auto answer = [&](const Round& round) {
+    Facts facts;
+    facts.view = 1;
+    facts.round = round.number;
+    if (round.kind == RoundKind::appraise) facts.metrics = {training_summary()};
+    auto after = one.receive("w1", {5, facts}, Time(1));
+    for (uint32_t block = 0; has_histograms(round.kind) && block < blocks; ++block) {
+      for (auto& action :
+           one.receive("w1", {5, Splits{1, round.number, block, {0, 9, 10}, {}}}, Time(2))) {
+        after.push_back(std::move(action));
+      }
+    }
+    return after;
+  };
+  bool is_logged = false;
+  for (int step = 0; step < 9 && !has<FinishedAction>(actions); ++step) {
+    const auto rounds = said<NextRound>(actions);
+    ASSERT_EQ(rounds.size(), 1u) << one.status().waits_for;
+    if (rounds[0].round.kind == RoundKind::appraise) {
+      EXPECT_TRUE(is_logged);
+      EXPECT_EQ(rounds[0].round.iteration_count, 1u);
+    }
+    actions = answer(rounds[0].round);
+    is_logged |= has<LogAction>(actions);
+  }
+  ASSERT_TRUE(has<FinishedAction>(actions));
+  ASSERT_EQ(one.training_metrics().size(), 1u);
+  EXPECT_EQ(one.training_metrics()[0].set, "train");
+  EXPECT_EQ(one.training_metrics()[0].name, "log_loss");
+  EXPECT_EQ(one.training_metrics()[0].value, *training_summary().values()->begin());
 }
 
 TEST(Coordinator, StopsWhenItHearsOfALargerEpoch) {

@@ -25,6 +25,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -108,6 +109,9 @@ class Coordinator {
 
   bool finished() const { return is_finished_; }
   const train::RunHistory& history() const { return history_; }
+  // Of the training rows, after the best iteration; none until the run is finished, or if it was
+  // finished before this coordinator.
+  std::span<const model::MetricValue> training_metrics() const { return training_metrics_; }
   CoordinatorStatus status() const;
   const RunLedger& ledger() const { return ledger_; }
   const std::vector<ShardRows>& shards() const { return shards_; }
@@ -161,11 +165,15 @@ class Coordinator {
   void issue(Round round);
   void go_on();
   void start_measure(std::optional<FinishedTree> finish);
+  void start_appraisal();
+  bool add_values(const train::MetricSummary& summary, const std::string& set,
+                  std::vector<model::MetricValue>& to);
   void start_root(std::optional<FinishedTree> finish);
   void grow();
   bool is_complete(const OpenRound& open) const;
   void done(const OpenRound& open);
   void measured(const OpenRound& open);
+  void appraised(const OpenRound& open);
   void keep_iteration(const OpenRound& open);
   void rooted(const OpenRound& open);
   void expanded(const OpenRound& open);
@@ -199,6 +207,7 @@ class Coordinator {
   uint64_t load_number_ = 0;
   double thread_weight_ = 1;  // of a thread of a worker whose speed is not known
   Time weighed_{0};
+  bool was_finished_ = false;  // by the log alone
   bool is_finished_ = false;
   Time progress_{0};  // when something came of it
 
@@ -206,6 +215,7 @@ class Coordinator {
   std::optional<trees::TreeWalk> walk_;
   train::Iteration iteration_;          // at hand
   std::optional<FinishedTree> finish_;  // its newest tree, until a round says so
+  std::vector<model::MetricValue> training_metrics_;
   double largest_ = 0;
   bool last_wide_ = false;
   bool is_measured_ = false;  // largest_ is of now
