@@ -1,6 +1,7 @@
 // evergrove-sim --seeds FIRST-LAST [--jobs N] [--mutation NAME] [--json]
 // evergrove-sim --seeds SEED --story [--mutation NAME]
 // evergrove-sim --mutations
+// evergrove-sim --scale WORKERS,... [--rows N] [--threads N] [--group N] [--json]
 //
 // Simulates runs of the cluster; all of a run follows from its seed. Seeds are shared out to
 // processes, for a broken rule may well crash one: that is a violation like others, and the process
@@ -25,6 +26,7 @@
 #include <vector>
 
 #include "sim/mutations.h"
+#include "sim/scale_command.h"
 #include "sim/simulation.h"
 
 namespace evergrove::sim {
@@ -37,6 +39,7 @@ struct Options {
   size_t jobs = 1;
   const NamedMutation* mutation = nullptr;
   bool tells_story = false, is_json = false, lists = false;
+  ScaleCommand scale;
 };
 
 struct Violation {
@@ -259,6 +262,18 @@ std::optional<uint64_t> number_in(std::string_view text) {
   return value;
 }
 
+std::optional<std::vector<size_t>> numbers_in(std::string_view text) {
+  std::vector<size_t> numbers;
+  while (true) {
+    const size_t comma = text.find(',');
+    const auto number = number_in(text.substr(0, comma));
+    if (!number || *number < 1 || *number > 100'000) return std::nullopt;
+    numbers.push_back(*number);
+    if (comma == std::string_view::npos) return numbers;
+    text.remove_prefix(comma + 1);
+  }
+}
+
 // Returns what is wrong, or an empty text.
 std::string parse(int count, char** arguments, Options& options) {
   for (int i = 1; i < count; ++i) {
@@ -285,6 +300,20 @@ std::string parse(int count, char** arguments, Options& options) {
       if (!jobs || *jobs < 1 || *jobs > 1024) return "--jobs is a number from 1 to 1024";
       options.jobs = *jobs;
       ++i;
+    } else if (option == "--scale") {
+      const auto workers = numbers_in(value);
+      if (!workers) return "--scale is numbers of workers, such as 1,2,4,1000";
+      options.scale.workers = *workers;
+      ++i;
+    } else if (option == "--rows" || option == "--threads" || option == "--group") {
+      const auto number = number_in(value);
+      if (!number || (*number < 1 && option != "--group") || *number > 1'000'000'000'000) {
+        return std::string(option) + " is a number, got '" + std::string(value) + "'";
+      }
+      if (option == "--rows") options.scale.options.rows = double(*number);
+      if (option == "--threads") options.scale.options.threads = static_cast<uint32_t>(*number);
+      if (option == "--group") options.scale.options.group = *number;
+      ++i;
     } else if (option == "--mutation") {
       options.mutation = find_mutation(value);
       if (options.mutation == nullptr) {
@@ -294,7 +323,7 @@ std::string parse(int count, char** arguments, Options& options) {
     } else {
       return "there is no option '" + std::string(option) +
              "'; they are --seeds, --jobs, --story, "
-             "--mutation, --mutations, --json";
+             "--mutation, --mutations, --scale, --rows, --threads, --group, --json";
     }
   }
   if (options.tells_story && options.first != options.last) return "--story is of one seed";
@@ -322,6 +351,7 @@ int run(int count, char** arguments) {
     }
     return 0;
   }
+  if (!options.scale.workers.empty()) return print_scale(options.scale, options.is_json);
   if (options.mutation) cluster::mutation_on = options.mutation->mutation;
   if (options.tells_story) return tell_story(options.first);
   const auto begin = std::chrono::steady_clock::now();

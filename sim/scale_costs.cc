@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/scale_costs.h"
+
+#include <bit>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include "evergrove/base/check.h"
+#include "evergrove/train/run_history.h"
+#include "evergrove/trees/histogram_block.h"
+
+namespace evergrove::sim {
+namespace {
+
+constexpr size_t kMeasuredRows = 500'000;
+constexpr int kTimes = 5;
+
+// The least of several times: what else the machine does makes it longer only.
+template <typename Work>
+double seconds_of(const Work& work) {
+  double least = 1e9;
+  for (int i = 0; i < kTimes; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    work();
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    least = std::min(least, took.count());
+  }
+  return least;
+}
+
+}  // namespace
+
+ScaleCosts ScaleCosts::measure(const ScaleRows& rows) {
+  const cluster::RunSetup& setup = rows.setup();
+  const auto& features = setup.header.features;
+  const auto objective = setup.header.parameters.objective;
+  const trees::GrowthOptions options = train::growth_options(setup.header);
+  const auto store = rows.repeated(kMeasuredRows);
+  const double row_count = double(kMeasuredRows);
+  std::vector<uint32_t> columns(features.size());
+  std::iota(columns.begin(), columns.end(), 0u);
+  std::vector<uint32_t> offsets = {0};
+  for (const auto& feature : features) offsets.push_back(offsets.back() + feature.bin_count());
+  const size_t bins = offsets.back();
+  trees::HistogramPool pool(bins);
+
+  ScaleCosts costs;
+  const train::GradientScale scale = train::scale_to_try(objective, setup.weight_facts, 0, false);
+  costs.gradient_row = seconds_of([&] {
+                         store->make_gradients(0, scale);
+                         store->start_tree(0);
+                       }) /
+                       row_count;
+  const auto build = [&](uint32_t node) {
+    const trees::HistogramPart part = store->histogram_part(node, columns);
+    return trees::build_histogram({&part, 1}, pool);
+  };
+  costs.histogram_row_feature =
+      seconds_of([&] { pool.give_back(build(0)); }) / (row_count * double(features.size()));
+
+  const auto root = build(0);
+  trees::Sums sums;
+  for (uint32_t bin = 0; bin < offsets[1]; ++bin) sums = sums + root->at(bin);
+  const trees::SplitSearch search{
+      offsets, features,
+      train::gradient_units(objective, setup.header.base_margins.size(), setup.weight_facts, scale),
+      &options};
+  const trees::Split split = search.best(*root, sums, columns);
+  CHECK(split.found());
+  const double search_seconds = seconds_of([&] { (void)search.best(*root, sums, columns); });
+
+  uint32_t next = 1;
+  store->make_room(64);
+  costs.partition_row = seconds_of([&] {
+                          store->start_tree(0);
+                          store->make_room(64);
+                          store->split(0, split, next, next + 1);
+                        }) /
+                        row_count;
+  const auto half = build(next);
+  const double gathered = double(store->histogram_part(next, columns).row_count());
+  costs.gathered_row_feature =
+      seconds_of([&] { pool.give_back(build(next)); }) / (gathered * double(features.size()));
+
+  std::string bytes;
+  const double encode = seconds_of([&] { bytes = trees::encode_block(*half, 0, bins); });
+  const double clear = seconds_of([&] { pool.give_back(pool.take(false)); });
+  costs.make_bin = (encode + clear) / double(bins);
+  trees::Histogram sum = trees::wide_histogram(bins);
+  costs.add_bin = seconds_of([&] { CHECK(trees::add_block(bytes, sum).ok()); }) / double(bins);
+  const double subtract = seconds_of([&] {
+    auto parent = std::make_unique<trees::Histogram>(*root);
+    pool.give_back(trees::subtract(std::move(parent), *half, kMeasuredRows / 2, true, pool));
+  });
+  costs.search_bin = (2 * search_seconds + subtract) / double(bins);
+
+  model::Tree tree;
+  tree.nodes.emplace_back();
+  const train::RowStore::Leaf leaf{0, 1};
+  costs.finish_row = seconds_of([&] {
+                       store->start_tree(0);
+                       CHECK(store->finish_tree({&leaf, 1}, tree).ok());
+                       store->end_iteration();
+                     }) /
+                     row_count;
+  return costs;
+}
+
+double block_bytes(double rows, size_t bins, size_t features) {
+  if (rows < 1) rows = 0;
+  const double mean = rows * double(features) / double(bins);  // rows a bin
+  const double present = double(bins) * (1 - std::exp(-mean));
+  const double most = mean + 3 * std::sqrt(mean) + 1;  // of a bin
+  const auto count_bits = static_cast<int>(std::bit_width(static_cast<uint64_t>(most)));
+  const int sum_bits = count_bits + 12;  // of narrow gradients
+  const auto whole = [](int bits) { return (bits + 7) / 8; };
+  const int item = rows <= double(trees::kPackedRows)
+                       ? whole(sum_bits + 1 + sum_bits + count_bits)
+                       : whole(sum_bits + 1) + whole(sum_bits) + whole(count_bits);
+  return 4 + double(bins) / 8 + present * item;
+}
+
+}  // namespace evergrove::sim
