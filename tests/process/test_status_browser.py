@@ -47,7 +47,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedRun]:
     with WatchedRun(folder, rows, *settings) as run:
         run.start_worker()
         run.start_worker()
-        run.wait_until(lambda s: s["trees"] > 20 and len(s["workers"]) == 2)
+        # Long enough for a speed to be drawn.
+        run.wait_until(lambda s: s["seconds"] > 6 and len(s["workers"]) == 2 and s["trees"] > 20)
         yield run
 
 
@@ -68,6 +69,7 @@ def a_status(workers: int, shards: int, **changes: Any) -> dict[str, Any]:
         **{"rows": 65_536 * shards, "columns": 28, "iterations": 410, "iterations_max": 1000},
         **{"resumed_iterations": 100, "trees": 410, "trees_max": 1000, "rounds": 9000},
         **{"trees_per_minute": 21.5, "seconds_to_go": 1646.0, "waits_for": "", "shards_missing": 0},
+        **{"memory_bytes_missing": 0},
         **{"metrics": {"valid": {"auc": 0.98123, "log_loss": 0.0123}}, "joined": workers + 1},
         **{"lost": 1, "left": 0, "sent_bytes": 123456789, "received_bytes": 98765432},
         **{"log_wait_seconds": 0.0, "work_seconds": 3500.0, "work_lost_seconds": 12.5},
@@ -78,6 +80,7 @@ def a_status(workers: int, shards: int, **changes: Any) -> dict[str, Any]:
                 **{"name": name, "address": f"10.0.{i // 250}.{i % 250}:7071", "threads": 16},
                 **{"shards_active": shards // workers, "shards_held": shards // workers},
                 **{"shards_reading": 0, "rows_active": 65_536 * (shards // workers)},
+                **{"memory_bytes": 123456789, "memory_bytes_max": 2e9},
                 **{"is_member": True, "is_leaving": False, "silent_seconds": 0.4},
             }
             for i, name in enumerate(names)
@@ -155,7 +158,7 @@ def test_a_real_run_is_shown(run: WatchedRun) -> None:
         assert worker["name"] in shown
         assert sum(1 for row in rows_of(shown) if worker["name"] in row and "at work" in row) == 1
     squares = squares_of(shown)
-    assert len(squares) == len(status["shards"]) >= 8
+    assert len(squares) == len(status["shards"]) > 1
     assert {css.split()[0] for css in squares} == {"counted"}
     assert len({css.split()[1] for css in squares}) == 2  # a colour each
     assert shown.count('class="pin joined"') == 2

@@ -139,6 +139,12 @@ void add_workers(Page& page, const RunSnapshot& snapshot) {
   for (const auto& worker : status.workers) {
     page.sample(double(worker.shards_active), {{"worker", worker.name}});
   }
+  page.family("evergrove_worker_memory_bytes", "gauge", "Memory that a worker's shards take.");
+  for (const auto& worker : status.workers) {
+    page.sample(double(worker.memory_bytes), {{"worker", worker.name}});
+  }
+  page.gauge("evergrove_memory_missing_bytes", double(status.memory_bytes_missing),
+             "Memory of workers that is lacking to hold all shards.");
   page.family("evergrove_worker_silent_seconds", "gauge", "Time since a worker was last heard.");
   for (const auto& worker : status.workers) {
     page.sample(in_seconds(snapshot.now - worker.heard), {{"worker", worker.name}});

@@ -33,6 +33,10 @@ ordered_json workers_json(const RunSnapshot& snapshot) {
                        {"shards_held", worker.shards_held},
                        {"shards_reading", worker.asked.size()},
                        {"rows_active", rows},
+                       {"memory_bytes", worker.memory_bytes},
+                       {"memory_bytes_max", worker.memory_bytes_max == cluster::kNoMemoryLimit
+                                                ? ordered_json()
+                                                : ordered_json(worker.memory_bytes_max)},
                        {"is_member", worker.is_member},
                        {"is_leaving", worker.is_leaving},
                        {"silent_seconds", in_seconds(snapshot.now - worker.heard)}});
@@ -165,6 +169,7 @@ std::string snapshot_json(const RunSnapshot& snapshot) {
                        {"lost", status.lost_count},
                        {"left", status.left_count},
                        {"shards_missing", status.shards_missing},
+                       {"memory_bytes_missing", status.memory_bytes_missing},
                        {"sent_bytes", snapshot.sent_bytes},
                        {"received_bytes", snapshot.received_bytes},
                        {"log_wait_seconds", snapshot.log_wait_seconds}};

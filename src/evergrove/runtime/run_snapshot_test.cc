@@ -38,6 +38,8 @@ RunSnapshot snapshot() {
   snapshot.is_prepared = true;
   snapshot.shards = {{0, 100}, {1, 50}, {2, 70}, {3, 7}};
   snapshot.status.workers = {worker("a", {0}, {0}), worker("b", {1}, {0, 1}, {2})};
+  snapshot.status.workers[0].memory_bytes = 3000;
+  snapshot.status.workers[0].memory_bytes_max = 5000;
   snapshot.status.iterations = 30;
   snapshot.status.lost_count = 1;
   snapshot.status.shards_missing = 2;
@@ -81,6 +83,9 @@ TEST(RunSnapshot, JsonHasTheRunInTreesAndSeconds) {
   EXPECT_EQ(status["events"][0]["event"], "lost");
   EXPECT_EQ(status["workers"][1]["rows_active"], 50);
   EXPECT_EQ(status["workers"][1]["shards_reading"], 1);
+  EXPECT_EQ(status["workers"][0]["memory_bytes"], 3000);
+  EXPECT_EQ(status["workers"][0]["memory_bytes_max"], 5000);
+  EXPECT_TRUE(status["workers"][1]["memory_bytes_max"].is_null());  // as much as there is
   EXPECT_EQ(status["shards"][3]["state"], "missing");
   EXPECT_TRUE(status["shards"][3]["worker"].is_null());
 }

@@ -16,7 +16,7 @@ namespace {
 
 namespace http = boost::beast::http;
 
-constexpr size_t kSwallowedMax = 64 << 10;
+constexpr size_t kSwallowedMax = 1 << 20;
 
 std::string bytes_of(const StatusAnswer& answer) {
   http::response<http::string_body> response(static_cast<http::status>(answer.code), 11);
