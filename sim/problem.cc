@@ -65,7 +65,9 @@ Problem Problem::of(uint64_t seed) {
   train::Parameters& parameters = problem.parameters;
   parameters.n_estimators = 2 + int(dice(4));
   parameters.max_leaves = 4 + int(dice(9));
-  if (dice(3) == 0) parameters.growth = train::Growth::depth;
+  constexpr train::Growth kGrowths[] = {train::Growth::leaf, train::Growth::leaf,
+                                        train::Growth::depth, train::Growth::symmetric};
+  parameters.growth = kGrowths[dice(4)];
   if (dice(2) == 0) parameters.subsample = 0.6;
   if (dice(3) == 0) parameters.colsample_bytree = 0.7;
   if (dice(4) == 0) parameters.colsample_bynode = 0.7;

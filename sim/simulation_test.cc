@@ -25,7 +25,8 @@ TEST(Simulation, QuietRunsOfAnySizeHaveTheDigestOfOneMachine) {
 TEST(Simulation, EveryObjectiveAndSettingHasTheDigestOfOneMachine) {
   for (const auto objective : {model::ObjectiveKind::binary, model::ObjectiveKind::multiclass,
                                model::ObjectiveKind::regression}) {
-    for (const auto growth : {train::Growth::leaf, train::Growth::depth}) {
+    for (const auto growth :
+         {train::Growth::leaf, train::Growth::depth, train::Growth::symmetric}) {
       for (const bool is_sampled : {false, true}) {
         Problem problem;
         problem.objective = objective;

@@ -159,6 +159,30 @@ trees::Split BlockSums::search(uint32_t block, const Histogram& histogram,
   return columns.empty() ? trees::Split{} : search.best(histogram, child.sums, columns);
 }
 
+// One split for all nodes of a level: the block's best, and what it is in each node.
+void BlockSums::search_level(uint32_t block, const Level& level, Splits& splits) const {
+  const trees::SplitSearch search{offsets_[block], setup_.header.features, units_, &options_};
+  std::vector<uint32_t> columns =
+      trees::level_columns(columns_, options_, tree_index_, level.depth);
+  std::erase_if(columns, [&](uint32_t column) {
+    return column < blocks_[block].feature_begin || column >= blocks_[block].feature_end;
+  });
+  if (columns.empty() || level.nodes.empty()) return;
+  std::vector<const Histogram*> histograms;
+  std::vector<trees::Sums> sums;
+  for (const Level::Node& each : level.nodes) {
+    CHECK(each.node < histograms_[block].size() && histograms_[block][each.node] != nullptr);
+    histograms.push_back(histograms_[block][each.node].get());
+    sums.push_back(each.sums);
+  }
+  const trees::Split shared = search.best_shared(histograms, sums, columns);
+  if (!shared.found()) return;
+  splits.shared_gain = shared.gain;
+  for (size_t i = 0; i < sums.size(); ++i) {
+    splits.splits.push_back({level.nodes[i].node, search.apply(shared, *histograms[i], sums[i])});
+  }
+}
+
 Splits BlockSums::finish(const Round& round, uint32_t block) {
   auto found = sums_.extract(Key(round.number, block));
   CHECK(!found.empty());
@@ -180,9 +204,12 @@ Splits BlockSums::finish(const Round& round, uint32_t block) {
   }
   if (round.kind == RoundKind::root) {
     splits.root = root_sums(block, *sum.histograms[0]);
-    const Expansion::Child child{0, 0, 1, splits.root, true};
-    splits.splits.push_back({0, search(block, *sum.histograms[0], child)});
+    if (!is_symmetric()) {
+      const Expansion::Child child{0, 0, 1, splits.root, true};
+      splits.splits.push_back({0, search(block, *sum.histograms[0], child)});
+    }
     keep(block, 0, std::move(sum.histograms[0]));
+    if (is_symmetric()) search_level(block, {0, {{0, splits.root}}}, splits);
     return splits;
   }
   // The parents' histograms are taken and the children's put in one after the other; in between
@@ -208,6 +235,7 @@ Splits BlockSums::finish(const Round& round, uint32_t block) {
     const Expansion::Child& large = each.expansion->larger();
     each.large = trees::subtract(std::move(each.large), *each.small,
                                  static_cast<size_t>(large.sums.count), !wide_, *pools_[block]);
+    if (is_symmetric()) return;
     if (small.is_searched) each.small_split = search(block, *each.small, small);
     if (large.is_searched) each.large_split = search(block, *each.large, large);
   });
@@ -215,12 +243,13 @@ Splits BlockSums::finish(const Round& round, uint32_t block) {
     const auto settle = [&](const Expansion::Child& child, trees::Split& split,
                             std::unique_ptr<Histogram> histogram) {
       if (!child.is_searched) return give_back(block, std::move(histogram));
-      splits.splits.push_back({child.node, std::move(split)});
+      if (!is_symmetric()) splits.splits.push_back({child.node, std::move(split)});
       keep(block, child.node, std::move(histogram));
     };
     settle(work[i].expansion->smaller(), work[i].small_split, std::move(sum.histograms[i]));
     settle(work[i].expansion->larger(), work[i].large_split, std::move(work[i].large));
   }
+  if (is_symmetric()) search_level(block, round.level, splits);
   return splits;
 }
 

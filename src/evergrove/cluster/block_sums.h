@@ -79,6 +79,8 @@ class BlockSums {
   std::unique_ptr<trees::Histogram> take(uint32_t block, uint32_t node);
   trees::Split search(uint32_t block, const trees::Histogram& histogram,
                       const Expansion::Child& child) const;
+  void search_level(uint32_t block, const Level& level, Splits& splits) const;
+  bool is_symmetric() const { return options_.order == trees::GrowthOrder::symmetric; }
   trees::Sums root_sums(uint32_t block, const trees::Histogram& root) const;
 
   const RunSetup& setup_;

@@ -412,10 +412,22 @@ void Coordinator::rooted(const OpenRound& open) {
     if (splits.root.count != 0) sums = splits.root;
   }
   walk_.emplace(growth_, sums);
+  if (is_symmetric()) {
+    level_ = {0, {}};
+    if (walk_->may_split(0)) level_.nodes = {{0, sums}};
+    level_nodes_ = {0};
+    return choose_level(open);
+  }
   walk_->set_split(0, walk_->may_split(0) ? best_splits(open)[0] : trees::Split{});
 }
 
 void Coordinator::expanded(const OpenRound& open) {
+  if (is_symmetric()) {
+    level_ = open.round.level;
+    choose_level(open);
+    if (walk_ && is_settled()) grow();
+    return;
+  }
   std::unordered_map<uint32_t, trees::Split> best = best_splits(open);
   for (const Expansion& expansion : open.round.expansions) {
     for (const Expansion::Child* child : {&expansion.left, &expansion.right}) {
@@ -434,8 +446,20 @@ bool Coordinator::is_settled() const {
   });
 }
 
+// Of a node that is in a batch.
+Expansion Coordinator::expansion_of(uint32_t id) const {
+  const trees::TreeWalk::Node& node = walk_->node(id);
+  const auto child_of = [&](int32_t child_id) {
+    const auto child = static_cast<uint32_t>(child_id);
+    const trees::TreeWalk::Node& made = walk_->node(child);
+    return Expansion::Child{child, made.depth, made.path, made.sums, walk_->may_split(child)};
+  };
+  return {id, node.split, child_of(node.left), child_of(node.right)};
+}
+
 // Says what to expand next, unless the view is to change when the rounds under way are done.
 void Coordinator::grow() {
+  if (is_symmetric()) return grow_level();
   if (walk_->finished()) return finish_tree();
   if (!rounds_.empty() && rounds_.front().round.kind == RoundKind::rebuild) return;
   // Every member works on all nodes of a round, with its own rows of them.
@@ -446,18 +470,7 @@ void Coordinator::grow() {
     Round round;
     round.kind = RoundKind::expand;
     for (uint32_t id : walk_->next_batch(parallel, rounds_max)) {
-      const trees::TreeWalk::Node& node = walk_->node(id);
-      Expansion expansion;
-      expansion.node = id;
-      expansion.split = node.split;
-      const auto child_of = [&](int32_t child_id) {
-        const auto child = static_cast<uint32_t>(child_id);
-        const trees::TreeWalk::Node& made = walk_->node(child);
-        return Expansion::Child{child, made.depth, made.path, made.sums, walk_->may_split(child)};
-      };
-      expansion.left = child_of(node.left);
-      expansion.right = child_of(node.right);
-      round.expansions.push_back(std::move(expansion));
+      round.expansions.push_back(expansion_of(id));
     }
     if (round.expansions.empty()) return;
     issue(std::move(round));

@@ -170,6 +170,10 @@ class Coordinator {
                   std::vector<model::MetricValue>& to);
   void start_root(std::optional<FinishedTree> finish);
   void grow();
+  Expansion expansion_of(uint32_t id) const;
+  bool is_symmetric() const { return growth_.order == trees::GrowthOrder::symmetric; }
+  void choose_level(const OpenRound& open);
+  void grow_level();
   bool is_complete(const OpenRound& open) const;
   void done(const OpenRound& open);
   void measured(const OpenRound& open);
@@ -213,7 +217,11 @@ class Coordinator {
 
   TreeState state_;  // as of the last completed round
   std::optional<trees::TreeWalk> walk_;
-  train::Iteration iteration_;          // at hand
+  train::Iteration iteration_;  // at hand
+  // Symmetric growth: the nodes of the level at hand, those of them that are to be divided, and the
+  // level, with the nodes, that the owners have histograms of.
+  std::vector<uint32_t> level_nodes_, level_batch_;
+  Level level_;
   std::optional<FinishedTree> finish_;  // its newest tree, until a round says so
   std::vector<model::MetricValue> training_metrics_;
   double largest_ = 0;

@@ -18,14 +18,16 @@ const Coordinator::WorkerState* Coordinator::holder_of(uint32_t shard) const {
 }
 
 bool Coordinator::all_held() const {
+  std::set<uint32_t> held;
+  for (const auto& [name, state] : workers_) held.insert(state.held.begin(), state.held.end());
   return std::all_of(shards_.begin(), shards_.end(),
-                     [&](const ShardRows& shard) { return holder_of(shard.id) != nullptr; });
+                     [&](const ShardRows& shard) { return held.contains(shard.id); });
 }
 
 const ShardRows* Coordinator::shard(uint32_t id) const {
-  const auto found = std::find_if(shards_.begin(), shards_.end(),
-                                  [&](const ShardRows& each) { return each.id == id; });
-  return found == shards_.end() ? nullptr : &*found;
+  const auto found = std::lower_bound(shards_.begin(), shards_.end(), id,
+                                      [](const ShardRows& a, uint32_t b) { return a.id < b; });
+  return found == shards_.end() || found->id != id ? nullptr : &*found;
 }
 
 double Coordinator::weight(const WorkerState& worker) const {
@@ -69,20 +71,22 @@ void Coordinator::weigh() {
   is_placement_due_ = true;
 }
 
-uint64_t Coordinator::rows_planned(const WorkerState& worker) const {
-  uint64_t rows = 0;
-  for (const ShardRows& shard : shards_) {
-    if (worker.has(shard.id)) rows += shard.row_count;
+// Of the shards that it has or will have.
+uint64_t Coordinator::planned(const WorkerState& worker, uint64_t ShardRows::* what) const {
+  uint64_t sum = 0;
+  for (uint32_t id : worker.held) sum += shard(id)->*what;
+  for (uint32_t id : worker.asked) {
+    if (!worker.held.contains(id)) sum += shard(id)->*what;
   }
-  return rows;
+  return sum;
+}
+
+uint64_t Coordinator::rows_planned(const WorkerState& worker) const {
+  return planned(worker, &ShardRows::row_count);
 }
 
 uint64_t Coordinator::memory_planned(const WorkerState& worker) const {
-  uint64_t bytes = 0;
-  for (const ShardRows& shard : shards_) {
-    if (worker.has(shard.id)) bytes += shard.memory_bytes;
-  }
-  return bytes;
+  return planned(worker, &ShardRows::memory_bytes);
 }
 
 bool Coordinator::has_room(const WorkerState& worker, uint64_t bytes) const {
@@ -154,12 +158,15 @@ void Coordinator::place_shards() {
   }
   memory_bytes_missing_ = 0;
   if (all_weight <= 0) return;
+  std::set<uint32_t> placed;
+  for (const auto& [name, state] : workers_) {
+    if (state.is_leaving) continue;
+    placed.insert(state.held.begin(), state.held.end());
+    placed.insert(state.asked.begin(), state.asked.end());
+  }
   std::set<std::string> told;
   for (const ShardRows& shard : shards_) {
-    const bool is_placed = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
-      return !entry.second.is_leaving && entry.second.has(shard.id);
-    });
-    if (is_placed) continue;
+    if (placed.contains(shard.id)) continue;
     std::string name = neediest(
         [&](const std::string& each) { return has_room(workers_.at(each), shard.memory_bytes); });
     if (name.empty()) {
@@ -178,33 +185,52 @@ void Coordinator::place_shards() {
     if (is_broken(Mutation::assign_before_held)) workers_[name].held.insert(shard.id);
     told.insert(name);
   }
+  // From who has more than its share, counting what is active only.
+  struct Giver {
+    const WorkerState* worker = nullptr;
+    double share = 0;
+    uint64_t active = 0, asked_of_it = 0;
+
+    bool has_too_much() const { return double(active) - double(asked_of_it) > share; }
+  };
+  std::map<uint32_t, size_t> copies;
+  for (const auto& [name, state] : workers_) {
+    for (uint32_t id : state.held) ++copies[id];
+    for (uint32_t id : state.asked) copies[id] += !state.held.contains(id);
+  }
+  const auto is_asked_of = [&](const Giver& giver, uint32_t id) {
+    return copies[id] > size_t{giver.worker->has(id)};
+  };
+  std::vector<Giver> givers(view_.members.size());
+  std::vector<std::pair<const ShardRows*, Giver*>> movable;
+  for (size_t i = 0; i < givers.size(); ++i) {
+    Giver& giver = givers[i];
+    const auto found = workers_.find(view_.members[i].name);
+    if (found == workers_.end()) continue;
+    giver.worker = &found->second;
+    giver.share = double(all_rows) * weight(*giver.worker) / all_weight;
+    for (uint32_t id : view_.members[i].shards) {
+      giver.active += shard(id)->row_count;
+      if (is_asked_of(giver, id)) giver.asked_of_it += shard(id)->row_count;
+    }
+    if (!giver.has_too_much()) continue;
+    for (uint32_t id : view_.members[i].shards) movable.emplace_back(shard(id), &giver);
+  }
+  std::sort(movable.begin(), movable.end(),
+            [](const auto& a, const auto& b) { return a.first->id < b.first->id; });
   for (auto& [name, state] : workers_) {
-    if (state.is_leaving) continue;
+    if (state.is_leaving || movable.empty()) continue;
     const double share = double(all_rows) * weight(state) / all_weight;
-    for (const ShardRows& shard : shards_) {
-      if (double(rows_planned(state)) + double(shard.row_count) / 2 > share) break;
-      if (state.has(shard.id) || !has_room(state, shard.memory_bytes)) continue;
-      // From who has more than its share, counting what is active only.
-      const auto owner =
-          std::find_if(view_.members.begin(), view_.members.end(), [&](const Member& member) {
-            return std::count(member.shards.begin(), member.shards.end(), shard.id) > 0;
-          });
-      if (owner == view_.members.end() || !workers_.contains(owner->name)) continue;
-      const WorkerState& giver = workers_[owner->name];
-      const double givers_share = double(all_rows) * weight(giver) / all_weight;
-      uint64_t active = 0, asked_of_it = 0;
-      for (const ShardRows& other : shards_) {
-        if (std::count(owner->shards.begin(), owner->shards.end(), other.id) == 0) continue;
-        active += other.row_count;
-        for (const auto& [other_name, other_state] : workers_) {
-          if (other_name != owner->name && other_state.has(other.id)) {
-            asked_of_it += other.row_count;
-            break;
-          }
-        }
-      }
-      if (double(active) - double(asked_of_it) <= givers_share) continue;
-      state.asked.insert(shard.id);
+    uint64_t rows = rows_planned(state);
+    for (const auto& [shard, giver] : movable) {
+      if (double(rows) + double(shard->row_count) / 2 > share) break;
+      if (!giver->has_too_much() || state.has(shard->id)) continue;
+      if (!has_room(state, shard->memory_bytes)) continue;
+      const bool was_asked = is_asked_of(*giver, shard->id);
+      state.asked.insert(shard->id);
+      ++copies[shard->id];
+      rows += shard->row_count;
+      if (!was_asked && is_asked_of(*giver, shard->id)) giver->asked_of_it += shard->row_count;
       told.insert(name);
     }
   }
@@ -221,23 +247,25 @@ View Coordinator::next_view() const {
     if (!state.held.empty()) members[name] = {{name, state.address, {}}, 0};
   }
   const auto is_stayer = [&](const std::string& name) { return !workers_.at(name).is_leaving; };
+  std::map<uint32_t, std::vector<std::pair<Member, uint64_t>*>> holders_of;
+  for (auto& [name, member] : members) {
+    for (uint32_t id : workers_.at(name).held) holders_of[id].push_back(&member);
+  }
   std::vector<std::pair<size_t, ShardRows>> by_holders;
   for (const ShardRows& shard : shards_) {
-    size_t holders = 0;
-    for (const auto& [name, state] : workers_) holders += state.held.contains(shard.id);
-    by_holders.emplace_back(holders, shard);
+    by_holders.emplace_back(holders_of[shard.id].size(), shard);
   }
   std::stable_sort(by_holders.begin(), by_holders.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
   for (const auto& [holders, shard] : by_holders) {
     std::pair<Member, uint64_t>* best = nullptr;
     auto key = std::tuple(true, 0.0);
-    for (auto& [name, member] : members) {
-      if (!workers_.at(name).held.contains(shard.id)) continue;
-      const auto here = std::tuple(
-          !is_stayer(name), double(member.second + shard.row_count) / weight(workers_.at(name)));
+    for (std::pair<Member, uint64_t>* member : holders_of[shard.id]) {
+      const WorkerState& worker = workers_.at(member->first.name);
+      const auto here =
+          std::tuple(worker.is_leaving, double(member->second + shard.row_count) / weight(worker));
       if (best != nullptr && here >= key) continue;
-      best = &member;
+      best = member;
       key = here;
     }
     CHECK(best != nullptr);
@@ -321,6 +349,10 @@ void Coordinator::begin_view(View view) {
 // The nodes whose histograms are still needed: those that may be expanded, or are being.
 std::vector<uint32_t> Coordinator::open_nodes() const {
   std::vector<uint32_t> nodes;
+  if (is_symmetric()) {
+    for (const Level::Node& each : level_.nodes) nodes.push_back(each.node);
+    return nodes;
+  }
   for (uint32_t id = 0; id < walk_->node_count(); ++id) {
     const trees::TreeWalk::Node& node = walk_->node(id);
     if (!node.is_known || !node.split.found()) continue;

@@ -109,6 +109,14 @@ struct Codec {
   static void write(ByteWriter& out, const train::MetricSummary& summary) { summary.encode(out); }
   static void read(ByteReader& in, train::MetricSummary& summary) { read_checked(in, summary); }
 
+  static void write(ByteWriter& out, const Level::Node& node) {
+    out.u32(node.node);
+    write(out, node.sums);
+  }
+  static void read(ByteReader& in, Level::Node& node) {
+    node.node = in.u32();
+    read(in, node.sums);
+  }
   static void write(ByteWriter& out, const Round& round) {
     out.u64(round.number).u8(static_cast<uint8_t>(round.kind)).u8(round.finish.has_value());
     if (round.finish) {
@@ -117,6 +125,8 @@ struct Codec {
     }
     write(out, round.scale);
     write(out, round.expansions);
+    out.u32(round.level.depth);
+    write(out, round.level.nodes);
     write(out, round.nodes);
     write(out, round.blocks);
     out.u64(round.iteration_count);
@@ -134,6 +144,8 @@ struct Codec {
     }
     read(in, round.scale);
     read(in, round.expansions);
+    round.level.depth = in.u32();
+    read(in, round.level.nodes);
     read(in, round.nodes);
     read(in, round.blocks);
     round.iteration_count = in.u64();
@@ -206,6 +218,7 @@ struct Codec {
   static void write(ByteWriter& out, const Splits& m) {
     out.u64(m.view).u64(m.round).u32(m.block);
     write(out, m.root);
+    out.f64(m.shared_gain);
     write(out, m.splits);
   }
   static void read(ByteReader& in, Splits& m) {
@@ -213,6 +226,7 @@ struct Codec {
     m.round = in.u64();
     m.block = in.u32();
     read(in, m.root);
+    m.shared_gain = read_number(in);
     read(in, m.splits);
   }
   static void write(ByteWriter& out, const Heartbeat& m) {

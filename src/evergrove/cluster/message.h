@@ -80,6 +80,16 @@ constexpr bool has_histograms(RoundKind kind) {
   return kind != RoundKind::measure && kind != RoundKind::appraise;
 }
 
+// Symmetric growth: the nodes of a level that one split is sought for, and what is in them.
+struct Level {
+  struct Node {
+    uint32_t node = 0;
+    trees::Sums sums;
+  };
+  uint32_t depth = 0;
+  std::vector<Node> nodes;
+};
+
 // What every member is to do next. Numbers rise by one within an epoch.
 struct Round {
   uint64_t number = 0;
@@ -87,6 +97,7 @@ struct Round {
   std::optional<FinishedTree> finish;  // done first: the tree at hand has come to its end
   train::GradientScale scale;          // root
   std::vector<Expansion> expansions;   // expand
+  Level level;                         // expand, symmetric growth: searched when all is expanded
   std::vector<uint32_t> nodes;         // rebuild
   std::vector<uint32_t> blocks;        // rebuild
   uint64_t iteration_count = 0;        // appraise: that the model has
@@ -141,6 +152,8 @@ struct Splits {
   uint32_t block = 0;
   trees::Sums root;  // root rounds
   std::vector<NodeSplit> splits;
+  // Symmetric growth: the level's best; the splits are what it is in each node of the level.
+  double shared_gain = 0;
 };
 struct Heartbeat {
   uint64_t view = 0;

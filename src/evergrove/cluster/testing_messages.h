@@ -45,7 +45,11 @@ inline constexpr int kFieldCount<FinishedTree> = 2;
 template <>
 inline constexpr int kFieldCount<TreeState> = 5;
 template <>
-inline constexpr int kFieldCount<Round> = 8;
+inline constexpr int kFieldCount<Round> = 9;
+template <>
+inline constexpr int kFieldCount<Level> = 2;
+template <>
+inline constexpr int kFieldCount<Level::Node> = 2;
 template <>
 inline constexpr int kFieldCount<Member> = 3;
 template <>
@@ -61,7 +65,7 @@ inline constexpr int kFieldCount<Facts> = 5;
 template <>
 inline constexpr int kFieldCount<NodeSplit> = 2;
 template <>
-inline constexpr int kFieldCount<Splits> = 5;
+inline constexpr int kFieldCount<Splits> = 6;
 template <>
 inline constexpr int kFieldCount<Heartbeat> = 3;
 template <>
@@ -104,6 +108,9 @@ auto fields_of(T& value) {
   } else if constexpr (kCount == 8) {
     auto& [a, b, c, d, e, f, g, h] = value;
     return std::tie(a, b, c, d, e, f, g, h);
+  } else if constexpr (kCount == 9) {
+    auto& [a, b, c, d, e, f, g, h, i] = value;
+    return std::tie(a, b, c, d, e, f, g, h, i);
   } else {
     static_assert(std::is_empty_v<T>, "say how many fields it has");
     return std::tuple<>();

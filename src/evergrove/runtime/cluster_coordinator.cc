@@ -106,10 +106,6 @@ Status CoordinatorHost::open_log() {
 Status CoordinatorHost::prepare() {
   train::Parameters parameters = training_.parameters;
   if (past_.header) parameters.objective = past_.header->parameters.objective;
-  if (parameters.growth == train::Growth::symmetric) {
-    return unsupported(
-        "Symmetric trees are grown on one machine only so far; leave out the workers");
-  }
   EVERGROVE_ASSIGN_OR_RETURN(
       train::RunDescription run,
       train::describe(training_.data, parameters, past_.header ? &*past_.header : nullptr,
