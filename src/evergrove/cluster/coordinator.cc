@@ -521,6 +521,7 @@ CoordinatorStatus Coordinator::status() const {
     worker.held.assign(state.held.begin(), state.held.end());
     worker.asked.assign(state.asked.begin(), state.asked.end());
     worker.heard = state.heard;
+    worker.rows_a_second = state.speed.rows_a_second();
     status.workers.push_back(std::move(worker));
   }
   status.view = view_.number;

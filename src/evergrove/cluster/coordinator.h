@@ -84,6 +84,7 @@ struct CoordinatorStatus {
     uint64_t memory_bytes = 0, memory_bytes_max = kNoMemoryLimit;  // of its shards
     std::vector<uint32_t> held = {}, active = {}, asked = {};      // shards
     Time heard{0};
+    double rows_a_second = 0;  // through a round, as measured; 0: not known yet
   };
   std::vector<WorkerStatus> workers;
   uint64_t view = 0, iterations = 0;
