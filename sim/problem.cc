@@ -76,6 +76,7 @@ Problem Problem::of(uint64_t seed) {
     parameters.learning_rate = 1;
     parameters.early_stopping_rounds = 2;
   }
+  if (dice(4) == 0) problem.given_iterations = 1 + dice(3);
   return problem;
 }
 
@@ -87,6 +88,7 @@ std::string Problem::text() const {
   text += ", " + std::to_string(rows) + " rows in " + std::to_string(shards) + " shards, " +
           std::to_string(parameters.n_estimators) + " iterations of " +
           std::to_string(parameters.max_leaves) + " leaves";
+  if (given_iterations > 0) text += ", " + std::to_string(given_iterations) + " of them given";
   if (is_weighted) text += ", weighted";
   if (parameters.subsample < 1) text += ", sampled";
   if (parameters.early_stopping_rounds > 0) text += ", stopping early";

@@ -24,6 +24,7 @@ struct Problem {
   uint32_t shards = 7;
   bool is_weighted = false;
   double valid_fraction = 0.2;
+  size_t given_iterations = 0;  // of a model that gets more trees
   train::Parameters parameters;
 
   Problem();

@@ -93,6 +93,7 @@ std::string Faults::text() const {
 Simulation::Simulation(const Problem& problem, const Faults& faults, uint64_t seed,
                        std::ostream* story)
     : faults_(faults),
+      given_iterations_(problem.given_iterations),
       shards_(problem),
       shard_rows_(shards_.rows()),
       expected_(train_on_one_machine(problem)),
@@ -319,6 +320,17 @@ void Simulation::kill_worker(const std::string& name) {
   act(epoch, process.machine->lost(name, local(process)));
 }
 
+// What is logged, and then what was given and is not logged yet; that has no metrics of this run.
+std::vector<train::Iteration> Simulation::past() const {
+  std::vector<train::Iteration> past = log_;
+  const size_t given = std::min(given_iterations_, expected_.iterations.size());
+  for (size_t i = past.size(); i < given; ++i) {
+    past.push_back(train::decode_iteration(expected_.iterations[i]).value());
+    past.back().metrics.clear();
+  }
+  return past;
+}
+
 void Simulation::replace_coordinator() {
   CoordinatorOptions options;
   options.epoch = ++epoch_;
@@ -327,7 +339,7 @@ void Simulation::replace_coordinator() {
   options.say_again_after = Time(800);
   options.weigh_every = Time(300 + dice(1000));
   CoordinatorProcess& process = coordinators_[epoch_];
-  process.machine = std::make_unique<Coordinator>(options, shards_.setup(), shard_rows_, log_);
+  process.machine = std::make_unique<Coordinator>(options, shards_.setup(), shard_rows_, past());
   process.begins_finished = log_.size() == expected_.iterations.size();
   process.clock_offset = Time(dice(100'000));
   process.clock_rate = 900 + dice(200);

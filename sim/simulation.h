@@ -108,6 +108,7 @@ class Simulation {
   uint64_t counted_rows(const cluster::Worker& worker, const std::string& name) const;
   void kill_worker(const std::string& name);
   void replace_coordinator();
+  std::vector<train::Iteration> past() const;
   void end_coordinator(uint64_t epoch, const std::string& why);
   uint64_t some_coordinator();
   std::string some_worker();
@@ -139,6 +140,7 @@ class Simulation {
   bool has_training_metrics(const CoordinatorProcess& process) const;
 
   Faults faults_;
+  size_t given_iterations_;
   Shards shards_;
   std::vector<cluster::ShardRows> shard_rows_;
   uint64_t shard_bytes_max_ = 0;

@@ -153,9 +153,6 @@ bool is_cluster(const TrainOptions& options) {
 Result<runtime::TrainingReport> train_with_workers(const TrainOptions& options,
                                                    const runtime::TrainingRequest& training,
                                                    std::optional<runtime::ClusterReport>& cluster) {
-  if (training.continue_from) {
-    return unsupported("--continue is for one machine so far; leave out the workers");
-  }
   runtime::CoordinatorRequest request;
   request.training = training;
   EVERGROVE_ASSIGN_OR_RETURN(request.data,

@@ -27,7 +27,13 @@ Coordinator::Coordinator(CoordinatorOptions options, RunSetup setup, std::vector
       block_count_(make_blocks(setup_.header.features).size()) {
   // Fewer iterations may be asked for now than were logged.
   for (train::Iteration& iteration : past) {
-    if (!history_.finished()) history_.keep(std::move(iteration));
+    if (history_.finished()) break;
+    if (setup_.header.valid_names.empty()) iteration.metrics.clear();
+    if (given_.empty() && history_.has_metrics_of_now(iteration)) {
+      history_.keep(std::move(iteration));
+    } else {
+      given_.push_back(std::move(iteration));
+    }
   }
   state_.iteration = history_.iterations().size();
   was_finished_ = history_.finished();
@@ -221,6 +227,8 @@ void Coordinator::go_on() {
       } else if (walk_) {
         grow();
         if (finish_) continue;  // nothing was left to grow
+      } else if (!given_.empty()) {
+        start_given();
       } else if (!is_measured_) {
         start_measure({});
       } else {
@@ -315,6 +323,12 @@ void Coordinator::start_measure(std::optional<FinishedTree> finish) {
   issue(std::move(round));
 }
 
+// The next tree of an iteration that is known, for its metrics.
+void Coordinator::start_given() {
+  if (iteration_.trees.empty()) iteration_.trees = given_.front().trees;
+  start_measure(FinishedTree{iteration_.trees[state_.finished.size()], {}});
+}
+
 void Coordinator::measured(const OpenRound& open) {
   largest_ = open.facts.largest_gradient;
   is_measured_ = true;
@@ -327,6 +341,10 @@ void Coordinator::keep_iteration(const OpenRound& open) {
   for (size_t i = 0; i < open.facts.metrics.size(); ++i) {
     const std::string& set = setup_.header.valid_names[i];
     if (!add_values(open.facts.metrics[i], set, iteration_.metrics)) return;
+  }
+  if (!given_.empty()) {
+    if (history_.has_metrics_of_now(given_.front())) iteration_.metrics = given_.front().metrics;
+    given_.pop_front();
   }
   iteration_.index = history_.iterations().size();
   actions_.emplace_back(LogAction{iteration_});

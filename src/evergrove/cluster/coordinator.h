@@ -98,6 +98,8 @@ struct CoordinatorStatus {
 
 class Coordinator {
  public:
+  // Past: what was logged, or is of a model that gets more trees. From the first iteration on whose
+  // metrics are not of this run, they are found again, and the iterations given out to be logged.
   Coordinator(CoordinatorOptions options, RunSetup setup, std::vector<ShardRows> shards,
               std::vector<train::Iteration> past);
   ~Coordinator();
@@ -167,6 +169,7 @@ class Coordinator {
   void go_on();
   void start_measure(std::optional<FinishedTree> finish);
   void start_appraisal();
+  void start_given();
   bool add_values(const train::MetricSummary& summary, const std::string& set,
                   std::vector<model::MetricValue>& to);
   void start_root(std::optional<FinishedTree> finish);
@@ -224,6 +227,7 @@ class Coordinator {
   std::vector<uint32_t> level_nodes_, level_batch_;
   Level level_;
   std::optional<FinishedTree> finish_;  // its newest tree, until a round says so
+  std::deque<train::Iteration> given_;  // known before the run, but for their metrics
   std::vector<model::MetricValue> training_metrics_;
   double largest_ = 0;
   bool last_wide_ = false;

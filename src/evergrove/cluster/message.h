@@ -48,7 +48,8 @@ struct Expansion {
   bool is_searched() const { return left.is_searched || right.is_searched; }
 };
 
-// A tree that is finished, and the nodes that are its leaves, in the order of the tree's.
+// A tree that is finished, and the nodes that are its leaves, in the order of the tree's; no leaves
+// if it was not grown here, but is of a model that gets more trees.
 struct FinishedTree {
   model::Tree tree;
   std::vector<uint32_t> leaves;

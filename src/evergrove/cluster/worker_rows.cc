@@ -193,15 +193,19 @@ void WorkerRows::bring_up(const RunPlace& place) {
 // All stores are at the tree's end before any of them is moved by its leaves.
 void WorkerRows::finish_tree(const RunPlace& place, const FinishedTree& finished) {
   std::vector<train::RowStore::Leaf> leaves;
+  const bool is_given = finished.leaves.empty();
   for (const model::Node& node : finished.tree.nodes) {
-    if (node.feature < 0) leaves.push_back({finished.leaves[leaves.size()], node.value});
+    if (node.feature < 0 && !is_given)
+      leaves.push_back({finished.leaves[leaves.size()], node.value});
   }
   bring_up(place);
   for (Group& group : groups_) {
     const bool is_ahead = group.rows->iteration_count() > place.state.iteration ||
                           group.finished > place.state.finished.size();
     if (!group.is_counted || is_ahead) continue;
-    CHECK(group.rows->finish_tree(leaves, finished.tree).ok());
+    CHECK((is_given ? group.rows->take_tree(finished.tree)
+                    : group.rows->finish_tree(leaves, finished.tree))
+              .ok());
     ++group.finished;
     group.begun = 0;
     group.expansions = 0;

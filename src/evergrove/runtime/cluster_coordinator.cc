@@ -51,6 +51,7 @@ class CoordinatorHost {
   }
   bool tell(std::string_view phase, double share);
   Status open_log();
+  Status take_model();
   Status prepare();
   Status open_status_page();
   Status listen();
@@ -72,6 +73,7 @@ class CoordinatorHost {
   uint64_t trees_an_iteration_ = 1;
   std::unique_ptr<RunLog> log_;
   RunPast past_;
+  size_t logged_count_ = 0;  // iterations that are in the log already
   std::string setup_bytes_;
   std::unique_ptr<cluster::Coordinator> machine_;
   EventQueue<TransportEvent> events_;
@@ -100,10 +102,37 @@ Status CoordinatorHost::open_log() {
   EVERGROVE_ASSIGN_OR_RETURN(
       past_, past_of_log(*log_, source::without_credentials(training_.log_folder), training_.resume,
                          training_.data, training_.parameters));
+  logged_count_ = past_.iterations.size();
+  return {};
+}
+
+// A model that is to get more trees; what of it the log has already, if anything, comes first.
+Status CoordinatorHost::take_model() {
+  if (!training_.continue_from) return {};
+  EVERGROVE_ASSIGN_OR_RETURN(
+      RunPast known, past_of_model(*training_.continue_from, training_.data, training_.parameters));
+  const auto trees_of = [](train::Iteration iteration) {
+    iteration.metrics.clear();
+    return train::encode_iteration(iteration);
+  };
+  for (size_t i = 0; i < std::min(past_.iterations.size(), known.iterations.size()); ++i) {
+    if (trees_of(past_.iterations[i]) == trees_of(known.iterations[i])) continue;
+    return invalid_input(
+        "The log is of a run that did not go on from this model; give the same model as before, or "
+        "none",
+        {{"log", source::without_credentials(training_.log_folder)},
+         {"iteration", std::to_string(i)}});
+  }
+  if (!past_.header) past_.header = std::move(known.header);
+  for (size_t i = past_.iterations.size(); i < known.iterations.size(); ++i) {
+    past_.iterations.push_back(std::move(known.iterations[i]));
+  }
   return {};
 }
 
 Status CoordinatorHost::prepare() {
+  const bool is_logged = log_ && past_.header.has_value();
+  EVERGROVE_RETURN_IF_ERROR(take_model());
   train::Parameters parameters = training_.parameters;
   if (past_.header) parameters.objective = past_.header->parameters.objective;
   EVERGROVE_ASSIGN_OR_RETURN(
@@ -117,7 +146,7 @@ Status CoordinatorHost::prepare() {
   report_.training.feature_count = run.header.features.size();
   report_.training.resumed_iterations = past_.iterations.size();
   trees_an_iteration_ = run.header.base_margins.size();
-  if (log_ && !past_.header) EVERGROVE_RETURN_IF_ERROR(log_->start(run.header));
+  if (log_ && !is_logged) EVERGROVE_RETURN_IF_ERROR(log_->start(run.header));
   ClusterSetup setup;
   setup.run = {run.header, run.weight_facts, run.weight_max_by_set, run.training_weight_max};
   setup.data = request_.data;
@@ -135,6 +164,10 @@ Status CoordinatorHost::prepare() {
   options.epoch = epoch_;
   machine_ = std::make_unique<cluster::Coordinator>(options, setup.run, std::move(shards),
                                                     std::move(past_.iterations));
+  const auto known = machine_->history().iterations();
+  for (; log_ && logged_count_ < known.size(); ++logged_count_) {
+    EVERGROVE_RETURN_IF_ERROR(log_->append(known[logged_count_]));
+  }
   return {};
 }
 
@@ -313,7 +346,9 @@ Status CoordinatorHost::act(std::vector<cluster::CoordinatorAction> actions) {
       const auto connection = connections_.find(message->worker);
       if (connection != connections_.end()) batches[connection->second].add(message->message);
     } else if (auto* log = std::get_if<cluster::LogAction>(&action)) {
-      if (log_) EVERGROVE_RETURN_IF_ERROR(log_->append(log->iteration));
+      if (log_ && log->iteration.index >= logged_count_) {
+        EVERGROVE_RETURN_IF_ERROR(log_->append(log->iteration));
+      }
     } else if (std::holds_alternative<cluster::FinishedAction>(action)) {
       is_over_ = true;
     } else if (auto* overtaken = std::get_if<cluster::OvertakenAction>(&action)) {

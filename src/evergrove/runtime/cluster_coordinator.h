@@ -18,7 +18,7 @@
 namespace evergrove::runtime {
 
 struct CoordinatorRequest {
-  TrainingRequest training;  // threads: for what is done here; continue_from is not taken
+  TrainingRequest training;  // threads: for what is done here
   DataDescription data;      // what training.data was opened from
   std::string listen = "127.0.0.1:0";
   std::string token;

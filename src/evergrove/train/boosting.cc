@@ -58,7 +58,6 @@ class Boosting final : public Trainer {
  private:
   size_t output_count() const { return header_.base_margins.size(); }
   void add_metrics(const Scored& scored, std::vector<model::MetricValue>& to) const;
-  bool has_metrics_of_now(const Iteration& iteration) const;
   // Adds a tree to the margins of all rows of a data set, or of those not excluded.
   void apply(const trees::BinnedTree& tree, size_t output, std::span<const uint8_t> excluded,
              Scored& to) const {
@@ -83,19 +82,6 @@ void Boosting::add_metrics(const Scored& scored, std::vector<model::MetricValue>
   for (size_t i = 0; i < history_.metric_names().size(); ++i) {
     to.push_back({scored.data->name, history_.metric_names()[i], (*values)[i]});
   }
-}
-
-// A model that gets more trees may have been evaluated on other sets, or by other names.
-bool Boosting::has_metrics_of_now(const Iteration& iteration) const {
-  size_t place = 0;
-  for (const Scored& valid : valid_) {
-    for (const std::string& name : history_.metric_names()) {
-      if (place == iteration.metrics.size()) return false;
-      const model::MetricValue& metric = iteration.metrics[place++];
-      if (metric.set != valid.data->name || metric.name != name) return false;
-    }
-  }
-  return place == iteration.metrics.size();
 }
 
 Iteration Boosting::next() {
@@ -157,7 +143,7 @@ Status Boosting::replay(const Iteration& iteration) {
     apply(binned[output], output, {}, train_);
     for (Scored& valid : valid_) apply(binned[output], output, {}, valid);
   }
-  if (has_metrics_of_now(iteration)) {
+  if (history_.has_metrics_of_now(iteration)) {
     history_.keep(iteration);
     return {};
   }

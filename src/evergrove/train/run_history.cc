@@ -67,6 +67,18 @@ void RunHistory::keep(Iteration iteration) {
   iterations_.push_back(std::move(iteration));
 }
 
+bool RunHistory::has_metrics_of_now(const Iteration& iteration) const {
+  size_t place = 0;
+  for (const std::string& set : header_.valid_names) {
+    for (const std::string& name : metric_names_) {
+      if (place == iteration.metrics.size()) return false;
+      const model::MetricValue& metric = iteration.metrics[place++];
+      if (metric.set != set || metric.name != name) return false;
+    }
+  }
+  return place == iteration.metrics.size();
+}
+
 bool RunHistory::finished() const {
   if (iterations_.size() >= static_cast<size_t>(header_.parameters.n_estimators)) return true;
   if (fruitless_count_ >= kFruitlessMax) return true;

@@ -41,6 +41,9 @@ class RunHistory {
   // True after n_estimators iterations, or when early stopping has decided, or when two
   // iterations in a row found nothing to split.
   bool finished() const;
+  // Whether an iteration's metrics are of this run's sets and names. A model that gets more trees
+  // may have been evaluated on others.
+  bool has_metrics_of_now(const Iteration& iteration) const;
   // The iteration (1-based) that early stopping holds best; all of them without it.
   uint64_t best_iteration() const;
   // The model up to the best iteration.
