@@ -9,13 +9,6 @@
 #include "evergrove/cluster/mutation.h"
 
 namespace evergrove::cluster {
-namespace {
-
-// A round's messages cost about as much as the histograms of so many small nodes.
-constexpr size_t kRoundNodesMin = 12;
-
-}  // namespace
-
 Coordinator::Coordinator(CoordinatorOptions options, RunSetup setup, std::vector<ShardRows> shards,
                          std::vector<train::Iteration> past)
     : options_(options),
@@ -25,6 +18,8 @@ Coordinator::Coordinator(CoordinatorOptions options, RunSetup setup, std::vector
       growth_(train::growth_options(setup_.header)),
       output_count_(setup_.header.base_margins.size()),
       block_count_(make_blocks(setup_.header.features).size()) {
+  std::sort(shards_.begin(), shards_.end(),
+            [](const ShardRows& a, const ShardRows& b) { return a.id < b.id; });
   // Fewer iterations may be asked for now than were logged.
   for (train::Iteration& iteration : past) {
     if (history_.finished()) break;
@@ -103,9 +98,7 @@ std::vector<CoordinatorAction> Coordinator::receive(const std::string& worker,
 void Coordinator::join(const std::string& name, const Join& hello, Time now) {
   std::set<uint32_t> held;
   for (uint32_t id : hello.shards) {
-    const bool exists = std::any_of(shards_.begin(), shards_.end(),
-                                    [&](const ShardRows& shard) { return shard.id == id; });
-    if (exists) held.insert(id);
+    if (shard(id) != nullptr) held.insert(id);
   }
   if (const auto known = workers_.find(name); known != workers_.end()) {
     if (const Member* was = member(name)) {
@@ -155,9 +148,8 @@ void Coordinator::lose(const std::string& name, Time now) {
 }
 
 const Member* Coordinator::member(const std::string& name) const {
-  const auto found = std::find_if(view_.members.begin(), view_.members.end(),
-                                  [&](const Member& each) { return each.name == name; });
-  return found == view_.members.end() ? nullptr : &*found;
+  const auto found = member_places_.find(name);
+  return found == member_places_.end() ? nullptr : &view_.members[found->second];
 }
 
 std::vector<CoordinatorAction> Coordinator::tick(Time now) {
@@ -202,6 +194,7 @@ void Coordinator::go_on() {
   // Not at each message of a round: it looks at every worker and shard.
   if (is_placement_due_) {
     is_placement_due_ = false;
+    is_view_due_ = true;
     place_shards();
     is_all_held_ = all_held();
   }
@@ -209,7 +202,8 @@ void Coordinator::go_on() {
   while (!is_finished_) {
     if (view_.number == 0 || is_view_lost_) {
       begin_view(next_view());
-    } else if (rounds_.empty()) {
+    } else if (rounds_.empty() && is_view_due_) {
+      is_view_due_ = walk_.has_value();  // blocks may move when the tree is done
       View next = next_view();
       const bool same = next.block_owners == view_.block_owners &&
                         next.members.size() == view_.members.size() &&
@@ -247,6 +241,7 @@ void Coordinator::go_on() {
 bool Coordinator::is_complete(const OpenRound& open) const {
   const RoundKind kind = open.round.kind;
   if (has_facts(kind)) {
+    if (open.facts_from.size() < view_.members.size()) return false;
     for (const Member& member : view_.members) {
       if (!open.facts_from.contains(member.name)) return false;
     }
@@ -481,7 +476,7 @@ void Coordinator::grow() {
   if (walk_->finished()) return finish_tree();
   if (!rounds_.empty() && rounds_.front().round.kind == RoundKind::rebuild) return;
   // Every member works on all nodes of a round, with its own rows of them.
-  size_t parallel = kRoundNodesMin;
+  size_t parallel = options_.round_nodes_min;
   for (const auto& [name, worker] : workers_) parallel = std::max<size_t>(parallel, worker.threads);
   const size_t rounds_max = is_settled() ? options_.rounds_max : 1;
   while (rounds_.size() < rounds_max) {
@@ -544,7 +539,9 @@ CoordinatorStatus Coordinator::status() const {
   }
   status.view = view_.number;
   status.iterations = history_.iterations().size();
-  for (const ShardRows& shard : shards_) status.shards_missing += holder_of(shard.id) == nullptr;
+  std::set<uint32_t> held;
+  for (const auto& [name, state] : workers_) held.insert(state.held.begin(), state.held.end());
+  status.shards_missing = shards_.size() - held.size();
   status.memory_bytes_missing = memory_bytes_missing_;
   status.joined_count = joined_count_;
   status.lost_count = lost_count_;

@@ -43,7 +43,9 @@ namespace evergrove::cluster {
 
 struct CoordinatorOptions {
   uint64_t epoch = 1;
-  size_t rounds_max = 2;        // under way at once
+  size_t rounds_max = 2;  // under way at once
+  // A round's messages cost about as much as the histograms of so many small nodes.
+  size_t round_nodes_min = 12;
   Time lease{10'000};           // without a word from a worker, it is lost
   Time say_again_after{2'000};  // without progress, the plan is said again
   Time weigh_every{5'000};      // whether rows lie as the workers' speeds want it
@@ -151,6 +153,7 @@ class Coordinator {
   void weigh();
   const ShardRows* shard(uint32_t id) const;
   std::string neediest(const std::function<bool(const std::string&)>& may) const;
+  uint64_t planned(const WorkerState& worker, uint64_t ShardRows::*what) const;
   uint64_t rows_planned(const WorkerState& worker) const;
   uint64_t memory_planned(const WorkerState& worker) const;
   bool has_room(const WorkerState& worker, uint64_t bytes) const;
@@ -187,7 +190,6 @@ class Coordinator {
   void expanded(const OpenRound& open);
   void add_facts(const std::string& worker, const Facts& facts);
   void add_splits(const std::string& worker, const Splits& splits);
-  const WorkerState* holder_of(uint32_t shard) const;
   void finish_tree();
   void start_next();
   bool needs_largest() const;
@@ -205,12 +207,14 @@ class Coordinator {
 
   std::map<std::string, WorkerState> workers_;
   View view_;
-  std::set<uint32_t> blocks_lost_;  // to be built again in the next view
+  std::unordered_map<std::string, size_t> member_places_;  // in view_.members
+  std::set<uint32_t> blocks_lost_;                         // to be built again in the next view
   uint64_t round_number_ = 0;
   std::deque<OpenRound> rounds_;
   bool is_view_lost_ = false;
   bool is_placement_due_ = true;       // workers, what they hold or the view have changed
   bool is_all_held_ = false;           // when shards were placed last
+  bool is_view_due_ = true;            // placed since it was looked for one; or blocks may move
   uint64_t memory_bytes_missing_ = 0;  // then
   uint64_t load_number_ = 0;
   double thread_weight_ = 1;  // of a thread of a worker whose speed is not known

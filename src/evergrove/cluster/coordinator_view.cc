@@ -10,13 +10,6 @@
 
 namespace evergrove::cluster {
 
-const Coordinator::WorkerState* Coordinator::holder_of(uint32_t shard) const {
-  for (const auto& [name, state] : workers_) {
-    if (state.held.contains(shard)) return &state;
-  }
-  return nullptr;
-}
-
 bool Coordinator::all_held() const {
   std::set<uint32_t> held;
   for (const auto& [name, state] : workers_) held.insert(state.held.begin(), state.held.end());
@@ -72,7 +65,7 @@ void Coordinator::weigh() {
 }
 
 // Of the shards that it has or will have.
-uint64_t Coordinator::planned(const WorkerState& worker, uint64_t ShardRows::* what) const {
+uint64_t Coordinator::planned(const WorkerState& worker, uint64_t ShardRows::*what) const {
   uint64_t sum = 0;
   for (uint32_t id : worker.held) sum += shard(id)->*what;
   for (uint32_t id : worker.asked) {
@@ -307,6 +300,8 @@ void Coordinator::begin_view(View view) {
   }
   view.number = view_.number + 1;
   view_ = std::move(view);
+  member_places_.clear();
+  for (size_t i = 0; i < view_.members.size(); ++i) member_places_[view_.members[i].name] = i;
   is_view_lost_ = false;
   is_placement_due_ = true;
   std::erase_if(rounds_,
