@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "evergrove/base/check.h"
+#include "evergrove/exact/exp_log.h"
 #include "evergrove/train/run_history.h"
 #include "evergrove/trees/histogram_block.h"
 
@@ -110,7 +111,7 @@ ScaleCosts ScaleCosts::measure(const ScaleRows& rows) {
 double block_bytes(double rows, size_t bins, size_t features) {
   if (rows < 1) rows = 0;
   const double mean = rows * double(features) / double(bins);  // rows a bin
-  const double present = double(bins) * (1 - std::exp(-mean));
+  const double present = double(bins) * (1 - exact::exp(-mean));
   const double most = mean + 3 * std::sqrt(mean) + 1;  // of a bin
   const auto count_bits = static_cast<int>(std::bit_width(static_cast<uint64_t>(most)));
   const int sum_bits = count_bits + 12;  // of narrow gradients

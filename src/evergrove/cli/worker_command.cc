@@ -109,7 +109,8 @@ void add_worker(CLI::App& application, Action& chosen) {
                    "At most so much, such as 50GB; half of what is free if it is not said")
       ->type_name("SIZE");
   command->add_flag("--quiet", options->quiet, "Say nothing but errors");
-  command->add_flag("--json", options->json, "Print at the end, as JSON, what it sent and received");
+  command->add_flag("--json", options->json,
+                    "Print at the end, as JSON, what it sent and received");
   command->add_flag("--parent", options->ends_with_parent, "End when the parent process does")
       ->group("");
   command->footer(kFooter);
