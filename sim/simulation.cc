@@ -335,6 +335,7 @@ void Simulation::replace_coordinator() {
   CoordinatorOptions options;
   options.epoch = ++epoch_;
   options.rounds_max = 1 + dice(3);
+  options.round_nodes_min = 1 + dice(4);
   options.lease = Time(3000);
   options.say_again_after = Time(800);
   options.weigh_every = Time(300 + dice(1000));
