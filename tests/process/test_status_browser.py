@@ -80,7 +80,11 @@ def a_status(workers: int, shards: int, **changes: Any) -> dict[str, Any]:
                 **{"name": name, "address": f"10.0.{i // 250}.{i % 250}:7071", "threads": 16},
                 **{"shards_active": shards // workers, "shards_held": shards // workers},
                 **{"shards_reading": 0, "rows_active": 65_536 * (shards // workers)},
-                **{"memory_bytes": 123456789, "memory_bytes_max": 2e9},
+                **{
+                    "rows_per_second": 12.5e6 if i else None,
+                    "memory_bytes": 123456789,
+                    "memory_bytes_max": 2e9,
+                },
                 **{"is_member": True, "is_leaving": False, "silent_seconds": 0.4},
             }
             for i, name in enumerate(names)

@@ -70,19 +70,32 @@ std::string progress_text(const nlohmann::json& status) {
   return text;
 }
 
+// Beside the fastest: the figure itself depends on what rounds ask for.
+std::string speed_text(const nlohmann::json& worker, double fastest) {
+  const nlohmann::json& speed = worker.at("rows_per_second");
+  if (!speed.is_number() || fastest <= 0) return "";
+  return ", speed " + std::to_string(std::lround(100 * speed.get<double>() / fastest)) + " %";
+}
+
 std::string coordinator_text(const nlohmann::json& status) {
   const auto number = [&](const char* key) { return status.at(key).get<uint64_t>(); };
   std::string text = progress_text(status);
   text += "workers     " + count_text(status.at("workers").size()) + " (" +
           count_text(number("joined")) + " joined, " + count_text(number("lost")) + " lost, " +
           count_text(number("left")) + " left)\n";
+  double fastest = 0;
+  for (const nlohmann::json& worker : status.at("workers")) {
+    const nlohmann::json& speed = worker.at("rows_per_second");
+    if (speed.is_number()) fastest = std::max(fastest, speed.get<double>());
+  }
   for (const nlohmann::json& worker : status.at("workers")) {
     text += "  " + worker.at("name").get<std::string>() + "  " +
             worker.at("address").get<std::string>() + "  " +
             count_text(worker.at("threads").get<uint64_t>(), "thread") + ", " +
             std::to_string(worker.at("shards_active").get<uint64_t>()) + " of " +
             count_text(worker.at("shards_held").get<uint64_t>(), "shard") + " active" +
-            (worker.at("is_leaving").get<bool>() ? ", leaving" : "") + "\n";
+            speed_text(worker, fastest) + (worker.at("is_leaving").get<bool>() ? ", leaving" : "") +
+            "\n";
   }
   text += "shards      " + count_text(status.at("shards").size());
   if (number("shards_missing") > 0) {

@@ -139,6 +139,11 @@ void add_workers(Page& page, const RunSnapshot& snapshot) {
   for (const auto& worker : status.workers) {
     page.sample(double(worker.shards_active), {{"worker", worker.name}});
   }
+  page.family("evergrove_worker_rows_per_second", "gauge",
+              "Rows that a worker takes through a round in a second, as it is measured.");
+  for (const auto& worker : status.workers) {
+    if (worker.rows_a_second > 0) page.sample(worker.rows_a_second, {{"worker", worker.name}});
+  }
   page.family("evergrove_worker_memory_bytes", "gauge", "Memory that a worker's shards take.");
   for (const auto& worker : status.workers) {
     page.sample(double(worker.memory_bytes), {{"worker", worker.name}});

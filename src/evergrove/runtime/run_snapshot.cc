@@ -26,20 +26,23 @@ ordered_json workers_json(const RunSnapshot& snapshot) {
   for (const auto& worker : snapshot.status.workers) {
     uint64_t rows = 0;
     for (uint32_t id : worker.active) rows += rows_of[id];
-    workers.push_back({{"name", worker.name},
-                       {"address", worker.address},
-                       {"threads", worker.threads},
-                       {"shards_active", worker.shards_active},
-                       {"shards_held", worker.shards_held},
-                       {"shards_reading", worker.asked.size()},
-                       {"rows_active", rows},
-                       {"memory_bytes", worker.memory_bytes},
-                       {"memory_bytes_max", worker.memory_bytes_max == cluster::kNoMemoryLimit
-                                                ? ordered_json()
-                                                : ordered_json(worker.memory_bytes_max)},
-                       {"is_member", worker.is_member},
-                       {"is_leaving", worker.is_leaving},
-                       {"silent_seconds", in_seconds(snapshot.now - worker.heard)}});
+    workers.push_back(
+        {{"name", worker.name},
+         {"address", worker.address},
+         {"threads", worker.threads},
+         {"shards_active", worker.shards_active},
+         {"shards_held", worker.shards_held},
+         {"shards_reading", worker.asked.size()},
+         {"rows_active", rows},
+         {"rows_per_second",
+          worker.rows_a_second > 0 ? ordered_json(worker.rows_a_second) : ordered_json()},
+         {"memory_bytes", worker.memory_bytes},
+         {"memory_bytes_max", worker.memory_bytes_max == cluster::kNoMemoryLimit
+                                  ? ordered_json()
+                                  : ordered_json(worker.memory_bytes_max)},
+         {"is_member", worker.is_member},
+         {"is_leaving", worker.is_leaving},
+         {"silent_seconds", in_seconds(snapshot.now - worker.heard)}});
   }
   return workers;
 }

@@ -38,6 +38,7 @@ RunSnapshot snapshot() {
   snapshot.is_prepared = true;
   snapshot.shards = {{0, 100}, {1, 50}, {2, 70}, {3, 7}};
   snapshot.status.workers = {worker("a", {0}, {0}), worker("b", {1}, {0, 1}, {2})};
+  snapshot.status.workers[0].rows_a_second = 2e6;
   snapshot.status.workers[0].memory_bytes = 3000;
   snapshot.status.workers[0].memory_bytes_max = 5000;
   snapshot.status.iterations = 30;
@@ -83,6 +84,8 @@ TEST(RunSnapshot, JsonHasTheRunInTreesAndSeconds) {
   EXPECT_EQ(status["events"][0]["event"], "lost");
   EXPECT_EQ(status["workers"][1]["rows_active"], 50);
   EXPECT_EQ(status["workers"][1]["shards_reading"], 1);
+  EXPECT_EQ(status["workers"][0]["rows_per_second"], 2e6);
+  EXPECT_TRUE(status["workers"][1]["rows_per_second"].is_null());
   EXPECT_EQ(status["workers"][0]["memory_bytes"], 3000);
   EXPECT_EQ(status["workers"][0]["memory_bytes_max"], 5000);
   EXPECT_TRUE(status["workers"][1]["memory_bytes_max"].is_null());  // as much as there is
@@ -125,7 +128,9 @@ TEST(RunMetricsText, HasTheFiguresByState) {
         "\nevergrove_trees_wanted 270\n", "\nevergrove_workers{state=\"member\"} 2\n",
         "\nevergrove_worker_lost_total 1\n", "\nevergrove_shards{state=\"counted\"} 2\n",
         "\nevergrove_shards{state=\"reading\"} 1\n", "\nevergrove_shards{state=\"missing\"} 1\n",
-        "\nevergrove_worker_shards{worker=\"b\"} 1\n", "\nevergrove_work_lost_seconds_total 0.25\n",
+        "\nevergrove_worker_shards{worker=\"b\"} 1\n",
+        "\nevergrove_worker_rows_per_second{worker=\"a\"} 2e+06\n",
+        "\nevergrove_work_lost_seconds_total 0.25\n",
         "\nevergrove_validation_metric{set=\"valid\",metric=\"auc\"} 0.75\n",
         "\nevergrove_validation_metric{set=\"valid\",metric=\"log_loss\"} NaN\n",
         "\nprocess_cpu_seconds_total 1.5\n"}) {
