@@ -25,7 +25,7 @@ class Cluster:
     def __init__(self, folder: Path, data: Path) -> None:
         self.folder = folder
         self.data = data
-        self.settings = SETTINGS
+        self.settings: tuple[str, ...] = SETTINGS
         self.token = folder / "token"
         self.token.write_text("a-token-for-tests-of-some-length\n")
         self.token.chmod(0o600)
