@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page docs/cluster_figures.md and its picture, from the figures that cluster_figures.py has.
+
+python -m bench.compare.cluster_figures_page docs/cluster_figures.json    writes them again
+"""
+
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.compare import cluster_scale_picture, machine
+
+ROOT = Path(__file__).resolve().parents[2]
+PICTURE = ROOT / "docs/images/cluster_scale.svg"
+Figures = dict[str, Any]
+
+HEAD = """\
+# What a cluster costs
+
+Made by `script/campaign cluster_figures`; do not edit. Real processes on one machine, each worker
+with one thread, but for the last part, which is a model. What belongs together was measured in
+turn; the figures are medians. [The protocol](cluster.md) says why it is so.
+"""
+
+
+def write(figures: Figures, path: Path) -> None:
+    sections = {
+        "overhead": overhead,
+        "peers": peers,
+        "loss": loss,
+        "bytes": bytes_a_tree,
+        "scale": scale,
+    }
+    parts = [HEAD]
+    for name, section in sections.items():
+        if name in figures:
+            parts.append(section(figures[name]))
+    path.write_text("\n".join(parts))
+    if "scale" in figures and path.parent == ROOT / "docs":
+        PICTURE.write_text(cluster_scale_picture.draw(figures))
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def taken(part: Figures, name: str) -> str:
+    return (
+        f"`script/campaign cluster_figures --parts {name}`, {machine.place(part['machine'])}, "
+        f"commit {part['commit']}; load before it {part['load_before']}, "
+        f"{part['seconds_taken']} s in all.\n"
+    )
+
+
+def seconds(value: float) -> str:
+    return f"{value:.2f} s"
+
+
+def milliseconds(value: float) -> str:
+    return f"{1000 * value:.0f} ms"
+
+
+def median(values: list[float]) -> float:
+    known = [value for value in values if value == value]
+    return statistics.median(known) if known else float("nan")
+
+
+def spread(values: list[float], form: Any) -> str:
+    known = sorted(value for value in values if value == value)
+    if not known:
+        return "-"
+    return f"{form(median(known))} ({form(known[0])} to {form(known[-1])})"
+
+
+def ratio_rows(titles: Figures, summary: Figures) -> list[list[str]]:
+    rows = []
+    for name, each in summary.items():
+        whole, tree = each["whole"], each["a_tree"]
+        rows.append(
+            [
+                titles.get(name, name),
+                seconds(whole["one"]),
+                seconds(whole["two"]),
+                f"**{whole['ratio']:.2f}**",
+                milliseconds(tree["one"]),
+                milliseconds(tree["two"]),
+                f"{tree['ratio']:.2f}",
+            ]
+        )
+    return rows
+
+
+RATIO_HEADER = [
+    "",
+    "one process, 2 threads",
+    "2 workers, 1 thread each",
+    "ratio",
+    "a tree, one process",
+    "a tree, 2 workers",
+    "ratio",
+]
+
+
+def overhead(part: Figures) -> str:
+    count = len(next(iter(part["runs"].values()))) // 2
+    return (
+        "## On the same cores\n\n"
+        "Whole: from the start of the command to its end. A tree: the time after the data were "
+        "described, which with workers has the reading of their shards in it, by the number of "
+        f"trees. Medians of {count} pairs, and of their ratios; all models have one digest.\n\n"
+        + table(RATIO_HEADER, ratio_rows(part["titles"], part["summary"]))
+        + "\n"
+        + taken(part, "overhead")
+    )
+
+
+def peers(part: Figures) -> str:
+    count = len(next(iter(part["runs"].values()))) // 2
+    return (
+        "## The peers on the same cores\n\n"
+        "XGBoost and LightGBM with as many trees and leaves: one process with 2 threads, and their "
+        "Dask flavour on a `LocalCluster` of 2 workers of 1 thread. Whole: reading and training, "
+        "without imports and the start of the cluster. A tree: between the end of the first and of "
+        f"the last. Medians of {count} pairs.\n\n"
+        + table(RATIO_HEADER, ratio_rows({}, part["summary"]))
+        + "\n"
+        + taken(part, "peers")
+    )
+
+
+def loss(part: Figures) -> str:
+    losses, joins, minutes = part["losses"], part["joins"], part["minutes"]
+    with_four = [each["a_tree_with_four"] for each in losses]
+    standing = [each["loss"]["standing_seconds"] for each in losses]
+    bound = [a + b for a, b in zip(with_four, standing, strict=True)]
+    rows = [
+        ["a tree with four workers", spread(with_four, milliseconds)],
+        ["a tree with three", spread([e["a_tree_with_three"] for e in losses], milliseconds)],
+        [
+            "lost in time: from the tree before to the tree after, beyond what they take",
+            spread([e["seconds_lost"] for e in losses], milliseconds),
+        ],
+        ["of it reading the lost shards again", spread(standing, milliseconds)],
+        [
+            "one worker's share of one tree (it works as long as the tree takes), and reading",
+            spread(bound, milliseconds),
+        ],
+        [
+            "work done twice, of all workers together (`work_lost_seconds`)",
+            spread([e["work_lost_seconds"] for e in losses], milliseconds),
+        ],
+    ]
+    join_rows = [
+        [
+            "from the start of its process until it takes part",
+            spread([e["seconds_until_it_takes_part"] for e in joins], seconds),
+        ],
+        [
+            "trees meanwhile",
+            spread([float(e["trees_until_it_takes_part"]) for e in joins], "{:.0f}".format),
+        ],
+        ["a tree before, one worker", spread([e["a_tree_before"] for e in joins], milliseconds)],
+        [
+            "a tree, the first ten with two",
+            spread([e["a_tree_of_the_next_ten"] for e in joins], milliseconds),
+        ],
+        ["a tree after, two workers", spread([e["a_tree_after"] for e in joins], milliseconds)],
+    ]
+    cores = part["machine"]["cores"]
+    return (
+        "## Losing and adding a worker\n\n"
+        f"{part['rows']:,} rows x 28, 255 leaves. Four workers, one of which gets SIGKILL in the "
+        f"middle of a tree; median, least and most of {len(losses)} runs. The machine has {cores} "
+        "cores, so that three workers here are about as fast as four.\n\n"
+        + table(["a worker is killed", "value"], rows)
+        + f"\nOne worker, and a second one in mid-run; {len(joins)} runs.\n\n"
+        + table(["a worker comes", "value"], join_rows)
+        + f"\nFour workers for {minutes['seconds']:.0f} s, of which {minutes['kills']} were killed "
+        "one after the other at equal times and replaced at once: "
+        f"**{100 * minutes['share_lost']:.2f} %** of the work was done twice "
+        f"({seconds(minutes['work_lost_seconds'])} of {minutes['work_seconds']:.0f} s of workers' "
+        f"time; {minutes['trees']:,} trees; {seconds(minutes['recovery_seconds'])} until the run "
+        "was where it had been, all losses together).\n\n" + taken(part, "loss")
+    )
+
+
+def megabytes(value: float) -> str:
+    return f"{value / 1e6:.1f}" if value < 1e8 else f"{value / 1e6:.0f}"
+
+
+def bytes_a_tree(part: Figures) -> str:
+    modelled = {each["workers"]: each for each in part["modelled"]}
+    rows = []
+    for each in part["measured"]:
+        model = modelled[each["workers"]]
+        rows.append(
+            [
+                str(each["workers"]),
+                megabytes(each["in_bytes"]),
+                megabytes(each["out_bytes"]),
+                megabytes(model["in_bytes"]),
+                megabytes(model["out_bytes"]),
+                megabytes(each["coordinator_in_bytes"]),
+                megabytes(each["coordinator_out_bytes"]),
+            ]
+        )
+    header = ["workers", "MB in", "MB out", "modelled in", "modelled out"]
+    header += ["coordinator in", "coordinator out"]
+    return (
+        "## Bytes a tree\n\n"
+        f"{part['rows']:,} rows x 28, 255 leaves, {part['trees']} trees after the first ones. Of "
+        "the worker that has the most, as `evergrove worker --json` says at its end; beside it "
+        "what the model below has for as many rows.\n\n"
+        + table(header, rows)
+        + "\n"
+        + taken(part, "bytes")
+    )
+
+
+def scale_rows(figures: list[Figures]) -> list[list[str]]:
+    return [
+        [
+            f"{f['workers']:,}",
+            seconds(f["seconds"]) if f["seconds"] >= 0.1 else milliseconds(f["seconds"]),
+            f["bound"],
+            megabytes(f["in_bytes"]),
+            megabytes(f["out_bytes"]),
+            milliseconds(f["compute_seconds"]),
+            milliseconds(f["link_seconds"]),
+            milliseconds(f["latency_seconds"]),
+            milliseconds(f["coordinator_seconds"]),
+        ]
+        for f in figures
+    ]
+
+
+def scale(part: Figures) -> str:
+    now, groups = part["now"], part["in_groups"]
+    first, last = now[0], now[-1]
+    header = ["workers", "a tree", "bound by", "MB in", "MB out"]
+    header += ["compute", "busiest link", "latency", "coordinator"]
+    costs = first["costs"]
+    a_row = {
+        "gradient": costs["gradient_row"],
+        "partition": costs["partition_row"],
+        "end of a tree": costs["finish_row"],
+    }
+    words = ", ".join(f"{name} {1e9 * value:.2f} ns" for name, value in a_row.items())
+    bins = {
+        "clear and encode": costs["make_bin"],
+        "decode and add": costs["add_bin"],
+        "subtract and search": costs["search_bin"],
+    }
+    bin_words = ", ".join(f"{name} {1e9 * value:.1f} ns" for name, value in bins.items())
+    text = (
+        "## Up to a thousand workers, modelled\n\n"
+        "![Bytes through the busiest machine and seconds a tree, for 1 to 1,000 workers]"
+        "(images/cluster_scale.svg)\n\n"
+        f"`evergrove-sim --scale 1,2,4,...` runs the very state machines of coordinator and "
+        f"workers, each on a machine of {first['threads']} cores and a link of 10 Gb/s both ways, "
+        f"200 us apart; {first['rows']:,.0f} rows x {first['features']} with 255 bins, "
+        f"{first['leaves']} leaves, shared out evenly. 65,536 real rows stand for all of them: "
+        "what is decided and said is real, how long a worker takes and how large a histogram is "
+        "follows from the rows it stands for. Constants, measured on one core when the program "
+        f"starts: a row {words}; a row and feature {1e9 * costs['histogram_row_feature']:.2f} ns "
+        f"in order, {1e9 * costs['gathered_row_feature']:.2f} ns gathered; a bin {bin_words}. A "
+        f"message takes {1e6 * costs['message']:.0f} us of a core at either end, which is assumed. "
+        "Cores of a worker share all work but the adding of what others sent, which one thread "
+        "does. Only the time of the coordinator is measured in full. Compute, link, latency and "
+        "coordinator are the time that each is busy a tree, of the machine with the most; *bound "
+        "by* is the largest.\n\n"
+        + table(header, scale_rows(now))
+        + f"\nThe coordinator of {last['workers']:,} workers: "
+        f"{milliseconds(last['coordinator_seconds'])} of CPU a tree "
+        f"({milliseconds(last['coordinator_machine_seconds'])} in the state machine and in "
+        f"encoding), {last['coordinator_bytes'] / 1e6:.1f} MB held, "
+        f"{last['coordinator_bytes_with_messages'] / 1e6:.0f} MB with what it has to say to all at "
+        f"once, {megabytes(last['coordinator_out_bytes'])} MB sent and "
+        f"{megabytes(last['coordinator_in_bytes'])} MB received a tree, "
+        f"{seconds(last['start_seconds'])} of CPU until all had joined and the first tree was "
+        "done. With validation rows and a metric that ranks them (AUC), it receives about 3 bytes "
+        "a validation row and tree more.\n\n"
+    )
+    text += (
+        "### What grows, and what would cure it\n\n"
+        "A block is a range of features, and there are at most 16 (`cluster/blocks.h`). What a "
+        "member sends in a tree does not depend on the number of workers. What an owner receives "
+        "does not either, up to 16 workers: its blocks become fewer as the senders become more. "
+        "Beyond that it owns one block of all members, and **its bytes grow with the number of "
+        "workers**. So does the adding up, by one thread.\n\n"
+    )
+    if groups:
+        at = {f["workers"]: f for f in now}
+        text += (
+            "The cure is not built: members add up in groups first. In each group of 32 the member "
+            "number *block mod 32* receives that block of the others, adds, and sends one sum to "
+            "the owner, which receives as many parts as there are groups. A loss then drops the "
+            "group's sum with the view, as an owner's is dropped today. The model can do it "
+            "(`--group 32`):\n\n"
+            + table(header, scale_rows(groups))
+            + "\nAt {workers:,} workers the busiest link has {then} MB a tree instead of {now} MB, "
+            "and a tree takes {faster} instead of {slower}.\n".format(
+                workers=groups[-1]["workers"],
+                then=megabytes(max(groups[-1]["in_bytes"], groups[-1]["out_bytes"])),
+                now=megabytes(at[groups[-1]["workers"]]["in_bytes"]),
+                faster=seconds(groups[-1]["seconds"]),
+                slower=seconds(at[groups[-1]["workers"]]["seconds"]),
+            )
+            + "\n"
+        )
+    return text + taken(part, "scale")
+
+
+if __name__ == "__main__":
+    source = Path(sys.argv[1])
+    write(json.loads(source.read_text()), source.with_suffix(".md"))
