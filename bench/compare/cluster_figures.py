@@ -256,7 +256,7 @@ def run_peer(case: Case, library: str, processes: int) -> dict[str, Any]:
 
 
 def count_members(status: Status) -> int:
-    return sum(w["is_member"] and w["shards_active"] > 0 for w in status["workers"])
+    return sum(w["is_member"] for w in status["workers"])
 
 
 def a_tree(looks: list[Look], begin: float, end: float) -> float:
@@ -297,7 +297,7 @@ def lose_one(plan: Plan, case: Case, settings: dict[str, Any]) -> Figures:
         # A few trees with four, then in the middle of one.
         run.wait_until(lambda s: s["trees"] >= max(members_at, 2) + LOSS_TREES // 8)
         killed_at = time.time()
-        run.workers[1].kill()
+        rows = run.kill_worker()
         report = run.end()
         looks = run.looks
     cluster = report["cluster"]
@@ -313,6 +313,7 @@ def lose_one(plan: Plan, case: Case, settings: dict[str, Any]) -> Figures:
     lost = after.time - last.time - with_four - (after.trees - before - 1) * with_three
     answer = {
         "seconds_lost": lost,
+        "rows_of_the_lost": rows,
         "a_tree_with_four": with_four,
         "a_tree_with_three": with_three,
         "work_lost_seconds": cluster["work_lost_seconds"],
@@ -357,7 +358,7 @@ def lose_one_a_minute(plan: Plan, case: Case) -> Figures:
         kills = 0
         while time.time() - begin < plan.minutes * 60:
             time.sleep(max(0.0, begin + (kills + 0.5) * every - time.time()))
-            run.workers[kills].kill()
+            run.kill_worker()
             run.add_worker()
             kills += 1
             time.sleep(max(0.0, begin + kills * every - time.time()))

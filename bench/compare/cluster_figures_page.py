@@ -143,6 +143,10 @@ def loss(part: Figures) -> str:
             "lost in time: from the tree before to the tree after, beyond what they take",
             spread([e["seconds_lost"] for e in losses], milliseconds),
         ],
+        [
+            "rows of the one that was lost",
+            spread([float(e["rows_of_the_lost"]) for e in losses], "{:,.0f}".format),
+        ],
         ["of it reading the lost shards again", spread(standing, milliseconds)],
         [
             "one worker's share of one tree (it works as long as the tree takes), and reading",

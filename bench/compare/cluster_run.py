@@ -4,7 +4,7 @@
 with ClusterRun(evergrove, folder, data, "label", {"n_estimators": 100}) as run:
     run.add_worker()
     run.wait_until(lambda status: status["trees"] >= 20)
-    run.workers[0].kill()
+    run.kill_worker()
     report = run.end()
 """
 
@@ -30,7 +30,7 @@ class Look:
 
     time: float
     trees: int
-    members: int  # that count rows
+    members: int  # of the view
     lost: int
 
 
@@ -95,6 +95,17 @@ class ClusterRun:
             self.workers.append(subprocess.Popen(command, stdout=out))
         return self.workers[-1]
 
+    def kill_worker(self) -> int:
+        """Kills one of those that count rows, with neither the most nor the fewest; its rows."""
+        counting = [w for w in self.status()["workers"] if w["rows_active"] > 0]
+        counting.sort(key=lambda w: w["rows_active"])
+        victim = counting[len(counting) // 2 - 1 if len(counting) > 1 else 0]
+        for worker in self.workers:
+            if f"-{worker.pid}-" in victim["name"]:
+                worker.kill()
+                return int(victim["rows_active"])
+        raise RuntimeError(f"no process is the worker {victim['name']}")
+
     def status(self) -> Status:
         with urllib.request.urlopen(self.url + "status.json", timeout=10) as answer:
             value = json.load(answer)
@@ -136,6 +147,6 @@ class ClusterRun:
                 status = self.status()
             except OSError:
                 return
-            members = sum(w["is_member"] and w["shards_active"] > 0 for w in status["workers"])
+            members = sum(w["is_member"] for w in status["workers"])
             self.looks.append(Look(time.time(), status["trees"], members, status["lost"]))
             time.sleep(LOOK_EVERY_SECONDS)
