@@ -1,4 +1,5 @@
-// Scorer: a model laid out for scoring many rows.
+// Scorer: a model laid out for scoring rows, many or one: a single row is a block of one, and there
+// is no other way in. The walk over the trees is in compact_forest.h.
 //
 // Promise: margins are exact integer sums of the model's leaf values, the same bits in any block
 // size, thread count and SIMD width, and those that training itself computed.
