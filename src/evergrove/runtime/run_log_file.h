@@ -1,7 +1,7 @@
 // A run's log in a folder: RunLog over a file that is appended to.
 //
-// What a crash left torn at the end is cut off when the file is opened to be gone on in; which bytes
-// those are, log_frame.h says. For run_log.cc; RunLog::open() is what others call.
+// What a crash left torn at the end is cut off when the file is opened to be gone on in; which
+// bytes those are, log_frame.h says. For run_log.cc; RunLog::open() is what others call.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
