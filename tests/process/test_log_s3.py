@@ -192,16 +192,12 @@ def test_says_what_is_wrong_with_the_place(
     assert f"s3://{place}" in answer.error
 
 
-@pytest.mark.parametrize(
-    "url", ["gs://anonymous@logs/run", "abfs://logs@account.dfs.core.windows.net/run", "ftp://a/b"]
-)
-def test_says_which_stores_a_log_may_be_in(tmp_path: Path, data: Path, url: str) -> None:
+def test_says_which_stores_a_log_may_be_in(tmp_path: Path, data: Path) -> None:
     run = Run(tmp_path, data, "none")
-    run.arguments[run.arguments.index("--log") + 1] = url
-    answer = evergrove(*run.arguments, env={"AZURE_STORAGE_KEY": "a2V5"})
+    run.arguments[run.arguments.index("--log") + 1] = "ftp://a/b"
+    answer = evergrove(*run.arguments)
     assert answer.code == BAD_INPUT
     assert "s3://" in answer.error
-    assert "anonymous" not in answer.error
 
 
 def wait_for_records(server: S3Server, run: Run, count: int) -> None:

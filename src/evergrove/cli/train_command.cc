@@ -280,7 +280,9 @@ void add_options(CLI::App* command, const std::shared_ptr<TrainOptions>& options
   command->add_option("--threads", options->threads, "All cores if it is not said")
       ->type_name("N")
       ->check(whole_number(1, kThreadsMax));
-  command->add_option("--log", options->log, "The folder, or s3:// URL, of the log to resume from")
+  command
+      ->add_option("--log", options->log,
+                   "The folder, or s3://, gs:// or abfs:// URL, of the log to resume from")
       ->type_name("DIR");
   command->add_flag("--resume", options->resume, "Go on from the log, if there is one");
   command

@@ -66,14 +66,6 @@ std::string text_of(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-// The first words of an S3 error, such as AccessDenied.
-std::string error_code(const std::string& body) {
-  const size_t start = body.find("<Code>");
-  const size_t end = body.find("</Code>", std::min(start, body.size()));
-  if (start == std::string::npos || end == std::string::npos) return "no reason given";
-  return body.substr(start + 6, std::min<size_t>(end - start - 6, 100));
-}
-
 class S3Putter : public OncePutter {
  public:
   static Result<std::unique_ptr<OncePutter>> make(
@@ -108,11 +100,9 @@ class S3Putter : public OncePutter {
     }
     sign(request, client.address().authority(), region_, credentials, std::time(nullptr));
     const Result<HttpAnswer> answer = client.send(request, try_for_);
-    if (!answer.ok()) {
-      const bool may_pass = answer.status().kind() == StatusKind::storage;
-      return {may_pass ? PutTry::failed : PutTry::refused, answer.status().with_context(shown_)};
-    }
-    return outcome_of(*answer);
+    if (!answer.ok()) return outcome_of_silence(answer.status(), shown_);
+    if (answer->code == 412) return {PutTry::exists, {}};
+    return outcome_of_put(answer->code, between(answer->body, "<Code>", "</Code>"), shown_);
   }
 
  private:
@@ -152,29 +142,6 @@ class S3Putter : public OncePutter {
     return *client_;
   }
 
-  PutTry outcome_of(const HttpAnswer& answer) const {
-    if (answer.code >= 200 && answer.code < 300) return {PutTry::written, {}};
-    if (answer.code == 412) return {PutTry::exists, {}};
-    const std::string code = error_code(answer.body);
-    const bool may_pass = answer.code >= 500 || answer.code == 409 || answer.code == 408 ||
-                          answer.code == 429 || code == "RequestTimeout" || code == "SlowDown";
-    const Details details = {
-        {"log", shown_}, {"answer", std::to_string(answer.code)}, {"error", code}};
-    if (may_pass) {
-      return {PutTry::failed,
-              storage_error("The log's object store fails; repeat the command later", details)};
-    }
-    if (answer.code == 501) {
-      return {PutTry::refused,
-              storage_error("The log's object store cannot write only what is not there yet "
-                            "(If-None-Match); use another store, or a local folder",
-                            details)};
-    }
-    return {
-        PutTry::refused,
-        storage_error("The log's object store refuses to write; check bucket and access", details)};
-  }
-
   std::shared_ptr<arrow::fs::FileSystem> store_;
   std::string shown_;
   std::chrono::milliseconds try_for_;
@@ -190,14 +157,10 @@ class S3Putter : public OncePutter {
 
 }  // namespace
 
-Result<std::unique_ptr<OncePutter>> make_once_putter(
+Result<std::unique_ptr<OncePutter>> make_s3_putter(
     const std::shared_ptr<arrow::fs::FileSystem>& store, const std::string& shown,
     std::chrono::milliseconds try_for) {
-  if (store->type_name() == "s3") return S3Putter::make(store, shown, try_for);
-  return unsupported(
-      "A log cannot be kept in this kind of store yet; use s3:// or a local folder for the log "
-      "(data may come from this store)",
-      {{"log", shown}});
+  return S3Putter::make(store, shown, try_for);
 }
 
 }  // namespace evergrove::runtime
