@@ -42,6 +42,9 @@ def main() -> None:
         trained = evergrove.train({"n_estimators": 20}, frame, label="fraud")
         assert loaded.digest == trained.digest == result["digest"]
         assert np.array_equal(loaded.predict(frame), trained.predict(data))
+        scores = Path(folder, "scores.parquet")
+        run(command, "predict", "--model", model, "--data", data, "--out", scores)
+        assert np.array_equal(pd.read_parquet(scores)["score"], loaded.predict(frame))
     classifier = evergrove.Classifier(n_estimators=20).fit(frame.drop(columns="fraud"), frame.fraud)
     assert classifier.model_.digest == result["digest"]
     assert classifier.score(frame.drop(columns="fraud"), frame.fraud) > 0.9
