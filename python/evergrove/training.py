@@ -26,6 +26,7 @@ from evergrove.model import Model, load, thread_count
 from evergrove.parameters import check_settings, settings_of
 from evergrove.progress import Display, Progress, make_display
 from evergrove.sources import Rows, open_rows, paths_of, without_columns
+from evergrove.workers import train_with_workers
 
 Callback = Callable[[Progress], Any]
 
@@ -57,6 +58,7 @@ def train(
     continue_from: "Model | str | os.PathLike[str] | None" = None,
     callbacks: Iterable[Callback] | None = None,
     progress: bool | None = None,
+    workers: int | None = None,
 ) -> Model:
     """Trains a model.
 
@@ -75,6 +77,8 @@ def train(
     callbacks: each is called with a Progress after every iteration; one that returns False stops
         the run, which then raises Stopped.
     progress: True shows a bar, False none; None shows it on a terminal and in a notebook.
+    workers: so many processes of this machine hold the rows, as a cluster would; the model is the
+        same. Then all data are paths, and there are no callbacks and no bar.
     """
     settings = settings_of(params or {})
     if objective is not None:
@@ -82,12 +86,30 @@ def train(
     check_settings(settings, stacklevel=2)
     names = [exclude] if isinstance(exclude, str) else list(exclude or ())
     chosen = [categorical] if isinstance(categorical, (str, int)) else categorical
-    data, names = without_columns(data, names)
-    rows = open_rows(data, label=label, weight=weight, categorical=chosen)
-    watcher = Watcher(list(callbacks or ()), make_display(progress))
     if isinstance(continue_from, (str, os.PathLike)):
         continue_from = load(continue_from)
     log_folder = "" if log is None else os.fspath(log)
+    if workers is not None:
+        if callbacks is not None and list(callbacks):
+            raise ValueError("Callbacks are not called in a run with workers; leave them out")
+        return train_with_workers(
+            workers,
+            settings,
+            data,
+            label,
+            weight=weight,
+            valid=valid,
+            valid_fraction=valid_fraction,
+            categorical=chosen,
+            exclude=names,
+            threads=thread_count(threads),
+            log=log_folder,
+            resume=resume,
+            continue_from=continue_from,
+        )
+    data, names = without_columns(data, names)
+    rows = open_rows(data, label=label, weight=weight, categorical=chosen)
+    watcher = Watcher(list(callbacks or ()), make_display(progress))
     try:
         report = _core.train(
             rows.source,
