@@ -38,7 +38,7 @@ def write(figures: Figures, path: Path) -> None:
         if name in figures:
             parts.append(section(figures[name]))
     path.write_text("\n".join(parts))
-    if "scale" in figures and path.parent == ROOT / "docs":
+    if "scale" in figures and path.resolve().parent == ROOT / "docs":
         PICTURE.write_text(cluster_scale_picture.draw(figures))
 
 
