@@ -80,6 +80,7 @@ def legend(x: float, entries: list[tuple[str, str]]) -> str:
 def draw(figures: dict[str, Any]) -> str:
     now, groups = figures["scale"]["now"], figures["scale"]["in_groups"]
     measured = figures.get("bytes", {}).get("measured", [])
+    dots = [("p", "measured, fewer rows")] if measured else []
     several = [f for f in now if f["workers"] > 1]
     bytes_unit = {6: "1 MB", 7: "10 MB", 8: "100 MB", 9: "1 GB"}
     left = Panel(66, "through the busiest machine, a tree", 6, 9, bytes_unit)
@@ -93,22 +94,12 @@ def draw(figures: dict[str, Any]) -> str:
         left.line([(f["workers"], busiest(f)) for f in several], "a"),
         left.line([(f["workers"], busiest(f)) for f in groups], "c") if groups else "",
         left.dots([(f["workers"], busiest(f)) for f in measured]),
-        legend(
-            76,
-            [("a", "modelled"), ("c", "if groups of 32 added up first"), ("p", "measured")],
-        ),
+        legend(76, [("a", "modelled"), ("c", "if groups of 32 added first"), *dots]),
         right.axes(),
         right.line([(f["workers"], f["seconds"]) for f in now], "a"),
         right.line([(f["workers"], f["seconds"]) for f in groups], "c") if groups else "",
         right.line([(f["workers"], now[0]["seconds"] / f["workers"]) for f in now], "m"),
-        legend(
-            556,
-            [
-                ("a", "modelled"),
-                ("c", "if groups of 32 added first"),
-                ("m", "time of one / workers"),
-            ],
-        ),
+        legend(540, [("a", "modelled"), ("c", "if groups of 32 added first"), ("m", "ideal")]),
         "</svg>",
     ]
     return "\n".join(part for part in parts if part) + "\n"
