@@ -1,5 +1,6 @@
 // evergrove-sim --seeds FIRST-LAST [--jobs N] [--mutation NAME] [--json]
 // evergrove-sim --seeds SEED --story [--mutation NAME]
+// evergrove-sim --case FILE.toml [--seeds SEED or FIRST-LAST] [--story]
 // evergrove-sim --mutations
 // evergrove-sim --scale WORKERS,... [--rows N] [--threads N] [--group N] [--json]
 //
@@ -25,6 +26,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/case_command.h"
 #include "sim/mutations.h"
 #include "sim/scale_command.h"
 #include "sim/simulation.h"
@@ -39,6 +41,8 @@ struct Options {
   size_t jobs = 1;
   const NamedMutation* mutation = nullptr;
   bool tells_story = false, is_json = false, lists = false;
+  std::string case_path;
+  bool has_seeds = false;
   ScaleCommand scale;
 };
 
@@ -294,6 +298,11 @@ std::string parse(int count, char** arguments, Options& options) {
       }
       options.first = *first;
       options.last = *last;
+      options.has_seeds = true;
+      ++i;
+    } else if (option == "--case") {
+      if (value.empty()) return "--case is a file of tests/cases";
+      options.case_path = value;
       ++i;
     } else if (option == "--jobs") {
       const auto jobs = number_in(value);
@@ -323,9 +332,10 @@ std::string parse(int count, char** arguments, Options& options) {
     } else {
       return "there is no option '" + std::string(option) +
              "'; they are --seeds, --jobs, --story, "
-             "--mutation, --mutations, --scale, --rows, --threads, --group, --json";
+             "--case, --mutation, --mutations, --scale, --rows, --threads, --group, --json";
     }
   }
+  if (!options.case_path.empty() && !options.has_seeds) options.last = options.first;
   if (options.tells_story && options.first != options.last) return "--story is of one seed";
   return "";
 }
@@ -353,6 +363,9 @@ int run(int count, char** arguments) {
   }
   if (!options.scale.workers.empty()) return print_scale(options.scale, options.is_json);
   if (options.mutation) cluster::mutation_on = options.mutation->mutation;
+  if (!options.case_path.empty()) {
+    return run_case(options.case_path, {options.first, options.last}, options.tells_story);
+  }
   if (options.tells_story) return tell_story(options.first);
   const auto begin = std::chrono::steady_clock::now();
   const Totals totals = run_all(options);

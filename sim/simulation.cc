@@ -242,6 +242,7 @@ uint64_t Simulation::some_coordinator() {
 
 // What must be there is put there again, and what may happen happens.
 void Simulation::look() {
+  if (case_) return look_at_case();
   if (!coordinators_.contains(epoch_)) replace_coordinator();
   // Who is asked to leave hands over, so there have to be some who stay, with memory enough.
   const bool somebody_stays = std::any_of(
@@ -301,6 +302,11 @@ void Simulation::add_worker() {
   if (chance(faults_.little_memory)) {
     worker.memory_bytes = shard_bytes_max_ * (1 + dice(shard_rows_.size()));
   }
+  start_worker(name);
+}
+
+void Simulation::start_worker(const std::string& name) {
+  WorkerProcess& worker = workers_.at(name);
   worker.machine = std::make_unique<Worker>(name, name, shards_.setup(), worker.memory_bytes);
   worker.coordinator = epoch_;
   tell(name, "starts with " + std::to_string(worker.threads) + " threads");
@@ -334,11 +340,13 @@ std::vector<train::Iteration> Simulation::past() const {
 void Simulation::replace_coordinator() {
   CoordinatorOptions options;
   options.epoch = ++epoch_;
-  options.rounds_max = 1 + dice(3);
-  options.round_nodes_min = 1 + dice(4);
-  options.lease = Time(3000);
-  options.say_again_after = Time(800);
-  options.weigh_every = Time(300 + dice(1000));
+  if (!case_) {
+    options.rounds_max = 1 + dice(3);
+    options.round_nodes_min = 1 + dice(4);
+    options.lease = Time(3000);
+    options.say_again_after = Time(800);
+    options.weigh_every = Time(300 + dice(1000));
+  }
   CoordinatorProcess& process = coordinators_[epoch_];
   process.machine = std::make_unique<Coordinator>(options, shards_.setup(), shard_rows_, past());
   process.begins_finished = log_.size() == expected_.iterations.size();
@@ -524,7 +532,8 @@ bool Simulation::has_training_metrics(const CoordinatorProcess& process) const {
 // ---- the log
 
 void Simulation::write_next(uint64_t epoch) {
-  const Time delay(1 + dice(60) + (chance(faults_.slow_log) ? dice(5000) : 0));
+  Time delay(1 + dice(60) + (chance(faults_.slow_log) ? dice(5000) : 0));
+  if (now_ < slow_log_until_) delay += Time(dice(2000));
   at(now_ + delay, [=, this] { written(epoch); });
 }
 
@@ -563,6 +572,7 @@ void Simulation::check_end(uint64_t epoch) {
   if (!has_training_metrics(process))
     violate("the metrics of training are not those of one machine");
   if (log_.size() != expected_.iterations.size()) violate("the log is not whole");
+  if (case_) check_expectations(process.machine->status());
   outcome_.views += process.machine->status().view;
   outcome_.weighed += process.machine->status().weighed_count;
   is_ended_ = true;

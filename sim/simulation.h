@@ -11,6 +11,9 @@
 //
 //   Outcome outcome = Simulation(Problem::of(seed), Faults::of(seed), seed).run();
 //   EXPECT_EQ(outcome.violation, "");
+//
+// Of a Case what happens is its events instead, in their order; the seed gives the delays of
+// messages, of reading and of the log. Leases and rounds are those of real processes then.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -19,6 +22,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <queue>
 #include <set>
@@ -28,6 +32,7 @@
 #include "evergrove/base/hash.h"
 #include "evergrove/cluster/coordinator.h"
 #include "evergrove/cluster/worker.h"
+#include "sim/case.h"
 #include "sim/problem.h"
 
 namespace evergrove::sim {
@@ -61,6 +66,7 @@ class Simulation {
  public:
   Simulation(const Problem& problem, const Faults& faults, uint64_t seed,
              std::ostream* story = nullptr);
+  Simulation(const Case& scenario, uint64_t seed, std::ostream* story = nullptr);
   Outcome run();
 
  private:
@@ -105,6 +111,7 @@ class Simulation {
   void tick();
   void happen();
   void add_worker();
+  void start_worker(const std::string& name);
   uint64_t counted_rows(const cluster::Worker& worker, const std::string& name) const;
   void kill_worker(const std::string& name);
   void replace_coordinator();
@@ -115,6 +122,13 @@ class Simulation {
   void check_holdings(const WorkerProcess& worker);
   void check_memory(const std::string& name);
   bool has_memory_for_all() const;
+
+  // a case
+  void add_worker(const CaseWorker& given);
+  void look_at_case();
+  bool all_take_part() const;
+  void happen(const CaseEvent& event);
+  void check_expectations(const cluster::CoordinatorStatus& status);
 
   // network
   void to_coordinator(const std::string& worker, const cluster::Message& message);
@@ -140,6 +154,10 @@ class Simulation {
   bool has_training_metrics(const CoordinatorProcess& process) const;
 
   Faults faults_;
+  std::optional<Case> case_;
+  size_t events_done_ = 0;
+  Time last_event_{0};
+  Time no_coordinator_until_{0}, slow_log_until_{0};
   size_t given_iterations_;
   Shards shards_;
   std::vector<cluster::ShardRows> shard_rows_;

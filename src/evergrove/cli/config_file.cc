@@ -4,7 +4,7 @@
 #include <array>
 #include <charconv>
 
-#include "evergrove/cli/toml_parser.h"
+#include "evergrove/base/toml_parser.h"
 #include "evergrove/cli/whole_number.h"
 #include "evergrove/runtime/durable_file.h"
 #include "evergrove/train/edit_distance.h"
