@@ -48,11 +48,13 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def taken(part: Figures, name: str) -> str:
-    return (
+    text = (
         f"`script/campaign cluster_figures --parts {name}`, {machine.place(part['machine'])}, "
-        f"commit {part['commit']}; load before it {part['load_before']}, "
-        f"{part['seconds_taken']} s in all.\n"
+        f"commit {part['commit']}; load before it {part['load_before']}"
     )
+    if "seconds_taken" in part:
+        text += f", {part['seconds_taken']} s in all"
+    return text + ".\n" + (f"\n{part['note']}\n" if "note" in part else "")
 
 
 def seconds(value: float) -> str:
