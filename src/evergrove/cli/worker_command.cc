@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "evergrove/cli/byte_size.h"
 #include "evergrove/cli/cluster_options.h"
