@@ -31,7 +31,7 @@ uint64_t limit_in(const std::string& path) {
 uint64_t limit_above(const std::string& top, std::string path, const std::string& file) {
   uint64_t bytes = kNoLimit;
   while (true) {
-    bytes = std::min(bytes, limit_in(top + path + "/" + file));
+    bytes = std::min(bytes, limit_in(std::string(top).append(path).append("/").append(file)));
     const size_t slash = path.rfind('/');
     if (path.empty() || slash == std::string::npos) return bytes;
     path.resize(slash);
