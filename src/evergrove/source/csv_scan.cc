@@ -132,7 +132,7 @@ Result<CsvScan> scan_csv(arrow::io::RandomAccessFile& file, const std::string& p
     control.stop();
     return {};
   };
-  const auto look_through = [&](CutPiece piece) {
+  const auto look_through = [&](const CutPiece& piece) {
     const std::string_view text = text_of(*piece.bytes).substr(0, piece.byte_count);
     PieceSummary summary = summarise_piece(text, layout);
     if (piece.is_record_cut && !summary.fault) {

@@ -69,6 +69,7 @@ RowCounts row_counts(const TrainingData& data) {
 TrainingData join_data(std::vector<TrainingData> parts) {
   TrainingData whole;
   std::vector<Dataset> sets;
+  sets.reserve(parts.size());
   for (TrainingData& part : parts) sets.push_back(std::move(part.train));
   whole.train = join_sets(std::move(sets));
   for (size_t i = 0; i < parts[0].valid.size(); ++i) {
