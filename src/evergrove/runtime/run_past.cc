@@ -37,7 +37,7 @@ Status check_manifest(const table::Manifest& then, const table::Manifest& now,
                        {{"file", file.path}});
 }
 
-std::string joined(std::vector<std::string> names) {
+std::string joined(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
   return text;
@@ -80,8 +80,10 @@ Status check_same_run(const train::RunHeader& logged, const train::DataSpec& spe
   // The features follow from the schema and what is excluded or categorical.
   std::vector<std::string> then;
   std::vector<std::string> now;
+  then.reserve(logged.features.size());
   for (const model::Feature& feature : logged.features) then.push_back(feature.name);
   EVERGROVE_ASSIGN_OR_RETURN(const std::vector<size_t> columns, train::feature_columns(spec));
+  now.reserve(columns.size());
   for (size_t column : columns) now.push_back(spec.data->schema().columns[column].name);
   if (then != now) return differs("list of columns to learn from", joined(then), joined(now));
   return {};
