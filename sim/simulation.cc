@@ -476,7 +476,7 @@ void Simulation::act(const std::string& name, std::vector<WorkerAction> actions)
     } else if (auto* wanted = std::get_if<LoadAction>(&action)) {
       for (uint32_t shard : wanted->shards) {
         const Time delay(20 + dice(200) + (chance(faults_.slow_load) ? dice(6000) : 0));
-        at(now_ + delay, [=, this] { load(name, shard); });
+        at(now_ + delay, [=, this, decided = wanted->decided] { load(name, shard, *decided); });
       }
     } else if (auto* stop = std::get_if<StopAction>(&action)) {
       if (stop->status.kind() == StatusKind::corrupt) {
@@ -489,14 +489,17 @@ void Simulation::act(const std::string& name, std::vector<WorkerAction> actions)
   }
 }
 
-void Simulation::load(const std::string& name, uint32_t shard) {
+void Simulation::load(const std::string& name, uint32_t shard,
+                      const cluster::DecidedTrees& decided) {
   const auto worker = workers_.find(name);
   if (worker == workers_.end()) return;
   if (worker->second.stopped_until > now_) {
-    return at(worker->second.stopped_until, [=, this] { load(name, shard); });
+    return at(worker->second.stopped_until, [=, this] { load(name, shard, decided); });
   }
   tell(name, "has read shard " + std::to_string(shard));
-  act(name, worker->second.machine->loaded(shard, shards_.load(shard)));
+  auto rows = shards_.load(shard);
+  if (dice(2) == 0) cluster::catch_up(decided, *rows);
+  act(name, worker->second.machine->loaded(shard, std::move(rows)));
 }
 
 void Simulation::join(const std::string& name) {
@@ -575,6 +578,7 @@ void Simulation::check_end(uint64_t epoch) {
   if (case_) check_expectations(process.machine->status());
   outcome_.views += process.machine->status().view;
   outcome_.weighed += process.machine->status().weighed_count;
+  act(epoch, coordinators_.at(epoch).machine->logged());
   is_ended_ = true;
 }
 

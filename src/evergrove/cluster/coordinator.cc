@@ -49,7 +49,7 @@ std::vector<CoordinatorAction> Coordinator::receive(const std::string& worker,
     return {OvertakenAction{message.epoch}};
   }
   if (is_finished_) {
-    tell(worker, Goodbye{});
+    if (is_logged_) tell(worker, Goodbye{});
     return std::exchange(actions_, {});
   }
   if (const auto* hello = std::get_if<Join>(&message.body)) {
@@ -380,8 +380,15 @@ void Coordinator::appraised(const OpenRound& open) {
 
 void Coordinator::finish_run() {
   is_finished_ = true;
-  for (const auto& [name, state] : workers_) tell(name, Goodbye{});
   actions_.emplace_back(FinishedAction{});
+}
+
+// Not before: if the last records are lost with this coordinator, another one needs the workers.
+std::vector<CoordinatorAction> Coordinator::logged() {
+  CHECK(is_finished_);
+  is_logged_ = true;
+  for (const auto& [name, state] : workers_) tell(name, Goodbye{});
+  return std::exchange(actions_, {});
 }
 
 void Coordinator::start_root(std::optional<FinishedTree> finish) {

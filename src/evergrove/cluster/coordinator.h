@@ -64,6 +64,7 @@ struct TellAction {
 struct LogAction {
   train::Iteration iteration;
 };
+// All is decided; logged() is to be called when it is durable.
 struct FinishedAction {};
 // Another coordinator has a larger epoch: this one must write and say nothing more.
 struct OvertakenAction {
@@ -112,6 +113,9 @@ class Coordinator {
   std::vector<CoordinatorAction> lost(const std::string& worker, Time now);
   std::vector<CoordinatorAction> tick(Time now);
 
+  // All that was given out as LogAction is durable. Requires: finished().
+  std::vector<CoordinatorAction> logged();
+
   bool finished() const { return is_finished_; }
   const train::RunHistory& history() const { return history_; }
   // Of the training rows, after the best iteration; none until the run is finished, or if it was
@@ -149,6 +153,7 @@ class Coordinator {
   const Member* member(const std::string& name) const;  // of the view; null if it is none
   void finish_run();
   void place_shards();
+  void share_reading(uint64_t all_rows, double all_weight, std::set<std::string>& told);
   double weight(const WorkerState& worker) const;
   void weigh();
   const ShardRows* shard(uint32_t id) const;
@@ -221,7 +226,8 @@ class Coordinator {
   Time weighed_{0};
   bool was_finished_ = false;  // by the log alone
   bool is_finished_ = false;
-  Time progress_{0};  // when something came of it
+  bool is_logged_ = false;  // and may be forgotten by the workers
+  Time progress_{0};        // when something came of it
 
   TreeState state_;  // as of the last completed round
   std::optional<trees::TreeWalk> walk_;

@@ -28,37 +28,52 @@ double Coordinator::weight(const WorkerState& worker) const {
 }
 
 // Whether the member that takes longest over its rows takes much longer than it would if all had
-// rows by their speed; then shares are by speed from now on. A speed that is known roughly, or a
-// hiccup, moves nothing.
+// rows by their speed; then shares are by speed from now on. A hiccup moves nothing. Who has much
+// less than its share spends its time on what does not depend on rows, and would look slow for it:
+// it is taken for as fast as others of its threads.
 void Coordinator::weigh() {
-  constexpr double kMuchLonger = 1.25;
+  constexpr double kMuchLonger = 1.5;
   constexpr double kWeightMin = 0.05;  // of the mean: who has no row cannot show that it is faster
-  uint64_t all_rows = 0, threads = 0;
-  double speed = 0, slowest = 0;
+  uint64_t all_rows = 0;
+  double all_weight = 0;
+  std::map<std::string, uint64_t> rows;
   for (const Member& is : view_.members) {
     const auto found = workers_.find(is.name);
-    if (found == workers_.end() || found->second.is_leaving || is.shards.empty()) continue;
-    const WorkerState& worker = found->second;
-    uint64_t rows = 0;
-    for (uint32_t id : is.shards) rows += shard(id)->row_count;
-    if (worker.speed.rows_a_second() <= 0) return;
-    all_rows += rows;
+    if (found == workers_.end() || found->second.is_leaving) continue;
+    uint64_t& own = rows[is.name];
+    for (uint32_t id : is.shards) own += shard(id)->row_count;
+    all_rows += own;
+    all_weight += weight(found->second);
+  }
+  uint64_t threads = 0;
+  double speed = 0;
+  std::set<std::string> measured;
+  for (const auto& [name, own] : rows) {
+    const WorkerState& worker = workers_.at(name);
+    if (double(own) < double(all_rows) * weight(worker) / all_weight / 2) continue;
+    if (worker.speed.rows_a_second() <= 0) return;  // it will be known soon
+    measured.insert(name);
     threads += worker.threads;
     speed += worker.speed.rows_a_second();
-    slowest = std::max(slowest, double(rows) / worker.speed.rows_a_second());
   }
-  if (threads == 0 || slowest <= kMuchLonger * double(all_rows) / speed) return;
-  thread_weight_ = speed / double(threads);
-  for (auto& [name, worker] : workers_) {
-    const Member* is = member(name);
-    if (is == nullptr || is->shards.empty()) {
-      // What it was when it had rows may be long ago.
-      worker.speed.forget();
-      worker.weight = 0;
+  if (threads == 0) return;
+  const double thread_speed = speed / double(threads);
+  double slowest = 0;
+  for (const auto& [name, own] : rows) {
+    const WorkerState& worker = workers_.at(name);
+    if (measured.contains(name)) {
+      slowest = std::max(slowest, double(own) / worker.speed.rows_a_second());
     } else {
-      worker.weight =
-          std::max(worker.speed.rows_a_second(), kWeightMin * worker.threads * thread_weight_);
+      speed += thread_speed * worker.threads;
     }
+  }
+  if (slowest <= kMuchLonger * double(all_rows) / speed) return;
+  thread_weight_ = thread_speed;
+  for (auto& [name, worker] : workers_) {
+    worker.weight = 0;
+    if (!measured.contains(name)) continue;
+    worker.weight =
+        std::max(worker.speed.rows_a_second(), kWeightMin * worker.threads * thread_speed);
   }
   ++weighed_count_;
   is_placement_due_ = true;
@@ -140,6 +155,39 @@ void Coordinator::add_held(const std::string& name, uint32_t shard) {
   }
 }
 
+// The first worker to come is asked for all there is; what it has not read yet is for those who
+// come after it.
+void Coordinator::share_reading(uint64_t all_rows, double all_weight, std::set<std::string>& told) {
+  std::set<uint32_t> held;
+  for (const auto& [name, state] : workers_) held.insert(state.held.begin(), state.held.end());
+  const auto share = [&](const WorkerState& worker) {
+    return double(all_rows) * weight(worker) / all_weight;
+  };
+  for (auto& [name, from] : workers_) {
+    std::vector<uint32_t> unread;
+    for (uint32_t id : from.asked) {
+      if (!held.contains(id)) unread.push_back(id);
+    }
+    uint64_t rows = rows_planned(from);
+    // It reads in their order, so the last ones are the farthest from being read.
+    for (; !unread.empty(); unread.pop_back()) {
+      const ShardRows& last = *shard(unread.back());
+      if (double(rows) - double(last.row_count) / 2 < share(from)) break;
+      const std::string to = neediest([&](const std::string& each) {
+        const WorkerState& worker = workers_.at(each);
+        return each != name && !worker.has(last.id) && has_room(worker, last.memory_bytes) &&
+               double(rows_planned(worker)) + double(last.row_count) / 2 <= share(worker);
+      });
+      if (to.empty()) break;
+      from.asked.erase(last.id);
+      workers_.at(to).asked.insert(last.id);
+      rows -= last.row_count;
+      told.insert(name);
+      told.insert(to);
+    }
+  }
+}
+
 // Has shards read that nobody holds, and as many more by workers with less than their share; none
 // has more than its memory holds, and spare copies make way for what nobody holds.
 void Coordinator::place_shards() {
@@ -178,6 +226,7 @@ void Coordinator::place_shards() {
     if (is_broken(Mutation::assign_before_held)) workers_[name].held.insert(shard.id);
     told.insert(name);
   }
+  share_reading(all_rows, all_weight, told);
   // From who has more than its share, counting what is active only.
   struct Giver {
     const WorkerState* worker = nullptr;

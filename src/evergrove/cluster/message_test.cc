@@ -20,6 +20,14 @@ std::atomic<size_t> bytes_held = 0;
 std::atomic<size_t> bytes_held_max = 0;
 }  // namespace
 
+// A sanitizer has an allocator of its own, which must not be mixed with this one.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define EVERGROVE_ALLOCATOR_IS_TAKEN 1
+#endif
+#endif
+
+#ifndef EVERGROVE_ALLOCATOR_IS_TAKEN
 // Not inlined, lest the compiler takes free() for a mistake.
 [[gnu::noinline]] void* operator new(size_t size) {
   void* memory = std::malloc(size > 0 ? size : 1);
@@ -33,6 +41,7 @@ std::atomic<size_t> bytes_held_max = 0;
   std::free(memory);
 }
 [[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { operator delete(memory); }
+#endif
 
 namespace evergrove::cluster {
 namespace {

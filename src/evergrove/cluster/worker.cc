@@ -131,7 +131,10 @@ void Worker::load(const LoadShards& load) {
       missing.push_back(id);
     }
   }
-  if (!missing.empty()) actions_.emplace_back(LoadAction{std::move(missing)});
+  if (!missing.empty()) {
+    actions_.emplace_back(
+        LoadAction{std::move(missing), std::make_shared<const DecidedTrees>(place_.iterations)});
+  }
 }
 
 bool Worker::owns(uint32_t block) const {

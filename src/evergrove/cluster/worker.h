@@ -37,9 +37,11 @@ struct SendAction {
   std::string to;
   Message message;
 };
-// Read and bin these shards, in the background; then call loaded() or load_failed().
+// Read and bin these shards, in the background, and lead their stores through what is decided so
+// far (catch_up()), so that nobody waits for it later; then call loaded() or load_failed().
 struct LoadAction {
   std::vector<uint32_t> shards;
+  std::shared_ptr<const DecidedTrees> decided;
 };
 // The run is over for this worker; ok when it is finished.
 struct StopAction {

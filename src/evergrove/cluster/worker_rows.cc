@@ -10,6 +10,13 @@
 
 namespace evergrove::cluster {
 
+void catch_up(const DecidedTrees& decided, train::RowStore& rows) {
+  while (rows.iteration_count() < decided.size()) {
+    const uint64_t index = rows.iteration_count();
+    if (!rows.apply({.index = index, .trees = decided[index], .metrics = {}}).ok()) return;
+  }
+}
+
 void WorkerRows::add(uint32_t shard, std::unique_ptr<train::RowStore> rows) {
   if (has(shard)) return;
   Group& group = groups_.emplace_back();

@@ -27,10 +27,17 @@
 
 namespace evergrove::cluster {
 
+// The trees of each iteration.
+using DecidedTrees = std::vector<std::vector<model::Tree>>;
+
+// Leads a store that is between two iterations through those that follow. In part if trees do not
+// fit its features, which whoever takes the store will find as well.
+void catch_up(const DecidedTrees& decided, train::RowStore& rows);
+
 // Where the run is, as far as a worker knows.
 struct RunPlace {
   uint64_t epoch = 0;
-  std::vector<std::vector<model::Tree>> iterations;  // at least state.iteration of them
+  DecidedTrees iterations;  // at least state.iteration of them
   TreeState state;
 };
 
@@ -39,7 +46,7 @@ class WorkerRows {
   // The set-up outlives it.
   explicit WorkerRows(const RunSetup& setup) : setup_(setup) {}
 
-  // A shard's rows, from the first iteration on; ignored where they are there already.
+  // A shard's rows, between any two iterations; ignored where they are there already.
   void add(uint32_t shard, std::unique_ptr<train::RowStore> rows);
   bool has(uint32_t shard) const;
   // Frees a shard's rows, unless they count.

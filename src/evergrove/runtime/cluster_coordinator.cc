@@ -369,6 +369,7 @@ Result<ClusterReport> CoordinatorHost::finish() {
     EVERGROVE_RETURN_IF_ERROR(log_->drain());
     report_.training.seconds_log = log_->seconds_waited();
   }
+  EVERGROVE_RETURN_IF_ERROR(act(machine_->logged()));
   TrainingReport& report = report_.training;
   report.model = machine_->history().model();
   report.digest = model::digest(report.model);

@@ -87,6 +87,7 @@ class WorkerHost {
   Status leave(Clock::time_point now);
   Status open_cache();
   void read_shards();
+  void drop_unwanted();
   Result<train::TrainingData> read_shard(const train::DataSpec& spec, const train::Shard& shard);
 
   const WorkerRequest& request_;
@@ -117,7 +118,11 @@ class WorkerHost {
 
   std::mutex reader_mutex_;
   std::condition_variable reader_changed_;
-  std::deque<uint32_t> to_read_;
+  struct ToRead {
+    uint32_t shard = 0;
+    std::shared_ptr<const cluster::DecidedTrees> decided;
+  };
+  std::deque<ToRead> to_read_;
   bool is_closing_ = false;
   std::thread reader_;
 };
@@ -271,6 +276,7 @@ Status WorkerHost::receive(const Received& received) {
     busy_us_ += static_cast<uint64_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin).count());
     EVERGROVE_RETURN_IF_ERROR(act(std::move(actions)));
+    if (std::holds_alternative<cluster::LoadShards>(message.body)) drop_unwanted();
   }
   return {};
 }
@@ -304,7 +310,7 @@ Status WorkerHost::act(std::vector<cluster::WorkerAction> actions) {
     } else if (auto* load = std::get_if<cluster::LoadAction>(&action)) {
       {
         std::lock_guard lock(reader_mutex_);
-        to_read_.insert(to_read_.end(), load->shards.begin(), load->shards.end());
+        for (uint32_t id : load->shards) to_read_.push_back({id, load->decided});
       }
       reader_changed_.notify_one();
     } else {
@@ -324,12 +330,19 @@ Result<train::TrainingData> WorkerHost::read_shard(const train::DataSpec& spec,
   return cache_->read(spec, setup_.data, setup_.run.header, shard);
 }
 
+// What was asked for, and is somebody else's now, need not be read.
+void WorkerHost::drop_unwanted() {
+  const std::lock_guard lock(reader_mutex_);
+  std::erase_if(to_read_,
+                [&](const ToRead& each) { return !worker_->loading().contains(each.shard); });
+}
+
 // Reads shards, one after the other, in a thread of its own.
 void WorkerHost::read_shards() {
   const ThreadLimit threads(threads_);
   const Result<train::DataSpec> spec = open_data(setup_.data);
   while (true) {
-    uint32_t id;
+    ToRead next;
     {
       std::unique_lock lock(reader_mutex_);
       if (cache_ && cache_->shard_count() > 0 && to_read_.empty() && !is_closing_) {
@@ -338,17 +351,18 @@ void WorkerHost::read_shards() {
       }
       reader_changed_.wait(lock, [&] { return is_closing_ || !to_read_.empty(); });
       if (is_closing_) return;
-      id = to_read_.front();
+      next = std::move(to_read_.front());
       to_read_.pop_front();
     }
-    ShardRead read{id, spec.status(), nullptr};
+    ShardRead read{next.shard, spec.status(), nullptr};
     for (const train::Shard& shard : setup_.shards) {
-      if (shard.id != id || !read.status.ok()) continue;
+      if (shard.id != next.shard || !read.status.ok()) continue;
       Result<train::TrainingData> data = threads.execute([&] { return read_shard(*spec, shard); });
       read.status = data.status();
       if (!data.ok()) continue;
       read.store = std::make_unique<train::RowStore>(setup_.run.header, setup_.run.weight_facts,
                                                      std::move(data).value());
+      threads.execute([&] { cluster::catch_up(*next.decided, *read.store); });
     }
     events_.push(std::move(read));
   }

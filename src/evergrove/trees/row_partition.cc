@@ -29,7 +29,9 @@ size_t split_part(std::span<uint32_t> rows, uint32_t* buffer, const Bin* column,
     left_count += left;
     right_count += 1 - left;
   }
-  std::memcpy(rows.data() + left_count, buffer, right_count * sizeof(uint32_t));
+  if (right_count > 0) {  // there may be no rows at all, and no memory
+    std::memcpy(rows.data() + left_count, buffer, right_count * sizeof(uint32_t));
+  }
   return left_count;
 }
 
