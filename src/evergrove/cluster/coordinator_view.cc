@@ -173,7 +173,7 @@ void Coordinator::share_reading(uint64_t all_rows, double all_weight, std::set<s
     for (; !unread.empty(); unread.pop_back()) {
       const ShardRows& last = *shard(unread.back());
       if (double(rows) - double(last.row_count) / 2 < share(from)) break;
-      const std::string to = neediest([&](const std::string& each) {
+      const std::string to = neediest([&, name = name](const std::string& each) {
         const WorkerState& worker = workers_.at(each);
         return each != name && !worker.has(last.id) && has_room(worker, last.memory_bytes) &&
                double(rows_planned(worker)) + double(last.row_count) / 2 <= share(worker);
