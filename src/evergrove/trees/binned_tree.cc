@@ -1,3 +1,5 @@
+// Rows are walked some at a time, a step of each after the other: a step waits for the one before
+// it, but not for another row's, and none is a branch that could be guessed wrong.
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/trees/binned_tree.h"
 
@@ -8,6 +10,11 @@
 #include <cmath>
 
 namespace evergrove::trees {
+namespace {
+
+constexpr size_t kTogether = 8;
+
+}  // namespace
 
 Result<BinnedTree> BinnedTree::make(const model::Tree& tree,
                                     std::span<const model::Feature> features) {
@@ -16,12 +23,16 @@ Result<BinnedTree> BinnedTree::make(const model::Tree& tree,
   if (node_count == 0) return corrupt("A tree has no nodes");
   for (int32_t index = 0; index < node_count; ++index) {
     const model::Node& from = tree.nodes[index];
-    Node to{from.feature, 0, -1, from.missing_left, from.left, from.right, from.value};
+    Node to;
+    to.left = to.right = static_cast<uint32_t>(index);
     if (from.feature >= 0) {
       if (static_cast<size_t>(from.feature) >= features.size() || from.left <= index ||
           from.right <= index || from.left >= node_count || from.right >= node_count) {
         return corrupt("A tree has a node that points nowhere", {{"node", std::to_string(index)}});
       }
+      to.feature = from.feature;
+      to.left = static_cast<uint32_t>(from.left);
+      to.right = static_cast<uint32_t>(from.right);
       const model::Feature& feature = features[from.feature];
       if (feature.kind == table::ColumnKind::numeric) {
         const auto cut = std::lower_bound(feature.cuts.begin(), feature.cuts.end(), from.threshold);
@@ -30,7 +41,9 @@ Result<BinnedTree> BinnedTree::make(const model::Tree& tree,
           return corrupt("A tree has a threshold that is not a cut of its feature",
                          {{"feature", feature.name}});
         }
-        to.bin_last = static_cast<uint32_t>(cut - feature.cuts.begin()) + 1;
+        // Bin 0 is of missing values.
+        to.first = from.missing_left ? 0 : 1;
+        to.span = static_cast<uint32_t>(cut - feature.cuts.begin()) + 1 - to.first;
       } else {
         to.table = static_cast<int32_t>(binned.tables_.size());
         binned.tables_.resize(binned.tables_.size() + feature.bin_count(), 0);
@@ -45,40 +58,64 @@ Result<BinnedTree> BinnedTree::make(const model::Tree& tree,
       }
     }
     binned.nodes_.push_back(to);
+    binned.values_.push_back(from.value);
   }
   return binned;
 }
 
-template <typename Bin>
-int64_t BinnedTree::value(const Bin* row) const {
-  const Node* node = &nodes_[0];
-  while (node->feature >= 0) {
-    const uint32_t bin = row[node->feature];
-    bool left;
-    if (node->table >= 0) {
-      left = tables_[node->table + bin] != 0;
-    } else {
-      left = bin == 0 ? node->missing_left : bin <= node->bin_last;
+template <typename Bin, bool kTables>
+void BinnedTree::walk(const Bin* const* rows, uint32_t* nodes) const {
+  uint32_t at[kTogether] = {};
+  bool is_on_its_way;
+  do {
+    is_on_its_way = false;
+    for (size_t i = 0; i < kTogether; ++i) {
+      const Node& node = nodes_[at[i]];
+      const uint32_t bin = rows[i][node.feature];
+      bool left = bin - node.first <= node.span;
+      if constexpr (kTables) {
+        if (node.table >= 0) left = tables_[static_cast<size_t>(node.table) + bin] != 0;
+      }
+      const uint32_t next = left ? node.left : node.right;
+      is_on_its_way |= next != at[i];
+      at[i] = next;
     }
-    node = &nodes_[left ? node->left : node->right];
-  }
-  return node->value;
+  } while (is_on_its_way);
+  std::copy_n(at, kTogether, nodes);
+}
+
+template <typename Bin, bool kTables>
+void BinnedTree::add_rows(const bins::BinMatrix& bins, std::span<const uint8_t> excluded,
+                          size_t stride, size_t offset, std::span<int64_t> margins) const {
+  const Bin* all = bins.rows<Bin>();
+  tbb::parallel_for(tbb::blocked_range<size_t>(0, bins.row_count(), 4096), [&](const auto& range) {
+    size_t places[kTogether];
+    const Bin* rows[kTogether];
+    uint32_t leaves[kTogether];
+    for (size_t row = range.begin(); row < range.end();) {
+      size_t count = 0;
+      for (; count < kTogether && row < range.end(); ++row) {
+        if (!excluded.empty() && excluded[row] != 0) continue;
+        places[count] = row;
+        rows[count++] = all + row * bins.row_stride();
+      }
+      if (count == 0) return;
+      std::fill(rows + count, rows + kTogether, rows[0]);
+      walk<Bin, kTables>(rows, leaves);
+      for (size_t i = 0; i < count; ++i) margins[places[i] * stride + offset] += values_[leaves[i]];
+    }
+  });
 }
 
 void BinnedTree::add(const bins::BinMatrix& bins, std::span<const uint8_t> excluded, size_t stride,
                      size_t offset, std::span<int64_t> margins) const {
-  const auto add_rows = [&](const auto* rows) {
-    tbb::parallel_for(tbb::blocked_range<size_t>(0, bins.row_count(), 4096), [&](const auto& r) {
-      for (size_t row = r.begin(); row < r.end(); ++row) {
-        if (!excluded.empty() && excluded[row] != 0) continue;
-        margins[row * stride + offset] += value(rows + row * bins.row_stride());
-      }
-    });
-  };
-  if (bins.bin_bytes() == 1) {
-    add_rows(bins.rows<uint8_t>());
+  const bool bytes = bins.bin_bytes() == 1;
+  if (tables_.empty()) {
+    bytes ? add_rows<uint8_t, false>(bins, excluded, stride, offset, margins)
+          : add_rows<uint16_t, false>(bins, excluded, stride, offset, margins);
   } else {
-    add_rows(bins.rows<uint16_t>());
+    bytes ? add_rows<uint8_t, true>(bins, excluded, stride, offset, margins)
+          : add_rows<uint16_t, true>(bins, excluded, stride, offset, margins);
   }
 }
 

@@ -26,18 +26,22 @@ class BinnedTree {
            size_t offset, std::span<int64_t> margins) const;
 
  private:
+  // A leaf leads to itself, whatever the row.
   struct Node {
-    int32_t feature;    // -1: leaf
-    uint32_t bin_last;  // numeric
-    int32_t table;      // categorical: where its table starts; -1: numeric
-    bool missing_left;
-    int32_t left, right;
-    int64_t value;
+    int32_t feature = 0;
+    uint32_t first = 0;  // numeric: bins first, first + 1, ..., first + span go left
+    uint32_t span = 0;
+    int32_t table = -1;  // categorical: where its table starts; -1: numeric
+    uint32_t left = 0, right = 0;
   };
-  template <typename Bin>
-  int64_t value(const Bin* row) const;
+  template <typename Bin, bool kTables>
+  void add_rows(const bins::BinMatrix& bins, std::span<const uint8_t> excluded, size_t stride,
+                size_t offset, std::span<int64_t> margins) const;
+  template <typename Bin, bool kTables>
+  void walk(const Bin* const* rows, uint32_t* nodes) const;
 
   std::vector<Node> nodes_;
+  std::vector<int64_t> values_;  // of leaves, by node
   std::vector<uint8_t> tables_;
 };
 
