@@ -14,21 +14,13 @@ namespace evergrove::cluster {
 
 using trees::Histogram;
 
-std::vector<uint32_t> built_nodes(const Round& round) {
-  switch (round.kind) {
-    case RoundKind::measure:
-    case RoundKind::appraise:
-      return {};
-    case RoundKind::root:
-      return {0};
-    case RoundKind::rebuild:
-      return round.nodes;
-    case RoundKind::expand:
-      break;
-  }
-  std::vector<uint32_t> nodes;
+std::vector<BuiltNode> built_nodes(const Round& round) {
+  std::vector<BuiltNode> nodes;
+  if (round.kind == RoundKind::root) nodes.push_back({});
+  for (uint32_t node : round.nodes) nodes.push_back({.node = node});
   for (const Expansion& expansion : round.expansions) {
-    if (expansion.is_searched()) nodes.push_back(expansion.smaller().node);
+    const Expansion::Child& smaller = expansion.smaller();
+    if (expansion.is_searched()) nodes.push_back({smaller.node, smaller.sums.count});
   }
   return nodes;
 }
@@ -72,12 +64,8 @@ bool BlockSums::begin(const Round& round, uint32_t block, const std::string& fro
   Sum& sum = place->second;
   if (is_new) {
     sum.nodes = built_nodes(round);
-    for (uint32_t node : sum.nodes) {
-      bool packed = false;
-      for (const Expansion& expansion : round.expansions) {
-        if (expansion.smaller().node != node) continue;
-        packed = !wide_ && expansion.smaller().sums.count <= int64_t{trees::kPackedRows};
-      }
+    for (const BuiltNode& built : sum.nodes) {
+      const bool packed = !wide_ && built.rows_max <= int64_t{trees::kPackedRows};
       sum.histograms.push_back(pools_[block]->take(packed));
     }
   }
@@ -96,7 +84,7 @@ Status BlockSums::add(const Round& round, uint32_t block, std::span<const Part::
   Sum& sum = sums_.at({round.number, block});
   // What is left out would be missing in the sum without anybody's notice.
   bool fits = nodes.size() == sum.nodes.size();
-  for (size_t i = 0; fits && i < nodes.size(); ++i) fits = nodes[i].node == sum.nodes[i];
+  for (size_t i = 0; fits && i < nodes.size(); ++i) fits = nodes[i].node == sum.nodes[i].node;
   if (!fits) return corrupt("A worker has sent histograms of other nodes than the round asks for");
   for (size_t i = 0; i < nodes.size(); ++i) {
     EVERGROVE_RETURN_IF_ERROR(trees::add_block(nodes[i].histogram, *sum.histograms[i]));
@@ -198,7 +186,7 @@ Splits BlockSums::finish(const Round& round, uint32_t block) {
   if (histograms_[block].size() < node_count) histograms_[block].resize(node_count);
   if (round.kind == RoundKind::rebuild) {
     for (size_t i = 0; i < sum.nodes.size(); ++i) {
-      keep(block, sum.nodes[i], std::move(sum.histograms[i]));
+      keep(block, sum.nodes[i].node, std::move(sum.histograms[i]));
     }
     return splits;
   }

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <span>
@@ -27,8 +28,13 @@
 
 namespace evergrove::cluster {
 
-// The nodes whose histograms a round has built, in their order in it.
-std::vector<uint32_t> built_nodes(const Round& round);
+// The nodes whose histograms a round has built, in their order in it, and how many rows they have
+// at most, as far as the round says it.
+struct BuiltNode {
+  uint32_t node = 0;
+  int64_t rows_max = std::numeric_limits<int64_t>::max();
+};
+std::vector<BuiltNode> built_nodes(const Round& round);
 
 class BlockSums {
  public:
@@ -68,7 +74,7 @@ class BlockSums {
   using Histograms = std::vector<std::unique_ptr<trees::Histogram>>;
   struct Sum {
     std::vector<std::string> from;
-    std::vector<uint32_t> nodes;
+    std::vector<BuiltNode> nodes;
     Histograms histograms;  // by place in nodes
   };
   using Key = std::pair<uint64_t, uint32_t>;  // round, block

@@ -80,11 +80,7 @@ std::vector<CoordinatorAction> Coordinator::receive(const std::string& worker,
       progress_ = now;
     } else if (const auto* beat = std::get_if<Heartbeat>(&message.body)) {
       const Member* is = beat->view == view_.number ? member(worker) : nullptr;
-      uint64_t row_count = 0;
-      if (is != nullptr) {
-        for (uint32_t id : is->shards) row_count += shard(id)->row_count;
-      }
-      state.speed.hear(*beat, row_count);
+      state.speed.hear(*beat, is != nullptr ? rows_counted(*is) : 0);
     } else if (std::holds_alternative<Leave>(message.body)) {
       if (!state.is_leaving) ledger_.note(RunEvent::leaving, worker, now);
       state.is_leaving = true;
@@ -435,7 +431,6 @@ void Coordinator::rooted(const OpenRound& open) {
   if (is_symmetric()) {
     level_ = {0, {}};
     if (walk_->may_split(0)) level_.nodes = {{0, sums}};
-    level_nodes_ = {0};
     return choose_level(open);
   }
   walk_->set_split(0, walk_->may_split(0) ? best_splits(open)[0] : trees::Split{});

@@ -154,6 +154,7 @@ class Coordinator {
   void finish_run();
   void place_shards();
   void share_reading(uint64_t all_rows, double all_weight, std::set<std::string>& told);
+  uint64_t rows_counted(const Member& member) const;
   double weight(const WorkerState& worker) const;
   void weigh();
   const ShardRows* shard(uint32_t id) const;
@@ -186,6 +187,7 @@ class Coordinator {
   bool is_symmetric() const { return growth_.order == trees::GrowthOrder::symmetric; }
   void choose_level(const OpenRound& open);
   void grow_level();
+  std::vector<uint32_t> level_nodes() const;
   bool is_complete(const OpenRound& open) const;
   void done(const OpenRound& open);
   void measured(const OpenRound& open);
@@ -232,9 +234,9 @@ class Coordinator {
   TreeState state_;  // as of the last completed round
   std::optional<trees::TreeWalk> walk_;
   train::Iteration iteration_;  // at hand
-  // Symmetric growth: the nodes of the level at hand, those of them that are to be divided, and the
-  // level, with the nodes, that the owners have histograms of.
-  std::vector<uint32_t> level_nodes_, level_batch_;
+  // Symmetric growth: the level whose histograms the owners have, and those of its nodes that are
+  // to be expanded.
+  std::vector<uint32_t> level_batch_;
   Level level_;
   std::optional<FinishedTree> finish_;  // its newest tree, until a round says so
   std::deque<train::Iteration> given_;  // known before the run, but for their metrics

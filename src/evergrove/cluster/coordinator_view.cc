@@ -23,6 +23,12 @@ const ShardRows* Coordinator::shard(uint32_t id) const {
   return found == shards_.end() || found->id != id ? nullptr : &*found;
 }
 
+uint64_t Coordinator::rows_counted(const Member& member) const {
+  uint64_t rows = 0;
+  for (uint32_t id : member.shards) rows += shard(id)->row_count;
+  return rows;
+}
+
 double Coordinator::weight(const WorkerState& worker) const {
   return worker.weight > 0 ? worker.weight : worker.threads * thread_weight_;
 }
@@ -40,9 +46,8 @@ void Coordinator::weigh() {
   for (const Member& is : view_.members) {
     const auto found = workers_.find(is.name);
     if (found == workers_.end() || found->second.is_leaving) continue;
-    uint64_t& own = rows[is.name];
-    for (uint32_t id : is.shards) own += shard(id)->row_count;
-    all_rows += own;
+    rows[is.name] = rows_counted(is);
+    all_rows += rows[is.name];
     all_weight += weight(found->second);
   }
   uint64_t threads = 0;
@@ -393,10 +398,7 @@ void Coordinator::begin_view(View view) {
 // The nodes whose histograms are still needed: those that may be expanded, or are being.
 std::vector<uint32_t> Coordinator::open_nodes() const {
   std::vector<uint32_t> nodes;
-  if (is_symmetric()) {
-    for (const Level::Node& each : level_.nodes) nodes.push_back(each.node);
-    return nodes;
-  }
+  if (is_symmetric()) return level_nodes();
   for (uint32_t id = 0; id < walk_->node_count(); ++id) {
     const trees::TreeWalk::Node& node = walk_->node(id);
     if (!node.is_known || !node.split.found()) continue;

@@ -269,7 +269,7 @@ void Worker::tell_facts(const Round& round) {
 // The histograms that a round asks for, over all rows that count, to the owners of the blocks. Own
 // blocks are added where they are; the others' go out as bytes.
 void Worker::contribute(const Round& round) {
-  const std::vector<uint32_t> nodes = built_nodes(round);
+  const std::vector<BuiltNode> nodes = built_nodes(round);
   std::vector<uint32_t> blocks = round.blocks;
   if (round.kind != RoundKind::rebuild) {
     for (uint32_t block = 0; block < blocks_.size(); ++block) blocks.push_back(block);
@@ -279,7 +279,7 @@ void Worker::contribute(const Round& round) {
   for (uint32_t block : blocks) {
     if (!owns(block)) {
       Part& part = parts.emplace_back(Part{view_.number, round.number, block, name_, {}});
-      for (uint32_t node : nodes) part.nodes.push_back({node, {}});
+      for (const BuiltNode& built : nodes) part.nodes.push_back({built.node, {}});
     } else if (!told_.contains({round.number, block}) &&
                (sums_.begin(round, block, name_) || is_broken(Mutation::count_part_twice))) {
       own.push_back(block);
@@ -287,7 +287,7 @@ void Worker::contribute(const Round& round) {
   }
   tbb::parallel_for(size_t{0}, nodes.size(), [&](size_t i) {
     std::unique_ptr<Histogram> histogram =
-        trees::build_histogram(rows_.parts(nodes[i], sums_.columns()), pool_);
+        trees::build_histogram(rows_.parts(nodes[i].node, sums_.columns()), pool_);
     for (uint32_t block : own) sums_.add(round, block, i, *histogram);
     for (Part& part : parts) {
       const Block& block = blocks_[part.block];

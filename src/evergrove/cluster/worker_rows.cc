@@ -189,9 +189,7 @@ void WorkerRows::bring_up(const RunPlace& place) {
   }
   join_counted(place);
   for (Group& group : groups_) {
-    const bool is_ahead = group.rows->iteration_count() > place.state.iteration ||
-                          group.finished > place.state.finished.size();
-    if (!group.is_counted || is_ahead) continue;
+    if (!group.is_counted || group.is_ahead_of(place)) continue;
     lead_to_tree(group, place);
     if (place.state.begun != 0 && group.begun == place.state.begun) expand(group, place);
   }
@@ -207,9 +205,7 @@ void WorkerRows::finish_tree(const RunPlace& place, const FinishedTree& finished
   }
   bring_up(place);
   for (Group& group : groups_) {
-    const bool is_ahead = group.rows->iteration_count() > place.state.iteration ||
-                          group.finished > place.state.finished.size();
-    if (!group.is_counted || is_ahead) continue;
+    if (!group.is_counted || group.is_ahead_of(place)) continue;
     CHECK((is_given ? group.rows->take_tree(finished.tree)
                     : group.rows->finish_tree(leaves, finished.tree))
               .ok());

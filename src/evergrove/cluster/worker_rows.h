@@ -86,6 +86,10 @@ class WorkerRows {
     size_t expansions = 0;  // of it
     train::RoundingTally tally;
 
+    bool is_ahead_of(const RunPlace& place) const {
+      return rows->iteration_count() > place.state.iteration ||
+             finished > place.state.finished.size();
+    }
     void start_iteration() {
       finished = 0;
       begun = 0;

@@ -111,43 +111,27 @@ void Grower::grow_ordered(Growth& growth) {
 
 void Grower::grow_symmetric(Growth& growth) {
   TreeWalk& walk = growth.walk;
-  std::vector<uint32_t> level = {0};
-  const uint32_t depth_max = options_.depth_max == 0 ? 6 : options_.depth_max;
-  for (uint32_t depth = 0; depth < depth_max && !level.empty(); ++depth) {
+  std::vector<uint32_t> level;
+  if (walk.may_split(0)) level.push_back(0);
+  for (uint32_t depth = 0; depth < options_.symmetric_depth() && !level.empty(); ++depth) {
     std::vector<const Histogram*> histograms;
     std::vector<Sums> sums;
-    std::vector<uint32_t> nodes;
     for (uint32_t id : level) {
-      if (!walk.may_split(id) || !growth.items[id].histogram) continue;
-      nodes.push_back(id);
       histograms.push_back(growth.items[id].histogram.get());
       sums.push_back(walk.node(id).sums);
     }
-    if (nodes.empty()) break;
     const std::vector<uint32_t> columns =
         level_columns(growth.columns, options_, growth.tree_index, depth);
     const Split shared = growth.search.best_shared(histograms, sums, columns);
     if (!shared.found()) break;
-    std::vector<uint32_t> batch;
-    std::vector<uint32_t> next;
-    for (uint32_t id : nodes) {
-      Split split = growth.search.apply(shared, *growth.items[id].histogram, walk.node(id).sums);
-      if (split.found() && walk.leaf_count() + batch.size() < options_.leaves_max) {
-        walk.node(id).split = std::move(split);
-        batch.push_back(id);
-      } else {
-        next.push_back(id);  // stays a leaf on this level; the next may divide it
-      }
+    std::vector<Split> splits;
+    for (size_t i = 0; i < level.size(); ++i) {
+      splits.push_back(growth.search.apply(shared, *histograms[i], sums[i]));
     }
+    std::vector<uint32_t> batch = walk.take_level(level, std::move(splits));
     if (batch.empty()) break;
-    walk.take_level(batch);
-    for (uint32_t id : batch) {
-      next.push_back(static_cast<uint32_t>(walk.node(id).left));
-      next.push_back(static_cast<uint32_t>(walk.node(id).right));
-    }
+    level = walk.next_level(level);
     expand_batch(growth, batch);
-    std::sort(next.begin(), next.end());
-    level = std::move(next);
   }
 }
 

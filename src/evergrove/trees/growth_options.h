@@ -29,6 +29,9 @@ struct GrowthOptions {
   double step_max = 0;  // of a leaf's value before the learning rate, either way; 0: no limit
   int32_t value_exponent = -32;  // leaf values are in units of 2^value_exponent
   uint64_t seed = 0;
+
+  // Levels of a symmetric tree, which has no other bound.
+  uint32_t symmetric_depth() const { return depth_max == 0 ? 6 : depth_max; }
 };
 
 }  // namespace evergrove::trees

@@ -118,20 +118,43 @@ std::vector<uint32_t> TreeWalk::next_batch(size_t parallel, size_t window) {
   return batch;
 }
 
-void TreeWalk::take_level(const std::vector<uint32_t>& ids) {
+std::vector<uint32_t> TreeWalk::take_level(std::span<const uint32_t> nodes,
+                                           std::vector<Split> splits) {
+  std::vector<uint32_t> taken;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (!splits[i].found() || leaf_count() + taken.size() >= options_.leaves_max) continue;
+    nodes_[nodes[i]].split = std::move(splits[i]);
+    taken.push_back(nodes[i]);
+  }
   // The children's order is the order in which the next level adds up gains: larger nodes' first.
-  std::vector<uint32_t> by_size = ids;
+  std::vector<uint32_t> by_size = taken;
   std::sort(by_size.begin(), by_size.end(), [&](uint32_t a, uint32_t b) {
     const int64_t rows_a = nodes_[a].sums.count;
     const int64_t rows_b = nodes_[b].sums.count;
     return rows_a != rows_b ? rows_a > rows_b : a < b;
   });
   for (uint32_t id : by_size) add_children(id);
-  for (uint32_t id : ids) {
-    CHECK(!nodes_[id].taken && nodes_[id].split.found());
+  for (uint32_t id : taken) {
+    CHECK(!nodes_[id].taken);
     nodes_[id].taken = true;
     order_.push_back(id);
   }
+  return taken;
+}
+
+std::vector<uint32_t> TreeWalk::next_level(std::span<const uint32_t> nodes) const {
+  std::vector<uint32_t> next;
+  for (uint32_t id : nodes) {
+    if (!nodes_[id].taken) {
+      next.push_back(id);
+      continue;
+    }
+    for (int32_t child : {nodes_[id].left, nodes_[id].right}) {
+      if (may_split(static_cast<uint32_t>(child))) next.push_back(static_cast<uint32_t>(child));
+    }
+  }
+  std::sort(next.begin(), next.end());
+  return next;
 }
 
 model::Tree TreeWalk::tree(std::span<const model::Feature> features, const GradientUnits& units,

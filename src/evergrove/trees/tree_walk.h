@@ -59,8 +59,12 @@ class TreeWalk {
   std::vector<uint32_t> next_batch(size_t parallel, size_t window = 1);
   bool finished();
 
-  // Symmetric growth: splits these nodes, ascending, by the splits they were given, for good.
-  void take_level(const std::vector<uint32_t>& ids);
+  // Symmetric growth: splits nodes of a level (ascending), each by its own split, for good, where
+  // one was found and the tree has room for another leaf. Returns those; their children exist.
+  std::vector<uint32_t> take_level(std::span<const uint32_t> nodes, std::vector<Split> splits);
+  // The nodes that the next level's split is sought for, ascending: those that stayed leaves, and
+  // the children of the others that may be split.
+  std::vector<uint32_t> next_level(std::span<const uint32_t> nodes) const;
 
   Node& node(uint32_t id) { return nodes_[id]; }
   const Node& node(uint32_t id) const { return nodes_[id]; }
