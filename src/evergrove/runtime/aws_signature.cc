@@ -1,50 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/aws_signature.h"
 
-#include <mbedtls/md.h>
-
 #include <map>
 
-#include "evergrove/base/check.h"
 #include "evergrove/base/hex.h"
 #include "evergrove/base/lower_case.h"
 #include "evergrove/base/sha256.h"
+#include "evergrove/runtime/signing.h"
 
 namespace evergrove::runtime {
 namespace {
-
-std::string hmac(std::string_view key, std::string_view text) {
-  const auto* sha256 = mbedtls_md_info_from_type(MBEDTLS_MD_SHA256);
-  std::string code(32, '\0');
-  CHECK(mbedtls_md_hmac(sha256, reinterpret_cast<const unsigned char*>(key.data()), key.size(),
-                        reinterpret_cast<const unsigned char*>(text.data()), text.size(),
-                        reinterpret_cast<unsigned char*>(code.data())) == 0);
-  return code;
-}
 
 std::string hex_of(std::string_view bytes) {
   return hex({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
 }
 
 }  // namespace
-
-std::string aws_path(std::string_view path) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string result;
-  for (const char c : path) {
-    const bool is_plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                          (c >= '0' && c <= '9') ||
-                          std::string_view("-._~/").find(c) != std::string_view::npos;
-    if (is_plain) {
-      result += c;
-    } else {
-      result += '%';
-      result += kDigits[static_cast<uint8_t>(c) >> 4];
-      result += kDigits[static_cast<uint8_t>(c) & 15];
-    }
-  }
-  return result;
-}
 
 void sign(HttpRequest& request, const std::string& host, const std::string& region,
           const AwsCredentials& credentials, std::time_t now) {
@@ -75,12 +46,12 @@ void sign(HttpRequest& request, const std::string& host, const std::string& regi
       "AWS4-HMAC-SHA256\n" + time + "\n" + scope + "\n" + sha256_hex(canonical);
   std::string key = "AWS4" + credentials.secret_key;
   for (const std::string& part : {day, region, std::string("s3"), std::string("aws4_request")}) {
-    key = hmac(key, part);
+    key = hmac_sha256(key, part);
   }
   request.headers.emplace_back(
       "Authorization", "AWS4-HMAC-SHA256 Credential=" + credentials.access_key + "/" + scope +
                            ", SignedHeaders=" + names +
-                           ", Signature=" + hex_of(hmac(key, to_sign)));
+                           ", Signature=" + hex_of(hmac_sha256(key, to_sign)));
 }
 
 }  // namespace evergrove::runtime

@@ -18,10 +18,7 @@ struct AwsCredentials {
   std::string session_token;  // empty: none
 };
 
-// The path of a request as it is sent and signed: all but letters, digits, - . _ ~ and / escaped.
-std::string aws_path(std::string_view path);
-
-// Adds the headers x-amz-* and Authorization. Requires: the target comes from aws_path().
+// Adds the headers x-amz-* and Authorization. Requires: the target comes from escaped_path().
 void sign(HttpRequest& request, const std::string& host, const std::string& region,
           const AwsCredentials& credentials, std::time_t now);
 

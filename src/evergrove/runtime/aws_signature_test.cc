@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "evergrove/runtime/signing.h"
+
 namespace evergrove::runtime {
 namespace {
 
@@ -20,7 +22,7 @@ std::string header(const HttpRequest& request, std::string_view name) {
 HttpRequest example() {
   HttpRequest request;
   request.method = "PUT";
-  request.target = aws_path("/test$file.text");
+  request.target = escaped_path("/test$file.text");
   request.headers = {{"Date", "Fri, 24 May 2013 00:00:00 GMT"},
                      {"x-amz-storage-class", "REDUCED_REDUNDANCY"}};
   request.body = "Welcome to Amazon S3.";
@@ -64,7 +66,7 @@ TEST(AwsSignature, CoversTokenHeadersHostAndBody) {
 }
 
 TEST(AwsSignature, EscapesPathsAsS3Does) {
-  EXPECT_EQ(aws_path("/a b/c+d/\xc3\xa4~-_."), "/a%20b/c%2Bd/%C3%A4~-_.");
+  EXPECT_EQ(escaped_path("/a b/c+d/\xc3\xa4~-_."), "/a%20b/c%2Bd/%C3%A4~-_.");
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/google_token.h"
 
-#include <mbedtls/base64.h>
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
 #include <mbedtls/pk.h>
@@ -12,9 +11,9 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "evergrove/base/check.h"
 #include "evergrove/base/sha256.h"
 #include "evergrove/runtime/log_store_http.h"
+#include "evergrove/runtime/signing.h"
 
 namespace evergrove::runtime {
 namespace {
@@ -28,32 +27,11 @@ constexpr std::chrono::seconds kRenewBefore{120};
 constexpr size_t kFileBytesMax = size_t{1} << 20;
 
 std::string base64_url(std::string_view bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3) + 1, 0);
-  size_t size = 0;
-  CHECK(mbedtls_base64_encode(reinterpret_cast<unsigned char*>(text.data()), text.size(), &size,
-                              reinterpret_cast<const unsigned char*>(bytes.data()),
-                              bytes.size()) == 0);
-  text.resize(size);
+  std::string text = base64(bytes);
   std::replace(text.begin(), text.end(), '+', '-');
   std::replace(text.begin(), text.end(), '/', '_');
   while (text.ends_with('=')) text.pop_back();
   return text;
-}
-
-std::string form_escaped(std::string_view text) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string result;
-  for (const char c : text) {
-    const bool is_plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                          (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-    if (is_plain) {
-      result += c;
-    } else {
-      result.append(
-          {'%', kDigits[static_cast<uint8_t>(c) >> 4], kDigits[static_cast<uint8_t>(c) & 15]});
-    }
-  }
-  return result;
 }
 
 // RSA with SHA-256, PKCS #1 1.5.
@@ -132,12 +110,12 @@ Result<HttpAnswer> ask_server(const GoogleIdentity& identity, std::chrono::milli
   if (identity.kind == GoogleIdentity::service_account) {
     EVERGROVE_ASSIGN_OR_RETURN(const std::string assertion,
                                google_assertion(identity, std::time(nullptr)));
-    form = "grant_type=" + form_escaped("urn:ietf:params:oauth:grant-type:jwt-bearer") +
-           "&assertion=" + form_escaped(assertion);
+    form = "grant_type=" + percent_escaped("urn:ietf:params:oauth:grant-type:jwt-bearer") +
+           "&assertion=" + percent_escaped(assertion);
   } else {
-    form = "grant_type=refresh_token&client_id=" + form_escaped(identity.client_id) +
-           "&client_secret=" + form_escaped(identity.client_secret) +
-           "&refresh_token=" + form_escaped(identity.refresh_token);
+    form = "grant_type=refresh_token&client_id=" + percent_escaped(identity.client_id) +
+           "&client_secret=" + percent_escaped(identity.client_secret) +
+           "&refresh_token=" + percent_escaped(identity.refresh_token);
   }
   return HttpClient(url.address)
       .send({"POST", url.path, {{"Content-Type", "application/x-www-form-urlencoded"}}, form},

@@ -9,10 +9,10 @@
 #include <cstdlib>
 #include <ctime>
 
-#include "evergrove/runtime/aws_signature.h"
 #include "evergrove/runtime/azure_signature.h"
 #include "evergrove/runtime/log_store_http.h"
 #include "evergrove/runtime/log_store_put.h"
+#include "evergrove/runtime/signing.h"
 
 namespace evergrove::runtime {
 namespace {
@@ -54,7 +54,7 @@ class AzurePutter : public OncePutter {
     }
     HttpRequest request;
     request.method = "PUT";
-    request.target = aws_path(root_ + place);
+    request.target = escaped_path(root_ + place);
     request.headers = {{"If-None-Match", "*"},
                        {"Content-Type", "application/octet-stream"},
                        {"x-ms-blob-type", "BlockBlob"}};

@@ -3,10 +3,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <arrow/filesystem/gcsfs.h>
 
-#include "evergrove/runtime/aws_signature.h"
 #include "evergrove/runtime/google_token.h"
 #include "evergrove/runtime/log_store_http.h"
 #include "evergrove/runtime/log_store_put.h"
+#include "evergrove/runtime/signing.h"
 
 namespace evergrove::runtime {
 namespace {
@@ -37,9 +37,10 @@ class GcsPutter : public OncePutter {
     const size_t slash = place.find('/');
     HttpRequest request;
     request.method = "POST";
-    request.target = "/upload/storage/v1/b/" + aws_path(place.substr(0, slash)) +
-                     "/o?uploadType=media&ifGenerationMatch=0&name=" +
-                     aws_path(place.substr(slash == std::string::npos ? place.size() : slash + 1));
+    request.target =
+        "/upload/storage/v1/b/" + escaped_path(place.substr(0, slash)) +
+        "/o?uploadType=media&ifGenerationMatch=0&name=" +
+        escaped_path(place.substr(slash == std::string::npos ? place.size() : slash + 1));
     request.headers = {{"Content-Type", "application/octet-stream"}};
     request.body = bytes;
     std::string token = given_token_;

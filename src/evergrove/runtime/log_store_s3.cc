@@ -14,6 +14,7 @@
 #include "evergrove/runtime/aws_signature.h"
 #include "evergrove/runtime/log_store_http.h"
 #include "evergrove/runtime/log_store_put.h"
+#include "evergrove/runtime/signing.h"
 
 namespace evergrove::runtime {
 namespace {
@@ -86,7 +87,7 @@ class S3Putter : public OncePutter {
     const std::string_view key = std::string_view(place).substr(bucket_of(place).size());
     HttpRequest request;
     request.method = "PUT";
-    request.target = aws_path(is_virtual_ ? key : "/" + place);
+    request.target = escaped_path(is_virtual_ ? key : "/" + place);
     request.headers = {{"If-None-Match", "*"}, {"Content-Type", "application/octet-stream"}};
     request.body = bytes;
     const AwsCredentials credentials = {.access_key = module_.access_key(options_.get()),

@@ -1,38 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/status_site.h"
 
-#include <mbedtls/base64.h>
-
 #include <algorithm>
 #include <optional>
 
 #include "evergrove/base/lower_case.h"
 #include "evergrove/base/sha256.h"
 #include "evergrove/runtime/run_metrics_text.h"
+#include "evergrove/runtime/signing.h"
 #include "evergrove/runtime/transport_address.h"
 #include "evergrove/runtime/transport_listener.h"
 
 namespace evergrove::runtime {
 namespace {
-
-std::string base64(const Sha256::Digest& digest) {
-  unsigned char text[64] = {};
-  size_t size = 0;
-  if (mbedtls_base64_encode(text, sizeof text, &size, digest.data(), digest.size()) != 0) return "";
-  return {reinterpret_cast<const char*>(text), size};
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-  std::string bytes(text.size(), '\0');
-  size_t size = 0;
-  if (mbedtls_base64_decode(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(), &size,
-                            reinterpret_cast<const unsigned char*>(text.data()),
-                            text.size()) != 0) {
-    return std::nullopt;
-  }
-  bytes.resize(size);
-  return bytes;
-}
 
 // 'sha256-...' of what stands in an element of the page.
 std::string hash_of(std::string_view element) {
@@ -41,7 +21,8 @@ std::string hash_of(std::string_view element) {
   const size_t begin = page.find(open) + open.size();
   Sha256 sha;
   sha.update(page.substr(begin, page.find("</" + std::string(element) + ">") - begin));
-  return "'sha256-" + base64(sha.digest()) + "'";
+  const Sha256::Digest digest = sha.digest();
+  return "'sha256-" + base64({reinterpret_cast<const char*>(digest.data()), digest.size()}) + "'";
 }
 
 // The page's own script and style, and nothing from or to anywhere else.
