@@ -13,7 +13,6 @@ import json
 import signal
 import struct
 import subprocess
-import threading
 import time
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 from tests.docs.run_log import ITERATIONS, MAGIC, Reader, frame_at
 from tests.process.case_file import LABEL, WEIGHT, Case, Event, Worker, memory_bytes
 from tests.process.command import environment, executable
+from tests.process.coordinator_process import wait_until_it_listens
 
 PATIENCE_SECONDS = 90.0
 
@@ -97,17 +97,9 @@ class CaseRun:
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert self.coordinator.stderr is not None
-        said = ""
-        for line in self.coordinator.stderr:
-            said += line
-            if "Status page: " in line:
-                self.page = line.split("Status page: ")[1].strip()
-            if "Listens on " in line:
-                self.address = line.split("Listens on ")[1].split()[0]
-                break
-        assert self.address and self.page, said
-        threading.Thread(target=self.coordinator.stderr.read, daemon=True).start()
+        listening = wait_until_it_listens(self.coordinator)
+        self.address, self.page = listening.address, listening.page
+        assert self.page
 
     def start_worker(self, worker: Worker) -> None:
         command = ["worker", "--coordinator", self.address, "--threads", str(worker.threads)]

@@ -5,7 +5,6 @@ import random
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.process.command import BAD_INPUT, DONE, STOPPED, evergrove, executable
+from tests.process.coordinator_process import wait_until_it_listens
 from tests.process.rows import LABEL, small_rows, write
 
 TREES = 60
@@ -47,14 +47,7 @@ class Cluster:
             stdout=subprocess.DEVNULL,
             text=True,
         )
-        assert self.coordinator.stderr is not None
-        for line in self.coordinator.stderr:
-            if "Listens on " in line:
-                self.address = line.split("Listens on ")[1].split()[0]
-                break
-        assert self.address
-        # A long run says more than a pipe holds.
-        threading.Thread(target=self.coordinator.stderr.read, daemon=True).start()
+        self.address = wait_until_it_listens(self.coordinator).address
 
     def start_worker(self, token: Path | None = None) -> subprocess.Popen[str]:
         worker = subprocess.Popen(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.process.command import BAD_INPUT, DONE, evergrove, executable
+from tests.process.coordinator_process import wait_until_it_listens
 from tests.process.rows import LABEL, small_rows, write
 
 SETTINGS = ("--label", LABEL, "--valid-fraction", "0.2", "--set", "n_estimators=5")
@@ -40,12 +41,7 @@ def run(rows: Path, folder: Path, *options: str | Path) -> tuple[str, str]:
         text=True,
     )
     try:
-        assert coordinator.stderr is not None
-        address = next(
-            line.split("Listens on ")[1].split()[0]
-            for line in coordinator.stderr
-            if "Listens on " in line
-        )
+        address = wait_until_it_listens(coordinator).address
         worker = evergrove(
             *("worker", "--coordinator", address, "--token-file", token, "--threads", "1"),
             *options,
@@ -55,8 +51,6 @@ def run(rows: Path, folder: Path, *options: str | Path) -> tuple[str, str]:
     finally:
         coordinator.kill()
         coordinator.wait()
-        assert coordinator.stderr is not None
-        coordinator.stderr.close()
     return evergrove("digest", folder / "model").out.split()[0], worker.err
 
 

@@ -10,7 +10,6 @@ with WatchedRun(folder, data, "n_estimators=100000") as run:
 import http.client
 import json
 import subprocess
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from tests.process.command import environment, executable
+from tests.process.coordinator_process import wait_until_it_listens
 from tests.process.rows import LABEL
 
 PATIENCE_SECONDS = 60.0
@@ -34,8 +34,6 @@ class Page:
 class WatchedRun:
     def __init__(self, folder: Path, data: Path, *settings: str, options: tuple[object, ...] = ()):
         self.folder = folder
-        self.url = ""
-        self.address = ""
         self.workers: list[subprocess.Popen[bytes]] = []
         self.coordinator = subprocess.Popen(
             [
@@ -49,17 +47,8 @@ class WatchedRun:
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert self.coordinator.stderr is not None
-        said = ""
-        for line in self.coordinator.stderr:
-            said += line
-            if "Status page: " in line:
-                self.url = line.split("Status page: ")[1].strip()
-            if "Listens on " in line:
-                self.address = line.split("Listens on ")[1].split()[0]
-                break
-        assert self.address, said
-        threading.Thread(target=self.coordinator.stderr.read, daemon=True).start()
+        listening = wait_until_it_listens(self.coordinator)
+        self.address, self.url = listening.address, listening.page
 
     def __enter__(self) -> Self:
         return self
