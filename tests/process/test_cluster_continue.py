@@ -34,7 +34,11 @@ def test_a_model_gets_the_trees_that_one_process_gives_it(
         data.append(write(rows, tmp_path / f"{seed}.parquet", 1000))
     first = tmp_path / "first"
     assert train(data[0], first, 4).code == DONE
-    options = ["--continue", first, *(["--valid-fraction", "0.3"] if valid != "none" else [])]
+    options: list[str | Path] = [
+        "--continue",
+        first,
+        *(["--valid-fraction", "0.3"] if valid != "none" else []),
+    ]
     one = train(data[1], tmp_path / "one", 9, *options)
     two = train(data[1], tmp_path / "two", 9, *options, *WORKERS, "--log", tmp_path / "log")
     assert one.code == two.code == DONE, two

@@ -3,6 +3,7 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_a_run_waits_for_memory_and_says_how_much(rows: Path, tmp_path: Path) ->
         stdout=subprocess.DEVNULL,
         text=True,
     )
-    workers = []
+    workers: list[subprocess.Popen[bytes]] = []
     try:
         assert coordinator.stderr is not None
         lines = iter(coordinator.stderr)
@@ -41,7 +42,9 @@ def test_a_run_waits_for_memory_and_says_how_much(rows: Path, tmp_path: Path) ->
         connection = ("--coordinator", address, "--token-file", token)
 
         def start(memory: str) -> None:
-            command = [*(executable(), "worker", *connection, "--threads", "1", "--memory", memory)]
+            command: list[str | Path] = [
+                *(executable(), "worker", *connection, "--threads", "1", "--memory", memory)
+            ]
             workers.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
 
         start("6MB")  # a shard needs 5 to 6
@@ -55,7 +58,8 @@ def test_a_run_waits_for_memory_and_says_how_much(rows: Path, tmp_path: Path) ->
         assert coordinator.wait(60) == DONE
         assert [worker.wait(30) for worker in workers] == [DONE] * 3
     finally:
-        for process in (*workers, coordinator):
+        processes: list[subprocess.Popen[Any]] = [*workers, coordinator]
+        for process in processes:
             process.kill()
             process.wait()
         assert coordinator.stderr is not None
