@@ -40,8 +40,9 @@ void ClusterDescription::begin_phase() {
 }
 
 void ClusterDescription::arrange_readers() {
-  if (readers_.empty() == reads_here_) return;
-  reads_here_ = readers_.empty();
+  const bool reads_here = readers_.empty() && !request_.data.has_partitions();
+  if (reads_here == reads_here_) return;
+  reads_here_ = reads_here;
   if (reads_here_) {
     board_.add_reader(kHere);
   } else {

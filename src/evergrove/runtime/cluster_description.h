@@ -56,7 +56,7 @@ class ClusterDescription {
   ClusterDescription(ClusterDescriptionRequest request, train::Description description, Send send,
                      PartReader::Callback on_read);
   void begin_phase();
-  // Reads here if nobody else does.
+  // Reads here if nobody else does, and if it can be read here.
   void arrange_readers();
   void ask();
   Status take(uint64_t reader, NumberedFacts facts);

@@ -265,7 +265,7 @@ Result<bool> WorkerHost::describe(const Received& received) {
       EVERGROVE_ASSIGN_OR_RETURN(const DataDescription data, decode_describe(bytes.substr(1)));
       described_ = bytes;
       part_reader_ = std::make_unique<PartReader>(
-          open_data(data), threads_,
+          open_data(data, request_.fetch), threads_,
           [this](NumberedFacts facts) { events_.push(std::move(facts)); });
     }
     part_reader_->forget();  // what another coordinator asked
@@ -380,7 +380,7 @@ void WorkerHost::drop_unwanted() {
 // Reads shards, one after the other, in a thread of its own.
 void WorkerHost::read_shards() {
   const ThreadLimit threads(threads_);
-  const Result<train::DataSpec> spec = open_data(setup_.data);
+  const Result<train::DataSpec> spec = open_data(setup_.data, request_.fetch);
   while (true) {
     ToRead next;
     {
