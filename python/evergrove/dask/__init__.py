@@ -19,6 +19,6 @@ except ImportError as error:
         "`pip install 'evergrove[dask]'`"
     ) from error
 
-from evergrove.dask.client_side import attach, train
+from evergrove.dask.client_side import attach, runs, train
 
-__all__ = ["attach", "train"]
+__all__ = ["attach", "runs", "train"]

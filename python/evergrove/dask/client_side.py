@@ -17,7 +17,7 @@ from distributed import Client, get_client
 from evergrove import _core
 from evergrove.dask import scheduler_side, worker_side
 from evergrove.dask.scheduler_side import SchedulerSide
-from evergrove.dask.worker_side import WorkerSide, host_of, name_of
+from evergrove.dask.worker_side import WorkerSide, host_of, is_name, name_of
 from evergrove.engines import steward
 from evergrove.engines.run_spec import RunSpec, make_spec
 from evergrove.engines.steward import Limits
@@ -123,6 +123,19 @@ def attach(client: Client | None, run_id: str, *, progress: bool | None = None) 
     return wait_for_model(client, run_id, watch(client, checked_run_id(run_id), progress))
 
 
+def runs(client: Client | None = None) -> dict[str, dict[str, Any]]:
+    """What the cluster's runs are at, by their names: those under way, and those whose model was
+    not taken yet. "state", "progress", "waits_for", "workers", "lost", "notes" and "error" are for
+    whoever looks."""
+    client = client or get_client()
+
+    async def look() -> dict[str, dict[str, Any]]:
+        return await views(client)
+
+    found: dict[str, dict[str, Any]] = client.sync(look)
+    return found
+
+
 def wait_for_model(client: Client, run_id: str, work: Coroutine[Any, Any, Model]) -> Model:
     async def run() -> Model:
         return await work
@@ -140,7 +153,7 @@ async def start_and_watch(
     client: Client, spec: RunSpec, limits: Limits, progress: bool | None
 ) -> Model:
     run_id = spec["run_id"]
-    if await knows(client, run_id):
+    if run_id in await views(client):
         raise ValueError(
             f"The cluster has a run of this name already; attach() to it, or choose another "
             f"(run_id: {run_id})"
@@ -166,18 +179,17 @@ def went_on_from(spec: RunSpec) -> str:
     return "nothing was kept, for the run had no log of yours; give log= to be able to go on"
 
 
-async def knows(client: Client, run_id: str) -> bool:
-    """Whether the scheduler has the run."""
-    name = name_of(run_id)
+async def views(client: Client) -> dict[str, dict[str, Any]]:
+    def look(dask_scheduler: Any) -> dict[str, dict[str, Any]]:
+        known = [plugin for name, plugin in dask_scheduler.plugins.items() if is_name(name)]
+        return {plugin.run_id: plugin.view() for plugin in known}
 
-    def look(dask_scheduler: Any) -> bool:
-        return name in dask_scheduler.plugins
-
-    return bool(await client.run_on_scheduler(look))
+    found: dict[str, dict[str, Any]] = await client.run_on_scheduler(look)
+    return found
 
 
 async def watch(client: Client, run_id: str, progress: bool | None) -> Model:
-    if not await knows(client, run_id):
+    if run_id not in await views(client):
         raise ValueError(f"The cluster has no run of this name (run_id: {run_id!r})")
     display = make_display(progress)
     try:
@@ -199,9 +211,10 @@ async def follow(client: Client, run_id: str, display: Display | None) -> dict[s
     while True:
         try:
             view = await asyncio.wait_for(
-                ask(question="view", notes_known=notes_known), ASK_SECONDS
+                ask(question="look", notes_known=notes_known), ASK_SECONDS
             )
-        except (OSError, TimeoutError) as error:
+        # RuntimeError: the client was closed meanwhile.
+        except (OSError, TimeoutError, RuntimeError) as error:
             if client.status != "running" or time.monotonic() > heard_at + LOST_SECONDS:
                 raise LostSchedulerError(
                     f"The scheduler does not answer, and the run ends with it ({error})"

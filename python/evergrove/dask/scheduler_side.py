@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import shutil
 import time
 from typing import Any
 
@@ -75,14 +76,17 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         return others or workers
 
     async def close(self) -> None:
+        """The cluster ends with its runs; where it is one machine, nothing is left on it."""
         self.ticker.cancel()
+        if self.steward.own_log and not self.is_settled:
+            shutil.rmtree(self.steward.own_log, ignore_errors=True)
 
     async def answer(self, question: str, **details: Any) -> Any:
         """What clients and workers ask."""
         if question == "news":
             return self._hear(**details)
-        if question == "view":
-            return self._view(**details)
+        if question == "look":
+            return self._look(**details)
         if question == "stop":
             self.steward.stop()
             return "stopped"
@@ -92,11 +96,13 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
             return "taken"
         return None
 
-    def _view(self, notes_known: int) -> dict[str, Any]:
-        view = self.steward.view()
-        view["notes"] = view["notes"][min(notes_known, len(view["notes"])) :]
-        view["is_settled"] = self.is_settled
-        view["workers_known"] = len(self.scheduler.workers)
+    def view(self) -> dict[str, Any]:
+        return {**self.steward.view(), "is_settled": self.is_settled}
+
+    def _look(self, notes_known: int) -> dict[str, Any]:
+        """As view(), with the notes that are new, and the model when there is one."""
+        view = self.view()
+        view["notes"] = view["notes"][notes_known:]
         if self.is_settled:
             view["model"] = self.steward.model
         return view
@@ -163,7 +169,7 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         self.scheduler.worker_plugins.pop(self.name, None)
         for message in (
             {"op": self.name, "order": "close", "drain_seconds": 0.0, "stop_seconds": 10.0},
-            {"op": self.name, "order": "remove_own_log"},
+            {"op": self.name, "order": "clean_log"},
             {"op": "plugin-remove", "name": self.name},
         ):
             with contextlib.suppress(TimeoutError):

@@ -18,6 +18,7 @@ from distributed import WorkerPlugin
 DRAIN_SECONDS = 2.5
 STOP_SECONDS = 1.0
 SAY_SECONDS = 30.0
+PREFIX = "evergrove_"
 AGAIN_SECONDS = 0.5
 # Dask spills and pauses by the share of its limit that the process takes: rows stay below these.
 MEMORY_SHARE = 0.6
@@ -27,7 +28,11 @@ logger = logging.getLogger("distributed.worker.evergrove")
 
 def name_of(run_id: str) -> str:
     """Of the plugins, and of the handlers by which they are called."""
-    return f"evergrove_{run_id}"
+    return PREFIX + run_id
+
+
+def is_name(name: str) -> bool:
+    return name.startswith(PREFIX)
 
 
 class WorkerSide(WorkerPlugin):  # type: ignore[misc]
@@ -51,7 +56,7 @@ class WorkerSide(WorkerPlugin):  # type: ignore[misc]
             # While it drains, others need what it says.
             await asyncio.to_thread(self.host.close, DRAIN_SECONDS, STOP_SECONDS)
             if worker.batched_stream.closed():  # no scheduler: nobody else ends the run
-                self.host.remove_own_log()
+                self.host.clean_log()
         self.carrier.cancel()
         worker.handlers.pop(self.name, None)
 

@@ -4,7 +4,7 @@
 The coordinator and the worker run in this process, in threads that hold no GIL, so that they end
 with it and leave nothing behind. What they have to say is given to `say` as plain dicts:
 
-    {"kind": "listening", "attempt": 1, "address": "10.0.0.5:40123"}
+    {"kind": "listening", "attempt": 1, "address": "10.0.0.5:40123", "own_log": ""}
     {"kind": "progress", "attempt": 1, "progress": {...}}       # as it changes, and now and then
     {"kind": "finished", "attempt": 1, "model": bytes, "notes": [...]}
     {"kind": "failed", "attempt": 1, "error": {"type": "ValueError", "message": "..."}}
@@ -149,14 +149,14 @@ class Host:
         deadline = time.monotonic() + stop_seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        with contextlib.suppress(OSError):
-            if is_folder(log_place(self.spec)):
-                mark_of(self.spec).unlink(missing_ok=True)
 
-    def remove_own_log(self) -> None:
-        """Requires: nobody works on the run any more."""
+    def clean_log(self) -> None:
+        """Removes what the run needed while it was under way. Requires: nobody works on it."""
         if not self.spec["log"]:
             shutil.rmtree(log_place(self.spec), ignore_errors=True)
+        elif is_folder(self.spec["log"]):
+            with contextlib.suppress(OSError):
+                mark_of(self.spec).unlink(missing_ok=True)
 
     def _coordinate(self, coordinator: _core.Coordinator, attempt: int) -> None:
         try:
@@ -179,7 +179,8 @@ class Host:
         while thread.is_alive():
             if address != coordinator.address:
                 address = coordinator.address
-                self._say_of(attempt, kind="listening", address=address)
+                own_log = "" if self.spec["log"] else log_place(self.spec)
+                self._say_of(attempt, kind="listening", address=address, own_log=own_log)
             progress = coordinator.progress()
             now = time.monotonic()
             if progress["iteration"] != said or now - said_at > SAY_EVERY_SECONDS:

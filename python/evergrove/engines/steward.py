@@ -84,6 +84,7 @@ class Steward:
     attempt: int = 0
     coordinator_place: str = ""
     coordinator_address: str = ""  # empty: it does not listen (yet)
+    own_log: str = ""  # a folder that is to go with the run
     progress: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     lost_count: int = 0  # places that went away while they worked
@@ -173,6 +174,7 @@ class Steward:
         self._heard_at = now
         if kind == "listening":
             self.coordinator_address = news["address"]
+            self.own_log = news["own_log"]
             return self._moves() + self._decide(now)
         elif kind == "progress":
             self.progress = news["progress"]
