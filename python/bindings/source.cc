@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "evergrove/source/open.h"
+#include "evergrove/source/partitions.h"
 #include "module.h"
 #include "status_error.h"
 
@@ -50,6 +51,14 @@ Source open_stream(const nb::capsule& stream, std::vector<std::string> categoric
     return source::from_stream(pointer, options);
   }();
   return {value_or_raise(result)};
+}
+
+std::string value_fingerprint(const Source& source) {
+  const Result<std::string> result = [&] {
+    nb::gil_scoped_release release;
+    return source::fingerprint_of(*source.rows);
+  }();
+  return value_or_raise(result);
 }
 
 // Keeps numpy arrays alive for a source; whichever thread lets go of it last takes the GIL.
@@ -100,6 +109,7 @@ void init_source(nb::module_& module) {
         }
         return columns;
       });
+  module.def("value_fingerprint", &value_fingerprint, nb::arg("source"));
   module.def("open_paths", &open_paths, nb::arg("paths"), nb::arg("categorical"), nb::arg("text"));
   module.def("open_stream", &open_stream, nb::arg("stream"), nb::arg("categorical"));
   module.def("open_csr", &open_csr, nb::arg("row_starts"), nb::arg("columns"), nb::arg("values"),

@@ -69,10 +69,12 @@ class Cluster:
         return sum(path.stat().st_size for path in (self.folder / "log").glob("run*.log"))
 
     def wait_for_more(self) -> None:
-        before = self.logged()
+        """Until one more tree, at least, is decided."""
         deadline = time.monotonic() + 30
-        while self.logged() == before:
+        before = 0
+        while not before or self.logged() == before:  # first comes what is known of the data
             assert time.monotonic() < deadline, "nothing is decided any more"
+            before = before or self.logged()
             time.sleep(0.01)
 
     def end(self) -> None:

@@ -2,10 +2,14 @@
 #include "evergrove/runtime/cluster_coordinator.h"
 
 #include <algorithm>
+#include <future>
 #include <map>
 #include <memory>
+#include <set>
+#include <variant>
 
 #include "evergrove/runtime/cluster_client.h"
+#include "evergrove/runtime/cluster_description.h"
 #include "evergrove/runtime/cluster_setup.h"
 #include "evergrove/runtime/epoch.h"
 #include "evergrove/runtime/event_queue.h"
@@ -33,6 +37,9 @@ constexpr uint64_t kShardsWanted = 16;
 constexpr uint64_t kShardRowsMin = 4096;
 constexpr uint64_t kShardRowsMax = 1 << 20;
 
+// From the transport, or from the thread that reads parts here.
+using CoordinatorEvent = std::variant<TransportEvent, NumberedFacts>;
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -41,7 +48,11 @@ class CoordinatorHost {
  public:
   explicit CoordinatorHost(const CoordinatorRequest& request)
       : request_(request), training_(request.training), start_(Clock::now()) {}
-  ~CoordinatorHost() { transport_.reset(); }
+  ~CoordinatorHost() {
+    // No event may come after the queue is gone.
+    describing_.reset();
+    transport_.reset();
+  }
 
   Result<ClusterReport> run();
 
@@ -52,6 +63,8 @@ class CoordinatorHost {
   bool tell(std::string_view phase, double share);
   Status open_log();
   Status take_model();
+  uint64_t shard_rows() const;
+  Result<train::RunDescription> describe();
   Status prepare();
   Status open_status_page();
   Status listen();
@@ -76,8 +89,10 @@ class CoordinatorHost {
   size_t logged_count_ = 0;  // iterations that are in the log already
   std::string setup_bytes_;
   std::unique_ptr<cluster::Coordinator> machine_;
-  EventQueue<TransportEvent> events_;
+  EventQueue<CoordinatorEvent> events_;
   std::unique_ptr<Transport> transport_;
+  std::set<ConnectionId> opened_;
+  std::unique_ptr<ClusterDescription> describing_;   // until the data is described
   std::map<std::string, ConnectionId> connections_;  // by worker's name
   std::map<ConnectionId, std::string> names_;
   RunProgress progress_;
@@ -130,15 +145,59 @@ Status CoordinatorHost::take_model() {
   return {};
 }
 
+uint64_t CoordinatorHost::shard_rows() const {
+  if (request_.shard_rows > 0) return request_.shard_rows;
+  return std::clamp(training_.data.data->row_count() / kShardsWanted, kShardRowsMin, kShardRowsMax);
+}
+
+// By the workers that are there. Files are hashed here meanwhile.
+Result<train::RunDescription> CoordinatorHost::describe() {
+  train::Parameters parameters = training_.parameters;
+  if (past_.header) parameters.objective = past_.header->parameters.objective;
+  const std::future<void> manifests = std::async(std::launch::async, [this] {
+    training_.data.data->manifest();
+    for (const auto& valid : training_.data.valid) valid.source->manifest();
+  });
+  EVERGROVE_ASSIGN_OR_RETURN(
+      describing_,
+      ClusterDescription::begin(
+          {.spec = training_.data,
+           .data = request_.data,
+           .parameters = parameters,
+           .known = past_.header ? &*past_.header : nullptr,
+           .threads = training_.threads,
+           .part_rows = shard_rows()},
+          [this](ConnectionId to, std::string bytes) { transport_->send(to, std::move(bytes)); },
+          [this](NumberedFacts facts) { events_.push(std::move(facts)); }));
+  for (const ConnectionId connection : opened_) describing_->opened(connection);
+  Clock::time_point tick_at = Clock::now();
+  while (!describing_->is_complete()) {
+    if (std::optional<CoordinatorEvent> event = events_.pop(tick_at + kTickEvery)) {
+      if (auto* facts = std::get_if<NumberedFacts>(&*event)) {
+        EVERGROVE_RETURN_IF_ERROR(describing_->read_here(std::move(*facts)));
+      } else {
+        EVERGROVE_RETURN_IF_ERROR(handle(std::get<TransportEvent>(std::move(*event))));
+      }
+    }
+    if (Clock::now() - tick_at < kTickEvery) continue;
+    tick_at = Clock::now();
+    if (!tell("reading", describing_->share())) {
+      return interrupted(
+          "Stopped before the first tree, so nothing was lost; repeat the command to begin");
+    }
+    if (request_.on_status) EVERGROVE_RETURN_IF_ERROR(request_.on_status({}));
+  }
+  if (!tell("reading", 1)) return interrupted("Stopped before the first tree");
+  manifests.wait();
+  train::RunDescription run = describing_->finish();
+  describing_.reset();
+  return run;
+}
+
 Status CoordinatorHost::prepare() {
   const bool is_logged = log_ && past_.header.has_value();
   EVERGROVE_RETURN_IF_ERROR(take_model());
-  train::Parameters parameters = training_.parameters;
-  if (past_.header) parameters.objective = past_.header->parameters.objective;
-  EVERGROVE_ASSIGN_OR_RETURN(
-      train::RunDescription run,
-      train::describe(training_.data, parameters, past_.header ? &*past_.header : nullptr,
-                      [this](std::string_view phase, double share) { return tell(phase, share); }));
+  EVERGROVE_ASSIGN_OR_RETURN(train::RunDescription run, describe());
   EVERGROVE_RETURN_IF_ERROR(
       train::check_run(run.header.parameters, !run.header.valid_names.empty()));
   EVERGROVE_RETURN_IF_ERROR(check_text(run.header));
@@ -150,11 +209,7 @@ Status CoordinatorHost::prepare() {
   ClusterSetup setup;
   setup.run = {run.header, run.weight_facts, run.weight_max_by_set, run.training_weight_max};
   setup.data = request_.data;
-  const uint64_t rows = training_.data.data->row_count();
-  const uint64_t wanted = request_.shard_rows > 0
-                              ? request_.shard_rows
-                              : std::clamp(rows / kShardsWanted, kShardRowsMin, kShardRowsMax);
-  setup.shards = train::make_shards(training_.data, run.header.parameters.seed, wanted);
+  setup.shards = train::make_shards(training_.data, run.header.parameters.seed, shard_rows());
   setup_bytes_ = encode_setup(setup);
   std::vector<cluster::ShardRows> shards;
   for (const train::Shard& shard : setup.shards) {
@@ -168,6 +223,7 @@ Status CoordinatorHost::prepare() {
   for (; log_ && logged_count_ < known.size(); ++logged_count_) {
     EVERGROVE_RETURN_IF_ERROR(log_->append(known[logged_count_]));
   }
+  for (const ConnectionId connection : opened_) transport_->send(connection, setup_bytes_);
   return {};
 }
 
@@ -178,10 +234,12 @@ Status CoordinatorHost::open_status_page() {
   return {};
 }
 
-// Of the run as of now. Requires: it is prepared.
+// Of the run as of now.
 RunSnapshot CoordinatorHost::snapshot() const {
-  const cluster::RunLedger& ledger = machine_->ledger();
   RunSnapshot snapshot;
+  snapshot.started_unix_seconds = started_unix_seconds_;
+  if (!machine_) return snapshot;
+  const cluster::RunLedger& ledger = machine_->ledger();
   snapshot.is_prepared = true;
   snapshot.status = machine_->status();
   snapshot.shards = machine_->shards();
@@ -206,7 +264,6 @@ RunSnapshot CoordinatorHost::snapshot() const {
     snapshot.received_bytes = transport_->received_bytes();
     snapshot.sent_bytes = transport_->sent_bytes();
   }
-  snapshot.started_unix_seconds = started_unix_seconds_;
   return snapshot;
 }
 
@@ -239,8 +296,10 @@ Status CoordinatorHost::serve() {
   EVERGROVE_RETURN_IF_ERROR(act(machine_->tick(now())));
   progress_.add(seconds_since(start_), machine_->status().iterations);
   while (!is_over_) {
-    if (std::optional<TransportEvent> event = events_.pop(tick_at + kTickEvery)) {
-      EVERGROVE_RETURN_IF_ERROR(handle(std::move(*event)));
+    if (std::optional<CoordinatorEvent> event = events_.pop(tick_at + kTickEvery)) {
+      if (auto* from_transport = std::get_if<TransportEvent>(&*event)) {
+        EVERGROVE_RETURN_IF_ERROR(handle(std::move(*from_transport)));
+      }
     }
     if (Clock::now() - tick_at < kTickEvery) continue;
     tick_at = Clock::now();
@@ -275,10 +334,17 @@ Status CoordinatorHost::serve() {
 
 Status CoordinatorHost::handle(TransportEvent event) {
   if (const auto* opened = std::get_if<Opened>(&event)) {
-    transport_->send(opened->connection, setup_bytes_);
+    opened_.insert(opened->connection);
+    if (describing_) {
+      describing_->opened(opened->connection);
+    } else {
+      transport_->send(opened->connection, setup_bytes_);
+    }
   } else if (const auto* received = std::get_if<Received>(&event)) {
     return receive(*received);
   } else if (const auto* closed = std::get_if<Closed>(&event)) {
+    opened_.erase(closed->connection);
+    if (describing_) return describing_->closed(closed->connection);
     const auto known = names_.find(closed->connection);
     if (known == names_.end()) return {};
     const std::string name = known->second;
@@ -296,6 +362,7 @@ Status CoordinatorHost::handle(TransportEvent event) {
 Status CoordinatorHost::receive(const Received& received) {
   const std::string_view bytes = received.bytes.view;
   if (!bytes.empty() && bytes[0] == kQuestionTag) return answer(received);
+  if (describing_) return describing_->received(received.connection, bytes);
   if (bytes.empty() || bytes[0] != kMessagesTag) return {};
   const auto messages = decode_messages(bytes.substr(1));
   if (!messages.ok()) {
@@ -319,24 +386,24 @@ Status CoordinatorHost::receive(const Received& received) {
 
 Status CoordinatorHost::answer(const Received& received) {
   const std::string_view question = received.bytes.view.substr(1);
-  const cluster::CoordinatorStatus status = machine_->status();
   if (question == "status") {
     transport_->send(received.connection, kAnswerTag + snapshot_json(snapshot()));
     return {};
   }
   constexpr std::string_view kDrain = "drain ";
-  const std::string name(question.substr(std::min(question.size(), kDrain.size())));
+  const auto refuse = [&](const std::string& why) {
+    transport_->send(received.connection, kRefusalTag + why);
+    return Status();
+  };
+  if (!question.starts_with(kDrain)) return refuse("The coordinator does not know that question");
+  if (!machine_) {
+    return refuse("The data is being described, and nobody has rows yet; just stop the worker");
+  }
+  const std::string name(question.substr(kDrain.size()));
+  const cluster::CoordinatorStatus status = machine_->status();
   const bool is_known = std::any_of(status.workers.begin(), status.workers.end(),
                                     [&](const auto& worker) { return worker.name == name; });
-  if (!question.starts_with(kDrain) || !is_known) {
-    transport_->send(
-        received.connection,
-        kRefusalTag + std::string(question.starts_with(kDrain)
-                                      ? "No worker has that name; evergrove status "
-                                        "names them"
-                                      : "The coordinator does not know that question"));
-    return {};
-  }
+  if (!is_known) return refuse("No worker has that name; evergrove status names them");
   transport_->send(received.connection, kAnswerTag + name + " hands over and leaves");
   return act(machine_->receive(name, {epoch_, cluster::Leave{}}, now()));
 }
@@ -398,11 +465,20 @@ Result<ClusterReport> CoordinatorHost::run() {
   EVERGROVE_RETURN_IF_ERROR(check_request(training_));
   EVERGROVE_RETURN_IF_ERROR(open_status_page());
   EVERGROVE_RETURN_IF_ERROR(open_log());
-  EVERGROVE_RETURN_IF_ERROR(prepare());
+  EVERGROVE_RETURN_IF_ERROR(listen());
+  const Status prepared = prepare();
   report_.training.seconds_read = seconds_since(start_);
   const Clock::time_point training_start = Clock::now();
-  EVERGROVE_RETURN_IF_ERROR(listen());
-  EVERGROVE_RETURN_IF_ERROR(serve());
+  const Status served = prepared.ok() ? serve() : prepared;
+  if (!served.ok()) {
+    // Who is told need not look for another coordinator. Who is stopped may be started again.
+    const bool is_final =
+        served.kind() != StatusKind::interrupted && served.kind() != StatusKind::storage;
+    for (const ConnectionId connection : opened_) {
+      if (is_final) transport_->send(connection, encode_end(served));
+    }
+    return served;
+  }
   report_.training.seconds_train = seconds_since(training_start);
   return finish();
 }

@@ -16,6 +16,7 @@
 #include "evergrove/runtime/cluster_setup.h"
 #include "evergrove/runtime/event_queue.h"
 #include "evergrove/runtime/machine_memory.h"
+#include "evergrove/runtime/part_reader.h"
 #include "evergrove/runtime/shard_cache.h"
 #include "evergrove/runtime/threads.h"
 #include "evergrove/runtime/transport.h"
@@ -38,7 +39,7 @@ struct ShardRead {
   Status status;
   std::unique_ptr<train::RowStore> store;
 };
-using WorkerEvent = std::variant<TransportEvent, ShardRead>;
+using WorkerEvent = std::variant<TransportEvent, ShardRead, NumberedFacts>;
 
 std::string own_name() {
   char host[256] = "host";
@@ -59,6 +60,7 @@ class WorkerHost {
   ~WorkerHost() {
     // No event may come after the queue is gone.
     transport_.reset();
+    part_reader_.reset();
     {
       std::lock_guard lock(reader_mutex_);
       is_closing_ = true;
@@ -81,6 +83,7 @@ class WorkerHost {
   }
   Status handle(TransportEvent event);
   Status receive(const Received& received);
+  Result<bool> describe(const Received& received);
   Status act(std::vector<cluster::WorkerAction> actions);
   void send(const std::string& to, std::string bytes);
   void dial_coordinator();
@@ -111,6 +114,8 @@ class WorkerHost {
   std::map<ConnectionId, std::string> peer_addresses_;
   ClusterSetup setup_;
   std::optional<ShardCache> cache_;  // the reader's
+  std::string described_;            // the data that part_reader_ reads
+  std::unique_ptr<PartReader> part_reader_;
   std::unique_ptr<cluster::Worker> worker_;
   uint64_t busy_us_ = 0;  // in receive()
   bool is_leaving_ = false;
@@ -188,6 +193,10 @@ Status WorkerHost::run() {
         if (auto* from_transport = std::get_if<TransportEvent>(&*event)) {
           return handle(std::move(*from_transport));
         }
+        if (auto* facts = std::get_if<NumberedFacts>(&*event)) {
+          send("", encode_facts(*facts));
+          return {};
+        }
         ShardRead& read = std::get<ShardRead>(*event);
         return act(read.status.ok() ? worker_->loaded(read.shard, std::move(read.store))
                                     : worker_->load_failed(read.shard, read.status.message()));
@@ -258,6 +267,7 @@ Status WorkerHost::handle(TransportEvent event) {
     return receive(*received);
   } else if (const auto* closed = std::get_if<Closed>(&event)) {
     if (closed->connection == coordinator_) {
+      if (part_reader_) part_reader_->forget();
       coordinator_ = 0;
       is_connected_ = false;
       dial_at_ = Clock::now() + dial_again_.next();
@@ -272,14 +282,44 @@ Status WorkerHost::handle(TransportEvent event) {
   return {};
 }
 
+// What comes before the set-up. Returns whether it was that.
+Result<bool> WorkerHost::describe(const Received& received) {
+  const std::string_view bytes = received.bytes.view;
+  if (bytes[0] == kDescribeTag) {
+    if (!part_reader_ || described_ != bytes) {
+      EVERGROVE_ASSIGN_OR_RETURN(const DataDescription data, decode_describe(bytes.substr(1)));
+      described_ = bytes;
+      part_reader_ = std::make_unique<PartReader>(
+          open_data(data, request_.fetch), threads_,
+          [this](NumberedFacts facts) { events_.push(std::move(facts)); });
+    }
+    part_reader_->forget();  // what another coordinator asked
+    send("", std::string(1, kReaderTag));
+    return true;
+  }
+  if (bytes[0] == kPartTag && part_reader_) {
+    EVERGROVE_ASSIGN_OR_RETURN(NumberedRequest request, decode_part(bytes.substr(1)));
+    part_reader_->read(std::move(request));
+    return true;
+  }
+  if (bytes[0] != kEndTag) return false;
+  const Status why = decode_end(bytes.substr(1));
+  return why.with_context("The coordinator ends the run");
+}
+
 Status WorkerHost::receive(const Received& received) {
   const std::string_view bytes = received.bytes.view;
   if (bytes.empty()) return {};
-  if (received.connection == coordinator_) dial_again_.reset();
+  if (received.connection == coordinator_) {
+    dial_again_.reset();
+    EVERGROVE_ASSIGN_OR_RETURN(const bool is_done, describe(received));
+    if (is_done) return {};
+  }
   if (bytes[0] == kSetupTag && received.connection == coordinator_) {
     EVERGROVE_ASSIGN_OR_RETURN(ClusterSetup setup, decode_setup(bytes.substr(1)));
     if (!worker_) {
       setup_ = std::move(setup);
+      if (part_reader_) part_reader_->forget();  // others were quicker
       worker_ = std::make_unique<cluster::Worker>(
           name_, transport_->address(), setup_.run,
           request_.memory_bytes > 0 ? request_.memory_bytes : shard_memory_bytes());
@@ -365,7 +405,7 @@ void WorkerHost::drop_unwanted() {
 // Reads shards, one after the other, in a thread of its own.
 void WorkerHost::read_shards() {
   const ThreadLimit threads(threads_);
-  const Result<train::DataSpec> spec = open_data(setup_.data);
+  const Result<train::DataSpec> spec = open_data(setup_.data, request_.fetch);
   while (true) {
     ToRead next;
     {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "evergrove/base/status.h"
+#include "evergrove/runtime/data_description.h"
 
 namespace evergrove::runtime {
 
@@ -29,6 +30,8 @@ struct WorkerRequest {
   uint64_t cache_bytes_max = 0;  // 0: half of what is free there
   // Without a coordinator for so long, the worker ends with storage.
   std::chrono::seconds patience{60};
+  // Gives partitions, where the run's data is some; null: such a run is refused.
+  FetchPartitionOfSet fetch;
   std::function<void(const std::string&)> note;  // what people may want to know
   std::function<bool()> is_asked_to_leave;       // polled; true: hand over, then end
   std::function<bool()> is_asked_to_stop;        // polled; true: end now, with interrupted

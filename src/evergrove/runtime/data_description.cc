@@ -31,6 +31,8 @@ void DataDescription::encode(ByteWriter& out) const {
   out.u32(static_cast<uint32_t>(column_types.size()));
   for (const auto& [name, type] : column_types) out.string(name).string(type);
   out.u8(objective_is_chosen);
+  out.u32(static_cast<uint32_t>(partitions.size()));
+  for (const source::PartitionSet& set : partitions) set.encode(out);
 }
 
 Result<DataDescription> DataDescription::decode(ByteReader& in) {
@@ -51,16 +53,37 @@ Result<DataDescription> DataDescription::decode(ByteReader& in) {
     description.column_types[name] = in.string();
   }
   description.objective_is_chosen = in.u8() != 0;
+  const uint32_t set_count = in.count(8);
+  for (uint32_t i = 0; i < set_count; ++i) {
+    EVERGROVE_ASSIGN_OR_RETURN(description.partitions.emplace_back(),
+                               source::PartitionSet::decode(in));
+  }
+  if (set_count != 0 && set_count != description.valid.size() + 1) in.fail();
   if (!in.ok()) return corrupt("The description of the data is not what it should be");
   return description;
 }
 
-Result<train::DataSpec> open_data(const DataDescription& description) {
+Result<train::DataSpec> open_data(const DataDescription& description,
+                                  const FetchPartitionOfSet& fetch) {
+  const auto open_set = [&](size_t set, const std::vector<std::string>& paths,
+                            const source::OpenOptions& options) {
+    if (!description.has_partitions() || description.partitions[set].empty()) {
+      return source::open(paths, options);
+    }
+    source::FetchPartition fetch_partition;
+    if (fetch) {
+      fetch_partition = [fetch, set](size_t partition, ArrowArrayStream* stream) {
+        return fetch(set, partition, stream);
+      };
+    }
+    return source::open_partitions(description.partitions[set], std::move(fetch_partition),
+                                   options);
+  };
   train::DataSpec spec;
   source::OpenOptions open;
   open.categorical = description.categorical;
   open.column_types = description.column_types;
-  EVERGROVE_ASSIGN_OR_RETURN(spec.data, source::open(description.data, open));
+  EVERGROVE_ASSIGN_OR_RETURN(spec.data, open_set(0, description.data, open));
   // What is text in training is text in validation, though a small file's values look like numbers.
   for (const table::ColumnSpec& column : spec.data->schema().columns) {
     if (column.kind != table::ColumnKind::categorical) continue;
@@ -73,7 +96,7 @@ Result<train::DataSpec> open_data(const DataDescription& description) {
     // The set that a fraction makes is the first one, and has the plain name.
     const size_t number = i + (description.valid_fraction > 0 ? 1 : 0);
     const std::string name = number == 0 ? "valid" : "valid_" + std::to_string(number);
-    EVERGROVE_ASSIGN_OR_RETURN(auto source, source::open(description.valid[i], open));
+    EVERGROVE_ASSIGN_OR_RETURN(auto source, open_set(i + 1, description.valid[i], open));
     spec.valid.push_back({name, std::move(source)});
   }
   spec.valid_fraction = description.valid_fraction;

@@ -73,7 +73,7 @@ Result<Evaluation> evaluate_here(const model::Model& model, const table::RowSour
   std::vector<double> targets;
   std::vector<uint16_t> classes;
   if (model.objective == model::ObjectiveKind::regression) {
-    EVERGROVE_ASSIGN_OR_RETURN(targets, train::to_targets(labels, /*must_vary=*/false));
+    EVERGROVE_ASSIGN_OR_RETURN(targets, train::to_targets(labels));
   } else {
     EVERGROVE_ASSIGN_OR_RETURN(classes, train::to_classes(labels, class_names(model)));
   }

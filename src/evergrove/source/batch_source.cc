@@ -7,8 +7,6 @@
 
 #include "evergrove/source/arrow_source.h"
 #include "evergrove/source/column_decoder.h"
-#include "evergrove/source/file_manifest.h"
-#include "evergrove/source/fingerprint.h"
 #include "evergrove/source/schema_union.h"
 #include "evergrove/source/value_manifest.h"
 
@@ -29,13 +27,14 @@ struct BatchRun {
 class BatchSource final : public ArrowSource {
  public:
   BatchSource(std::vector<std::unique_ptr<BatchSupply>> supplies, std::vector<DataFile> files,
-              SchemaUnion schema);
+              SchemaUnion schema, FileManifest::Fingerprint fingerprint);
 
   const table::Schema& schema() const override { return schema_.columns; }
   const table::Manifest& manifest() const override {
     return files_.files().empty() ? values_.manifest(*this) : files_.manifest();
   }
   std::span<const table::BlockExtent> blocks() const override { return blocks_; }
+  bool reads_single_columns() const override { return supplies_[0]->reads_single_columns(); }
   std::shared_ptr<arrow::Schema> arrow_schema() const override { return schema_.arrow; }
   Result<table::RowBlock> read(size_t block_index, std::span<const size_t> columns) const override;
   Result<std::shared_ptr<arrow::RecordBatch>> read_arrow(
@@ -68,9 +67,10 @@ std::vector<uint64_t> row_counts(std::span<const std::unique_ptr<BatchSupply>> s
 }
 
 BatchSource::BatchSource(std::vector<std::unique_ptr<BatchSupply>> supplies,
-                         std::vector<DataFile> files, SchemaUnion schema)
+                         std::vector<DataFile> files, SchemaUnion schema,
+                         FileManifest::Fingerprint fingerprint)
     : supplies_(std::move(supplies)),
-      files_(std::move(files), row_counts(supplies_), fingerprint_content),
+      files_(std::move(files), row_counts(supplies_), std::move(fingerprint)),
       schema_(std::move(schema)) {
   for (size_t supply = 0; supply < supplies_.size(); ++supply) add_blocks(supply);
 }
@@ -188,7 +188,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> MemoryBatches::read(
 
 Result<std::shared_ptr<table::RowSource>> make_batch_source(
     std::vector<std::unique_ptr<BatchSupply>> supplies, std::vector<DataFile> files,
-    const OpenOptions& options) {
+    const OpenOptions& options, FileManifest::Fingerprint fingerprint) {
   std::vector<std::shared_ptr<arrow::Schema>> schemas;
   std::vector<std::string> paths;
   for (size_t i = 0; i < supplies.size(); ++i) {
@@ -196,8 +196,8 @@ Result<std::shared_ptr<table::RowSource>> make_batch_source(
     paths.push_back(files.empty() ? "(memory)" : files[i].path);
   }
   EVERGROVE_ASSIGN_OR_RETURN(SchemaUnion schema, unify_schemas(schemas, paths, options));
-  return std::shared_ptr<table::RowSource>(
-      std::make_shared<BatchSource>(std::move(supplies), std::move(files), std::move(schema)));
+  return std::shared_ptr<table::RowSource>(std::make_shared<BatchSource>(
+      std::move(supplies), std::move(files), std::move(schema), std::move(fingerprint)));
 }
 
 }  // namespace evergrove::source

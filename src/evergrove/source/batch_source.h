@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "evergrove/source/data_file.h"
+#include "evergrove/source/file_manifest.h"
+#include "evergrove/source/fingerprint.h"
 #include "evergrove/source/open.h"
 
 namespace arrow {
@@ -32,6 +34,8 @@ class BatchSupply {
   virtual bool in_place() const = 0;
   // True if someone vouches for what the buffers hold; else it is checked before it is used.
   virtual bool is_valid() const = 0;
+  // False if a batch comes whole whatever is asked for.
+  virtual bool reads_single_columns() const { return true; }
   // Reads these fields of a batch; others may be there as well.
   virtual Result<std::shared_ptr<arrow::RecordBatch>> read(
       size_t batch, const std::vector<int>& fields) const = 0;
@@ -58,9 +62,10 @@ class MemoryBatches final : public BatchSupply {
 };
 
 // The rows of the supplies one after the other. files: where each is from, for the manifest and for
-// messages; none for what is in memory. Requires: at least one supply, as many files or none.
+// messages; none for what is in memory. fingerprint: of a file's content. Requires: at least one
+// supply, as many files or none.
 Result<std::shared_ptr<table::RowSource>> make_batch_source(
     std::vector<std::unique_ptr<BatchSupply>> supplies, std::vector<DataFile> files,
-    const OpenOptions& options);
+    const OpenOptions& options, FileManifest::Fingerprint fingerprint = fingerprint_content);
 
 }  // namespace evergrove::source

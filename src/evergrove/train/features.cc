@@ -3,10 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <mutex>
-#include <unordered_map>
-
-#include "evergrove/bins/cuts.h"
 
 namespace evergrove::train {
 namespace {
@@ -15,57 +13,67 @@ using table::ColumnKind;
 
 constexpr size_t kCategoriesMax = 100'000;
 
-// What a pass gathers of one column; guarded by the mutex while blocks come in.
-struct ColumnSample {
-  std::mutex mutex;
-  std::vector<double> values;                        // numeric: the sample
-  std::unordered_map<std::string, uint64_t> counts;  // categorical: rows by category
-  bool too_many = false;
+// Adds a block to what is known of its column; guarded by a mutex while blocks come in.
+class ColumnReader {
+ public:
+  explicit ColumnReader(bool is_numeric) : is_numeric_(is_numeric) {}
+
+  // Returns whether there are still few enough categories.
+  bool add(const table::RowBlock& block, const table::ColumnValues& values,
+           const TrainingRows& rows) {
+    ColumnFacts here;
+    if (is_numeric_) {
+      add_numbers(block, values, rows, here);
+    } else {
+      add_categories(block, values, rows, here);
+    }
+    const std::lock_guard lock(mutex_);
+    facts_.merge(std::move(here));
+    return !facts_.has_too_many;
+  }
+  ColumnFacts take() { return std::move(facts_); }
+
+ private:
+  static void add_numbers(const table::RowBlock& block, const table::ColumnValues& values,
+                          const TrainingRows& rows, ColumnFacts& to) {
+    for (size_t i = 0; i < block.row_count; ++i) {
+      const uint64_t row = block.first_row + i;
+      if (!rows.sample.has(rows.row_ids ? rows.row_ids(row) : row)) continue;
+      if (rows.in_training && !rows.in_training(row)) continue;
+      const double value = values.number(i);
+      if (!std::isnan(value)) to.sample.push_back(value);
+    }
+  }
+  static void add_categories(const table::RowBlock& block, const table::ColumnValues& values,
+                             const TrainingRows& rows, ColumnFacts& to) {
+    std::vector<uint64_t> counts(values.dictionary.size(), 0);
+    for (size_t i = 0; i < block.row_count; ++i) {
+      if (rows.in_training && !rows.in_training(block.first_row + i)) continue;
+      if (values.codes[i] >= 0) ++counts[values.codes[i]];
+    }
+    for (size_t code = 0; code < counts.size(); ++code) {
+      if (counts[code] > 0) to.counts[values.dictionary[code]] += counts[code];
+    }
+  }
+
+  bool is_numeric_;
+  std::mutex mutex_;
+  ColumnFacts facts_;
 };
 
-void add_numbers(const table::RowBlock& block, const table::ColumnValues& column,
-                 const bins::RowSample& sample, const std::function<bool(uint64_t)>& in_training,
-                 ColumnSample& to) {
-  std::vector<double> values;
-  for (size_t i = 0; i < block.row_count; ++i) {
-    const uint64_t row = block.first_row + i;
-    if (!sample.has(row) || (in_training && !in_training(row))) continue;
-    const double value = column.number(i);
-    if (!std::isnan(value)) values.push_back(value);
-  }
-  std::lock_guard lock(to.mutex);
-  to.values.insert(to.values.end(), values.begin(), values.end());
+Status refuse_categories(const std::string& column) {
+  return invalid_input(
+      "A text column has too many categories; exclude it (an identifier?) or group its values",
+      {{"column", column}, {"at most", std::to_string(kCategoriesMax)}});
 }
 
-// Returns whether there are still few enough.
-bool add_categories(const table::RowBlock& block, const table::ColumnValues& column,
-                    const std::function<bool(uint64_t)>& in_training, ColumnSample& to) {
-  std::vector<uint64_t> counts(column.dictionary.size(), 0);
-  for (size_t i = 0; i < block.row_count; ++i) {
-    if (in_training && !in_training(block.first_row + i)) continue;
-    if (column.codes[i] >= 0) ++counts[column.codes[i]];
+std::deque<ColumnReader> readers_of(const table::RowSource& source,
+                                    std::span<const size_t> columns) {
+  std::deque<ColumnReader> readers;  // they do not move
+  for (const size_t column : columns) {
+    readers.emplace_back(source.schema().columns[column].kind == ColumnKind::numeric);
   }
-  std::lock_guard lock(to.mutex);
-  if (to.too_many) return false;
-  for (size_t code = 0; code < counts.size(); ++code) {
-    if (counts[code] > 0) to.counts[column.dictionary[code]] += counts[code];
-  }
-  to.too_many = to.counts.size() > kCategoriesMax;
-  return !to.too_many;
-}
-
-void finish(ColumnSample& sample, const Parameters& parameters, model::Feature& feature) {
-  const auto bins_max = static_cast<uint32_t>(parameters.max_bins);
-  if (feature.kind == ColumnKind::numeric) {
-    feature.cuts = bins::make_cuts(std::move(sample.values), bins_max);
-    return;
-  }
-  std::vector<std::pair<std::string, uint64_t>> counted(sample.counts.begin(), sample.counts.end());
-  std::sort(counted.begin(), counted.end(), [](const auto& a, const auto& b) {
-    return a.second != b.second ? a.second > b.second : a.first < b.first;
-  });
-  if (counted.size() > bins_max) counted.resize(bins_max);
-  for (auto& [name, count] : counted) feature.categories.push_back(name);
+  return readers;
 }
 
 std::string_view kind_text(ColumnKind kind) {
@@ -132,37 +140,103 @@ Result<std::vector<size_t>> match_columns(std::span<const model::Feature> featur
   return columns;
 }
 
-Result<std::vector<model::Feature>> find_features(
-    const table::RowSource& source, std::span<const size_t> columns, const Parameters& parameters,
-    const std::function<bool(uint64_t row)>& in_training, uint64_t training_row_count,
-    ProgressMeter& meter) {
-  const bins::RowSample row_sample(parameters.seed, training_row_count);
-  std::vector<model::Feature> features(columns.size());
-  std::vector<ColumnSample> samples(columns.size());
-  for (size_t i = 0; i < columns.size(); ++i) {
-    const table::ColumnSpec& column = source.schema().columns[columns[i]];
-    features[i].name = column.name;
-    features[i].kind = column.kind;
+void ColumnFacts::merge(ColumnFacts other) {
+  if (sample.empty()) {
+    sample = std::move(other.sample);
+  } else {
+    sample.insert(sample.end(), other.sample.begin(), other.sample.end());
   }
+  has_too_many |= other.has_too_many;
+  if (!has_too_many) {
+    if (counts.empty()) counts.swap(other.counts);
+    for (const auto& [name, count] : other.counts) counts[name] += count;
+    has_too_many = counts.size() > kCategoriesMax;
+  }
+  if (has_too_many) counts.clear();
+}
+
+void ColumnFacts::encode(ByteWriter& out) const {
+  out.u8(has_too_many).u32(static_cast<uint32_t>(sample.size()));
+  for (const double value : sample) out.f64(value);
+  out.u32(static_cast<uint32_t>(counts.size()));
+  for (const auto& [name, count] : counts) out.string(name).varint(count);
+}
+
+Result<ColumnFacts> ColumnFacts::decode(ByteReader& in) {
+  ColumnFacts facts;
+  facts.has_too_many = in.u8() != 0;
+  facts.sample.resize(in.count(8));
+  for (double& value : facts.sample) {
+    value = in.f64();
+    if (std::isnan(value)) in.fail();
+  }
+  const uint32_t name_count = in.count(5);
+  for (uint32_t i = 0; i < name_count && in.ok(); ++i) {
+    std::string name = in.string();
+    facts.counts[std::move(name)] = in.varint();
+  }
+  if (!in.ok()) return corrupt("What a part says of its columns is cut off or makes no sense");
+  return facts;
+}
+
+Result<std::vector<ColumnFacts>> read_column_facts(const table::RowSource& source,
+                                                   std::span<const size_t> columns,
+                                                   const TrainingRows& rows, ProgressMeter& meter) {
+  std::deque<ColumnReader> readers = readers_of(source, columns);
   EVERGROVE_RETURN_IF_ERROR(for_each_column(
       source, columns, meter,
       [&](size_t, size_t i, const table::RowBlock& block,
           const table::ColumnValues& values) -> Status {
-        if (features[i].kind == ColumnKind::numeric) {
-          add_numbers(block, values, row_sample, in_training, samples[i]);
-          return {};
-        }
-        if (add_categories(block, values, in_training, samples[i])) return {};
-        return invalid_input(
-            "A text column has too many categories; exclude it (an identifier?) or group its "
-            "values",
-            {{"column", features[i].name}, {"at most", std::to_string(kCategoriesMax)}});
+        readers[i].add(block, values, rows);
+        return {};
       },
-      [&](size_t i) {
-        finish(samples[i], parameters, features[i]);
-        samples[i].values = {};
-        samples[i].counts = {};
-      }));
+      nullptr));
+  std::vector<ColumnFacts> facts;
+  for (ColumnReader& reader : readers) facts.push_back(reader.take());
+  return facts;
+}
+
+Result<model::Feature> make_feature(const table::ColumnSpec& column, ColumnFacts facts,
+                                    const Parameters& parameters) {
+  if (facts.has_too_many) return refuse_categories(column.name);
+  model::Feature feature;
+  feature.name = column.name;
+  feature.kind = column.kind;
+  const auto bins_max = static_cast<uint32_t>(parameters.max_bins);
+  if (feature.kind == ColumnKind::numeric) {
+    feature.cuts = bins::make_cuts(std::move(facts.sample), bins_max);
+    return feature;
+  }
+  std::vector<std::pair<std::string, uint64_t>> counted(facts.counts.begin(), facts.counts.end());
+  std::sort(counted.begin(), counted.end(), [](const auto& a, const auto& b) {
+    return a.second != b.second ? a.second > b.second : a.first < b.first;
+  });
+  if (counted.size() > bins_max) counted.resize(bins_max);
+  for (auto& [name, count] : counted) feature.categories.push_back(name);
+  return feature;
+}
+
+Result<std::vector<model::Feature>> find_features(const table::RowSource& source,
+                                                  std::span<const size_t> columns,
+                                                  const Parameters& parameters,
+                                                  const TrainingRows& rows, ProgressMeter& meter) {
+  std::deque<ColumnReader> readers = readers_of(source, columns);
+  std::vector<Result<model::Feature>> found(columns.size(), model::Feature());
+  const auto column_of = [&](size_t i) -> const table::ColumnSpec& {
+    return source.schema().columns[columns[i]];
+  };
+  EVERGROVE_RETURN_IF_ERROR(for_each_column(
+      source, columns, meter,
+      [&](size_t, size_t i, const table::RowBlock& block,
+          const table::ColumnValues& values) -> Status {
+        if (readers[i].add(block, values, rows)) return {};
+        return refuse_categories(column_of(i).name);
+      },
+      [&](size_t i) { found[i] = make_feature(column_of(i), readers[i].take(), parameters); }));
+  std::vector<model::Feature> features;
+  for (Result<model::Feature>& feature : found) {
+    EVERGROVE_ASSIGN_OR_RETURN(features.emplace_back(), std::move(feature));
+  }
   return features;
 }
 

@@ -1,13 +1,17 @@
-// Features: which columns are learnt from, and their cuts and categories, found in one pass.
-// SPDX-License-Identifier: Apache-2.0
+// Features: which columns are learnt from, and their cuts and categories, found in one pass over
+// all rows, or in one over each part of them. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
+#include "evergrove/base/bytes.h"
+#include "evergrove/bins/cuts.h"
 #include "evergrove/train/block_loop.h"
 #include "evergrove/train/dataset.h"
+#include "evergrove/train/label.h"
 
 namespace evergrove::train {
 
@@ -25,12 +29,37 @@ Result<std::vector<size_t>> match_columns(std::span<const model::Feature> featur
                                           const table::RowSource& source,
                                           std::string_view data_name);
 
-// Finds cuts (from the hash sample) and categories (from all rows) of the given columns over the
-// rows with in_training(row id). Categories are ordered by count, then by name; those beyond
-// max_bins share bin 0. Refuses a column with more than 100,000 categories.
-Result<std::vector<model::Feature>> find_features(
-    const table::RowSource& source, std::span<const size_t> columns, const Parameters& parameters,
-    const std::function<bool(uint64_t row)>& in_training, uint64_t training_row_count,
-    ProgressMeter& meter);
+// Which rows count for cuts and categories, by their place in the source that is read.
+struct TrainingRows {
+  bins::RowSample sample;                         // of ids
+  std::function<bool(uint64_t row)> in_training;  // null: all
+  RowIds row_ids;                                 // null: places are ids
+};
+
+// What decides about one column. Parts are merged in any order with the same result.
+struct ColumnFacts {
+  std::vector<double> sample;                        // numeric, in no order
+  std::unordered_map<std::string, uint64_t> counts;  // categorical: rows by category
+  bool has_too_many = false;                         // categories; counts is empty then
+
+  void merge(ColumnFacts other);
+  void encode(ByteWriter& out) const;
+  static Result<ColumnFacts> decode(ByteReader& in);
+};
+
+// Reads the columns of a source, or of a part of one.
+Result<std::vector<ColumnFacts>> read_column_facts(const table::RowSource& source,
+                                                   std::span<const size_t> columns,
+                                                   const TrainingRows& rows, ProgressMeter& meter);
+// Decides cuts, or categories: by count, then by name, those beyond max_bins share bin 0. Refuses
+// a column with more than 100,000 of them.
+Result<model::Feature> make_feature(const table::ColumnSpec& column, ColumnFacts facts,
+                                    const Parameters& parameters);
+
+// Both, of all rows at once, with less memory: a column's facts are gone when it is decided.
+Result<std::vector<model::Feature>> find_features(const table::RowSource& source,
+                                                  std::span<const size_t> columns,
+                                                  const Parameters& parameters,
+                                                  const TrainingRows& rows, ProgressMeter& meter);
 
 }  // namespace evergrove::train

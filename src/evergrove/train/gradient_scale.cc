@@ -43,10 +43,14 @@ WeightFacts WeightFacts::of(const Parameters& parameters, std::span<const uint16
   uint64_t fine_rows = 0;
   for (size_t row = 0; row < row_count; ++row) {
     facts.counted_rows += row_weights[row] > 0;
-    fine_rows += row_weights[row] / facts.weight_max * trees::kNarrowMax >= kWeightUnitsMin;
+    fine_rows += is_fine(row_weights[row], facts.weight_max);
   }
   facts.weights_are_even = fine_rows >= facts.counted_rows - facts.counted_rows / 4;
   return facts;
+}
+
+bool WeightFacts::is_fine(double weight, double weight_max) {
+  return weight / weight_max * trees::kNarrowMax >= kWeightUnitsMin;
 }
 
 GradientScale scale_to_try(ObjectiveKind objective, const WeightFacts& facts, double largest,

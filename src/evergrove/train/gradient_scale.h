@@ -68,6 +68,8 @@ struct WeightFacts {
   // Requires: classes (classification only) and weights (or none) of row_count rows.
   static WeightFacts of(const Parameters& parameters, std::span<const uint16_t> classes,
                         std::span<const float> weights, size_t row_count);
+  // Whether a row's weight has enough narrow units when the largest has all of them.
+  static bool is_fine(double weight, double weight_max);
   bool operator==(const WeightFacts&) const = default;
   void encode(ByteWriter& out) const;
   static Result<WeightFacts> decode(ByteReader& in);

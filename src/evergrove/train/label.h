@@ -1,5 +1,5 @@
-// Labels and weights: reading them from a source, checking them, and what is learnt from them
-// before the first tree (classes, the objective, base margins).
+// Labels and weights: reading them from a source, or a part of one, and checking them. What follows
+// from all of them together is in label_facts.h.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -11,7 +11,6 @@
 
 #include "evergrove/base/status.h"
 #include "evergrove/table/row_source.h"
-#include "evergrove/train/parameters.h"
 
 namespace evergrove::train {
 
@@ -19,46 +18,60 @@ namespace evergrove::train {
 // source is a whole data set, and its rows' places are their ids.
 using RowIds = std::function<uint64_t(uint64_t row)>;
 
+// Rows that are refused: how many, and the id of the first.
+struct BadRows {
+  uint64_t count = 0;
+  uint64_t first = 0;
+  void add(uint64_t row) { merge({1, row}); }
+  void merge(const BadRows& other);
+  bool operator==(const BadRows&) const = default;
+};
+
 // One value a row: numbers, or codes into names (text).
 struct RawLabels {
   std::string column;
   RowIds row_ids;
   bool is_text = false;
   std::vector<double> numbers;
-  std::vector<int32_t> codes;
+  std::vector<int32_t> codes;      // -1 where the label is missing
   std::vector<std::string> names;  // text: distinct, ascending
+  BadRows missing, infinite;
+
+  uint64_t row_id(uint64_t row) const { return row_ids ? row_ids(row) : row; }
+  size_t row_count() const { return is_text ? codes.size() : numbers.size(); }
+};
+struct RawWeights {
+  std::vector<float> values;
+  BadRows not_finite, negative;
+  bool any_positive = false;
 };
 
-// Reads the label of every row. Refuses a missing column and missing or infinite values.
+// Reads the label or weight of every row; bad rows are counted. Refuses a missing column, and text
+// as weight.
+Result<RawLabels> read_raw_labels(const table::RowSource& source, const std::string& column,
+                                  const RowIds& row_ids = nullptr);
+Result<RawWeights> read_raw_weights(const table::RowSource& source, const std::string& column,
+                                    const RowIds& row_ids = nullptr);
+// Refuse a label that is missing or infinite, and a weight that is missing, infinite or negative.
+Status refuse_labels(const BadRows& missing, const BadRows& infinite, const std::string& column);
+Status refuse_weights(const BadRows& not_finite, const BadRows& negative,
+                      const std::string& column);
+
+// Both at once, for rows of which none may be bad; weights of a whole data set may not be all 0.
 Result<RawLabels> read_labels(const table::RowSource& source, const std::string& column,
                               const RowIds& row_ids = nullptr);
-
-// Reads the weight of every row; refuses text, missing, infinite and negative ones, and of a whole
-// data set all zero.
 Result<std::vector<float>> read_weights(const table::RowSource& source, const std::string& column,
                                         const RowIds& row_ids = nullptr);
+Status all_weights_are_zero(const std::string& column);
 
-// The objective that the label suggests: text or two distinct values are classes, else a number.
-model::ObjectiveKind suggested_objective(const RawLabels& labels);
-
-// The classes of the rows, as names in order: numbers ascending (named by number_text()), text in
-// byte order. Refuses a constant label, and more than two classes for binary.
-Result<std::vector<std::string>> find_classes(const RawLabels& labels,
-                                              model::ObjectiveKind objective);
-// Each row's place in classes; refuses a value that is not among them.
+// Each row's place in classes; refuses a value that is not among them. Requires: no bad rows.
 Result<std::vector<uint16_t>> to_classes(const RawLabels& labels,
                                          std::span<const std::string> classes);
-// The numbers of a regression label; refuses text, and a constant one if must_vary.
-Result<std::vector<double>> to_targets(const RawLabels& labels, bool must_vary);
-
-// Where margins start and what their unit is. Sums are exact integers, so the order of the rows is
-// all the same.
-struct MarginStart {
-  int32_t value_exponent = -32;
-  std::vector<int64_t> base_margins;
-};
-Result<MarginStart> margin_start(const Parameters& parameters, size_t class_count,
-                                 std::span<const uint16_t> classes, std::span<const double> targets,
-                                 std::span<const float> weights);
+Status refuse_class(const std::string& column, const std::string& value, uint64_t row_id);
+// The numbers of a regression label; refuses text and what is_too_large().
+Result<std::vector<double>> to_targets(const RawLabels& labels);
+bool is_too_large(double target);
+Status refuse_target(const std::string& column, double value, uint64_t row_id);
+Status refuse_text_target(const std::string& column, const std::string& value);
 
 }  // namespace evergrove::train

@@ -61,7 +61,7 @@ Result<Dataset> label_rows(const table::RowSource& source, const RawLabels& raw,
                            const RunHeader& header) {
   Dataset data;
   if (header.parameters.objective == model::ObjectiveKind::regression) {
-    EVERGROVE_ASSIGN_OR_RETURN(data.targets, to_targets(raw, /*must_vary=*/false));
+    EVERGROVE_ASSIGN_OR_RETURN(data.targets, to_targets(raw));
   } else {
     EVERGROVE_ASSIGN_OR_RETURN(data.classes, to_classes(raw, header.classes));
   }

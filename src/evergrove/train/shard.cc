@@ -57,6 +57,10 @@ void place_training_rows(const DataSpec& spec, uint64_t seed, std::vector<Shard>
   }
 }
 
+constexpr std::string_view kOtherData =
+    "A shard is not of this data: its rows are not where the run says; give the data that the "
+    "run began with";
+
 Status refuse(std::string_view message, const Shard& shard) {
   return invalid_input(message, {{"shard", std::to_string(shard.id)},
                                  {"set", std::to_string(shard.set)},
@@ -81,21 +85,10 @@ Status check_shards(const DataSpec& spec, const RunHeader& header, std::span<con
          {"given", std::to_string(spec.valid.size() + held_out_count)}});
   }
   for (const Shard& shard : shards) {
-    constexpr std::string_view kOther =
-        "A shard is not of this data: its rows are not where the run says; give the data that the "
-        "run began with";
-    if (shard.set > spec.valid.size()) return refuse(kOther, shard);
-    const std::span<const table::BlockExtent> blocks = source_of(spec, shard.set).blocks();
-    if (shard.first_block >= blocks.size() ||
-        shard.block_count > blocks.size() - shard.first_block ||
-        blocks[shard.first_block].first_row != shard.first_row || has_wrong_place(shard, header)) {
-      return refuse(kOther, shard);
+    if (shard.set > spec.valid.size() || has_wrong_place(shard, header)) {
+      return refuse(kOtherData, shard);
     }
-    uint64_t row_count = 0;
-    for (const table::BlockExtent& block : blocks.subspan(shard.first_block, shard.block_count)) {
-      row_count += block.row_count;
-    }
-    if (row_count != shard.row_count) return refuse(kOther, shard);
+    EVERGROVE_RETURN_IF_ERROR(check_place(shard, source_of(spec, shard.set)));
   }
   std::vector<Shard> ordered(shards.begin(), shards.end());
   std::sort(ordered.begin(), ordered.end(), [](const Shard& a, const Shard& b) {
@@ -207,6 +200,19 @@ std::vector<Shard> make_shards(const DataSpec& spec, uint64_t seed, uint64_t row
   }
   place_training_rows(spec, seed, shards);
   return shards;
+}
+
+Status check_place(const Shard& shard, const table::RowSource& source) {
+  const std::span<const table::BlockExtent> blocks = source.blocks();
+  if (shard.first_block >= blocks.size() || shard.block_count > blocks.size() - shard.first_block ||
+      blocks[shard.first_block].first_row != shard.first_row) {
+    return refuse(kOtherData, shard);
+  }
+  uint64_t row_count = 0;
+  for (const table::BlockExtent& block : blocks.subspan(shard.first_block, shard.block_count)) {
+    row_count += block.row_count;
+  }
+  return row_count == shard.row_count ? Status() : refuse(kOtherData, shard);
 }
 
 uint64_t memory_bytes(const Shard& shard, const RunHeader& header) {

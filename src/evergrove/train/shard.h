@@ -43,6 +43,9 @@ struct Shard {
 // function of the arguments and the sources' blocks alone; reads no rows.
 std::vector<Shard> make_shards(const DataSpec& spec, uint64_t seed, uint64_t rows_wanted);
 
+// Refuses a shard whose blocks and rows are not where the set's source has them.
+Status check_place(const Shard& shard, const table::RowSource& source);
+
 // What a worker needs in memory to hold the shard and train on it, beside the histograms, which do
 // not grow with rows. Of a row, with b bytes a bin, k outputs and features filled up to the next
 // multiple of 8 in its row:

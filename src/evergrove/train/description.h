@@ -1,0 +1,77 @@
+// Description: a RunDescription found part by part, by whoever can read the parts: here, or the
+// workers of a cluster. It asks for parts in phases; what a part says is merged in any order, and
+// the result is the header that prepare() makes of the same spec, to the bit.
+//
+//   EVERGROVE_ASSIGN_OR_RETURN(Description description, Description::begin(spec, parameters,
+//   known)); while (!description.is_complete()) {
+//     for (const PartRequest& request : description.requests(100'000)) {
+//       EVERGROVE_ASSIGN_OR_RETURN(PartFacts facts, describe_part(spec, request));  // anywhere
+//       description.add(request, std::move(facts));                                 // once each
+//     }
+//     EVERGROVE_RETURN_IF_ERROR(description.end_phase());
+//   }
+//   RunDescription run = description.finish();
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "evergrove/train/dataset.h"
+#include "evergrove/train/description_part.h"
+
+namespace evergrove::train {
+
+// Refuses what can be seen before any row is read.
+Status check_spec(const DataSpec& spec, const Parameters& parameters, const RunHeader* known);
+
+// Sets of a header what follows from the labels and weights of its training data, or is known:
+// objective and classes. Refuses bad rows.
+Status decide_labels(const DataSpec& spec, const LabelFacts& facts, const RunHeader* known,
+                     RunHeader& header);
+// Sets where margins start. sums: of all rows, if needs_sums().
+Status decide_margins(const LabelFacts& facts, const LabelSums& sums, const RunHeader* known,
+                      RunHeader& header);
+// Sets the names of the sets to evaluate on.
+void name_sets(const DataSpec& spec, RunHeader& header);
+
+class Description {
+ public:
+  // known: the header of a run that is resumed. The spec's sources outlive this; none of them is
+  // asked for its manifest before finish().
+  static Result<Description> begin(DataSpec spec, const Parameters& parameters,
+                                   const RunHeader* known);
+
+  bool is_complete() const { return phase_ == Phase::complete; }
+  // What the phase needs, in parts of about rows_wanted rows. Requires: !is_complete().
+  std::vector<PartRequest> requests(uint64_t rows_wanted);
+  // Requires: a request of this phase, which has not been added. corrupt for another's facts.
+  Status add(const PartRequest& request, PartFacts facts);
+  // Refuses what prepare() refuses. Requires: all of the phase's requests have been added.
+  Status end_phase();
+  // Requires: is_complete(), and no other call after it.
+  RunDescription finish();
+
+ private:
+  enum class Phase { facts, sums, complete };
+  // Neighbouring columns, asked for together so that not all of their samples are here at a time.
+  struct ColumnGroup {
+    size_t parts_to_come = 0;
+    std::vector<ColumnFacts> facts;
+  };
+
+  void decide_features(uint32_t first_column, std::vector<ColumnFacts> facts);
+
+  DataSpec spec_;
+  std::optional<RunHeader> known_;
+  Phase phase_ = Phase::facts;
+  RunHeader header_;
+  std::vector<size_t> columns_;
+  std::vector<std::optional<LabelFacts>> facts_;  // of the training data and each of spec_.valid
+  LabelSums sums_;
+  std::map<uint32_t, ColumnGroup> groups_;  // by first column
+  std::vector<Result<model::Feature>> features_;
+};
+
+}  // namespace evergrove::train
