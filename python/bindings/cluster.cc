@@ -2,13 +2,15 @@
 // (Dask, ...) starts in its own workers.
 //
 // run() works until the run is finished, without the GIL, in the thread that calls it. The other
-// methods may be called from any thread meanwhile. No callback comes up into Python: what a run
-// has to say is kept here until it is asked for, so that neither waits for the other.
+// methods may be called from any thread meanwhile. What a run has to say is kept here until it is
+// asked for, so that neither waits for the other; one callback alone comes up into Python, which
+// fetches a partition of a frame.
 // SPDX-License-Identifier: Apache-2.0
+#include <arrow/c/abi.h>
 #include <nanobind/nanobind.h>
-#include <nanobind/stl/map.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <atomic>
@@ -17,6 +19,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -27,6 +30,7 @@
 #include "evergrove/runtime/threads.h"
 #include "evergrove/runtime/tls_credentials.h"
 #include "evergrove/runtime/transport_address.h"
+#include "evergrove/source/partitions.h"
 #include "metrics_dict.h"
 #include "module.h"
 #include "settings.h"
@@ -56,6 +60,56 @@ runtime::DataDescription describe_data(Texts data, std::vector<Texts> valid, dou
   description.exclude = std::move(exclude);
   description.categorical = std::move(categorical);
   return description;
+}
+
+// Rows of the set, IPC bytes of its schemas, and of each partition rows, schema and fingerprint.
+using Partitions =
+    std::pair<std::vector<nb::bytes>, std::vector<std::tuple<uint64_t, uint32_t, std::string>>>;
+
+source::PartitionSet partition_set(const Partitions& described) {
+  source::PartitionSet set;
+  for (const nb::bytes& schema : described.first) {
+    set.schemas.emplace_back(schema.c_str(), schema.size());
+  }
+  for (const auto& [rows, schema, fingerprint] : described.second) {
+    if (schema >= set.schemas.size()) {
+      raise(invalid_input("A partition names a schema that there is not"));
+    }
+    set.partitions.push_back({rows, schema, fingerprint});
+  }
+  return set;
+}
+
+Status status_of(nb::python_error& error) {
+  const std::string message = nb::cast<std::string>(nb::str(error.type().attr("__name__"))) + ": " +
+                              nb::cast<std::string>(nb::str(error.value()));
+  if (error.matches(PyExc_OSError)) return storage_error(message);
+  return invalid_input(message);
+}
+
+// Calls a Python function that gives partitions as something with __arrow_c_stream__. Whichever
+// thread lets go of it last takes the GIL.
+runtime::FetchPartitionOfSet make_fetch(nb::object function) {
+  if (function.is_none()) return nullptr;
+  std::shared_ptr<nb::object> kept(new nb::object(std::move(function)), [](nb::object* object) {
+    nb::gil_scoped_acquire acquire;
+    delete object;
+  });
+  return [kept](size_t set, size_t partition, ArrowArrayStream* stream) -> Status {
+    nb::gil_scoped_acquire acquire;
+    try {
+      const nb::object rows = (*kept)(set, partition);
+      const nb::capsule capsule = nb::cast<nb::capsule>(rows.attr("__arrow_c_stream__")());
+      auto* given = static_cast<ArrowArrayStream*>(capsule.data("arrow_array_stream"));
+      *stream = *given;
+      given->release = nullptr;  // ours now
+      return {};
+    } catch (nb::python_error& error) {
+      return status_of(error);
+    } catch (const std::exception& error) {
+      return invalid_input(std::string("A partition is no Arrow data: ") + error.what());
+    }
+  };
 }
 
 class Coordinator {
@@ -208,10 +262,11 @@ class Worker {
 };
 
 void init_coordinator(Coordinator* self, Texts data, std::vector<Texts> valid,
-                      double valid_fraction, std::string label, std::string weight, Texts exclude,
-                      Texts categorical, TextPairs settings, int threads, std::string log,
-                      bool resume, const model::Model* continue_from, std::string listen,
-                      std::string token, std::string tls_cert_pem, std::string tls_key_pem,
+                      const std::vector<Partitions>& partitions, double valid_fraction,
+                      std::string label, std::string weight, Texts exclude, Texts categorical,
+                      TextPairs settings, int threads, std::string log, bool resume,
+                      const model::Model* continue_from, std::string listen, std::string token,
+                      std::string tls_cert_pem, std::string tls_key_pem,
                       std::string status_listen) {
   runtime::CoordinatorRequest request;
   request.training.threads = threads;
@@ -223,17 +278,19 @@ void init_coordinator(Coordinator* self, Texts data, std::vector<Texts> valid,
   request.tls_cert_pem = std::move(tls_cert_pem);
   request.tls_key_pem = std::move(tls_key_pem);
   request.status.listen = std::move(status_listen);
-  new (self)
-      Coordinator(describe_data(std::move(data), std::move(valid), valid_fraction, std::move(label),
-                                std::move(weight), std::move(exclude), std::move(categorical)),
-                  std::move(settings), std::move(request));
+  runtime::DataDescription description =
+      describe_data(std::move(data), std::move(valid), valid_fraction, std::move(label),
+                    std::move(weight), std::move(exclude), std::move(categorical));
+  for (const Partitions& set : partitions) description.partitions.push_back(partition_set(set));
+  new (self) Coordinator(std::move(description), std::move(settings), std::move(request));
 }
 
 void init_worker(Worker* self, std::string coordinator, std::string listen, std::string name,
                  std::string token, std::string tls_cert_pem, std::string tls_key_pem,
                  std::string tls_ca_pem, int threads, uint64_t memory_bytes,
-                 std::string cache_folder) {
+                 std::string cache_folder, nb::object fetch) {
   runtime::WorkerRequest request;
+  request.fetch = make_fetch(std::move(fetch));
   request.listen = std::move(listen);
   request.name = std::move(name);
   request.token = std::move(token);
@@ -262,10 +319,11 @@ nb::dict make_credentials() {
 void init_cluster(nb::module_& module) {
   nb::class_<Coordinator>(module, "Coordinator")
       .def("__init__", &init_coordinator, nb::kw_only(), nb::arg("data"), nb::arg("valid"),
-           nb::arg("valid_fraction"), nb::arg("label"), nb::arg("weight"), nb::arg("exclude"),
-           nb::arg("categorical"), nb::arg("settings"), nb::arg("threads"), nb::arg("log"),
-           nb::arg("resume"), nb::arg("continue_from").none(), nb::arg("listen"), nb::arg("token"),
-           nb::arg("tls_cert_pem"), nb::arg("tls_key_pem"), nb::arg("status_listen"))
+           nb::arg("partitions"), nb::arg("valid_fraction"), nb::arg("label"), nb::arg("weight"),
+           nb::arg("exclude"), nb::arg("categorical"), nb::arg("settings"), nb::arg("threads"),
+           nb::arg("log"), nb::arg("resume"), nb::arg("continue_from").none(), nb::arg("listen"),
+           nb::arg("token"), nb::arg("tls_cert_pem"), nb::arg("tls_key_pem"),
+           nb::arg("status_listen"))
       .def("run", &Coordinator::run)
       .def("stop", &Coordinator::stop)
       .def_prop_ro("address", &Coordinator::address)
@@ -275,7 +333,7 @@ void init_cluster(nb::module_& module) {
       .def("__init__", &init_worker, nb::kw_only(), nb::arg("coordinator"), nb::arg("listen"),
            nb::arg("name"), nb::arg("token"), nb::arg("tls_cert_pem"), nb::arg("tls_key_pem"),
            nb::arg("tls_ca_pem"), nb::arg("threads"), nb::arg("memory_bytes"),
-           nb::arg("cache_folder"))
+           nb::arg("cache_folder"), nb::arg("fetch").none())
       .def("run", &Worker::run)
       .def("leave", &Worker::leave)
       .def("stop", &Worker::stop)

@@ -124,6 +124,7 @@ class Coordinator:
         *,
         data: Sequence[str],
         valid: Sequence[Sequence[str]],
+        partitions: Sequence[tuple[Sequence[bytes], Sequence[tuple[int, int, str]]]],
         valid_fraction: float,
         label: str,
         weight: str,
@@ -161,6 +162,7 @@ class Worker:
         threads: int,
         memory_bytes: int,
         cache_folder: str,
+        fetch: Callable[[int, int], Any] | None,  # (set, partition) -> has __arrow_c_stream__
     ) -> None: ...
     def run(self) -> None: ...
     def leave(self) -> None: ...

@@ -8,7 +8,6 @@ import re
 import sys
 import time
 from collections.abc import Coroutine, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -16,6 +15,7 @@ from distributed import Client, get_client
 
 from evergrove import _core
 from evergrove.dask import scheduler_side, worker_side
+from evergrove.dask.row_sets import RowSet, column_of, no_partitions, prepare_sets, row_sets
 from evergrove.dask.scheduler_side import SchedulerSide
 from evergrove.dask.worker_side import WorkerSide, host_of, is_name, name_of
 from evergrove.engines import steward
@@ -24,7 +24,6 @@ from evergrove.engines.steward import Limits
 from evergrove.model import Model, load, thread_count
 from evergrove.parameters import check_settings, settings_of
 from evergrove.progress import Display, Progress, make_display
-from evergrove.sources import paths_of
 
 ASK_EVERY_SECONDS = 0.2
 ASK_SECONDS = 30.0
@@ -52,9 +51,9 @@ def train(
     client: Client | None,
     params: Mapping[str, Any] | None,
     data: Any,
-    label: str,
+    label: Any,
     *,
-    weight: str | None = None,
+    weight: Any = None,
     valid: Any = None,
     valid_fraction: float | None = None,
     categorical: Sequence[str] | None = None,
@@ -74,9 +73,11 @@ def train(
 
     client: a distributed.Client; None is the one that is current. Of an asynchronous one, train()
         returns an awaitable.
-    params, label, weight, valid, valid_fraction, categorical, exclude, objective, continue_from,
-        progress: as evergrove.train() has them.
-    data: paths that mean the same at all workers; each reads its own part of them.
+    params, valid, valid_fraction, categorical, exclude, objective, continue_from, progress: as
+        evergrove.train() has them.
+    data: paths that mean the same at all workers; a Dask frame or 2-D array; or a list of delayed
+        frames. Each worker reads its own part; the order of partitions is that of the rows.
+    label, weight: a column's name; or a Dask series or array with the partitions of the data.
     threads_per_worker: how many of its cores each worker lends; as many as Dask gave it if None.
     log: a folder that all workers see, or a URL of an object store. With it a run survives the loss
         of everything, and resume=True goes on from it. None: a folder of the run's own, where all
@@ -94,13 +95,15 @@ def train(
     check_settings(settings, stacklevel=2)
     if isinstance(continue_from, (str, os.PathLike)):
         continue_from = load(continue_from)
+    sets = row_sets(data, label, weight, valid)
     spec = make_spec(
         settings,
-        data=paths(data, "data"),
-        valid=valid_paths(valid),
+        data=sets[0].paths,
+        valid=[each.paths for each in sets[1:]],
+        partitions=[],
         valid_fraction=valid_fraction,
-        label=label,
-        weight=weight,
+        label=column_of(label, "label", data),
+        weight=column_of(weight, "weight", data),
         exclude=[exclude] if isinstance(exclude, str) else list(exclude or ()),
         categorical=[categorical] if isinstance(categorical, str) else list(categorical or ()),
         log="" if log is None else os.fspath(log),
@@ -114,7 +117,9 @@ def train(
     if run_id is not None:
         spec["run_id"] = checked_run_id(run_id)
     limits = Limits(wait_seconds=wait_seconds)
-    return wait_for_model(client, spec["run_id"], start_and_watch(client, spec, limits, progress))
+    return wait_for_model(
+        client, spec["run_id"], start_and_watch(client, spec, sets, limits, progress)
+    )
 
 
 def attach(client: Client | None, run_id: str, *, progress: bool | None = None) -> Model:
@@ -150,7 +155,7 @@ def wait_for_model(client: Client, run_id: str, work: Coroutine[Any, Any, Model]
 
 
 async def start_and_watch(
-    client: Client, spec: RunSpec, limits: Limits, progress: bool | None
+    client: Client, spec: RunSpec, sets: list[RowSet], limits: Limits, progress: bool | None
 ) -> Model:
     run_id = spec["run_id"]
     if run_id in await views(client):
@@ -158,8 +163,14 @@ async def start_and_watch(
             f"The cluster has a run of this name already; attach() to it, or choose another "
             f"(run_id: {run_id})"
         )
-    plugin = SchedulerSide(run_id, cloudpickle.dumps(WorkerSide(dict(spec))), limits)
+    prepared = await prepare_sets(client, sets, spec["label"], spec["weight"], limits)
+    if any(prepared):
+        spec["partitions"] = [each.known if each else no_partitions() for each in prepared]
+    keys = [[future.key for future in each.tables] if each else [] for each in prepared]
+    worker_side = cloudpickle.dumps(WorkerSide(dict(spec), keys))
+    plugin = SchedulerSide(run_id, worker_side, [key for some in keys for key in some], limits)
     await client.register_plugin(plugin, name=plugin.name)
+    del prepared  # the steward keeps them from now on
     logger.info("Run %s: evergrove.dask.attach(client, %r) finds it again", run_id, run_id)
     try:
         return await watch(client, run_id, progress)
@@ -249,19 +260,3 @@ def checked_run_id(run_id: str) -> str:
             f"(run_id: {run_id!r})"
         )
     return run_id
-
-
-def paths(data: Any, what: str) -> list[str]:
-    """The paths, as workers in other folders understand them."""
-    found = paths_of(data)
-    if found is None:
-        raise TypeError(f"{what} must be paths (type: {type(data).__name__})")
-    return [path if "://" in path else str(Path(path).absolute()) for path in found]
-
-
-def valid_paths(valid: Any) -> list[list[str]]:
-    if valid is None:
-        return []
-    if isinstance(valid, list) and paths_of(valid) is None:
-        return [paths(item, "valid") for item in valid]
-    return [paths(valid, "valid")]

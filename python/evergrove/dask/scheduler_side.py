@@ -43,10 +43,12 @@ logger = logging.getLogger("distributed.scheduler.evergrove")
 
 
 class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
-    def __init__(self, run_id: str, worker_side: bytes, limits: Limits) -> None:
+    def __init__(self, run_id: str, worker_side: bytes, keys: list[str], limits: Limits) -> None:
+        """keys: tasks whose results the run needs until it is over."""
         self.run_id = run_id
         self.name = name_of(run_id)
         self.worker_side = worker_side
+        self.keys = keys
         self.steward = Steward(run_id, limits)
         self.is_settled = False  # the run is over, and nothing of it is left at the workers
         self.removes_at = 0.0
@@ -58,6 +60,8 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         self.orders: set[asyncio.Task[None]] = set()
         self.clock = time.monotonic
         scheduler.handlers[self.name] = self.answer
+        # As a client would, so that they stay, and are made again, when the client is gone.
+        scheduler.client_desires_keys(self.keys, self.name)
         self._carry_out(self.steward.begin(list(scheduler.workers), self.clock()))
         self.ticker = asyncio.create_task(self._tick())
         # In a task of its own: a worker that is stopped does not hold up the client's call.
@@ -87,6 +91,8 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
             return self._hear(**details)
         if question == "look":
             return self._look(**details)
+        if question == "where":
+            return self._where(**details)
         if question == "stop":
             self.steward.stop()
             return "stopped"
@@ -106,6 +112,16 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         if self.is_settled:
             view["model"] = self.steward.model
         return view
+
+    def _where(self, key: str) -> dict[str, Any]:
+        """Who has a task's result, or why nobody can."""
+        task = self.scheduler.tasks.get(key)
+        if task is None:
+            return {"workers": [], "error": "its task is forgotten"}
+        error = ""
+        if task.state == "erred":
+            error = task.exception_text or "its task failed"
+        return {"workers": [worker.address for worker in task.who_has or ()], "error": error}
 
     def _hear(self, place: str, news: dict[str, Any]) -> str:
         # News that was under way when its place went is nobody's.
@@ -168,7 +184,7 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         """Takes the run from the workers: their plugins end whatever is left of it."""
         self.scheduler.worker_plugins.pop(self.name, None)
         for message in (
-            {"op": self.name, "order": "close", "drain_seconds": 0.0, "stop_seconds": 10.0},
+            {"op": self.name, "order": "close", "stop_seconds": 10.0},
             {"op": self.name, "order": "clean_log"},
             {"op": "plugin-remove", "name": self.name},
         ):
@@ -176,6 +192,8 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
                 await asyncio.wait_for(
                     self.scheduler.broadcast(msg=message, on_error="ignore"), CLEAN_SECONDS
                 )
+        self.scheduler.client_releases_keys(self.keys, self.name)
+        self.scheduler.clients.pop(self.name, None)
         self.is_settled = True
         error = self.steward.error
         logger.info(

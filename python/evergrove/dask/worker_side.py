@@ -6,6 +6,7 @@ workers by value, and imports Evergrove only when it is there, so that one witho
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import functools
 import logging
@@ -13,11 +14,13 @@ from collections.abc import Callable
 from typing import Any
 
 from distributed import WorkerPlugin
+from distributed.utils_comm import gather_from_workers
 
 # A nanny ends its worker after 4 s; what is left of these is for Dask's own.
 DRAIN_SECONDS = 2.5
 STOP_SECONDS = 1.0
 SAY_SECONDS = 30.0
+FETCH_SECONDS = 600.0  # which a partition may take to be computed again
 PREFIX = "evergrove_"
 AGAIN_SECONDS = 0.5
 # Dask spills and pauses by the share of its limit that the process takes: rows stay below these.
@@ -36,8 +39,10 @@ def is_name(name: str) -> bool:
 
 
 class WorkerSide(WorkerPlugin):  # type: ignore[misc]
-    def __init__(self, spec: dict[str, Any]) -> None:
+    def __init__(self, spec: dict[str, Any], keys: list[list[str]]) -> None:
+        """keys: of each set, the tasks whose results are its partitions."""
         self.spec = spec
+        self.keys = keys
         self.name = name_of(spec["run_id"])
 
     def setup(self, worker: Any) -> None:
@@ -45,6 +50,7 @@ class WorkerSide(WorkerPlugin):  # type: ignore[misc]
         self.loop = asyncio.get_running_loop()
         self.news: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.host: Any = None
+        self.is_ending = False
         refusal = self._make_host()
         worker.handlers[self.name] = self.take_order
         facts = {"label": f"{worker.name} ({worker.address})", "refusal": refusal}
@@ -54,7 +60,9 @@ class WorkerSide(WorkerPlugin):  # type: ignore[misc]
     async def teardown(self, worker: Any) -> None:
         if self.host is not None:
             # While it drains, others need what it says.
-            await asyncio.to_thread(self.host.close, DRAIN_SECONDS, STOP_SECONDS)
+            await asyncio.to_thread(self.host.drain, DRAIN_SECONDS)
+            self.is_ending = True
+            await asyncio.to_thread(self.host.close, STOP_SECONDS)
             if worker.batched_stream.closed():  # no scheduler: nobody else ends the run
                 self.host.clean_log()
         self.carrier.cancel()
@@ -64,6 +72,7 @@ class WorkerSide(WorkerPlugin):  # type: ignore[misc]
         """Returns "taken"; a scheduler that gets anything else gives the order again."""
         if self.host is None:
             return "no host"
+        self.is_ending |= order == "close"
         # Orders wait for locks and connections, which must not hold up Dask's loop.
         await asyncio.to_thread(functools.partial(getattr(self.host, order), **details))
         return "taken"
@@ -88,7 +97,7 @@ class WorkerSide(WorkerPlugin):  # type: ignore[misc]
                     address=host_of(self.worker.address),
                     threads=self.worker.state.nthreads,
                     memory_bytes=functools.partial(memory_left, self.worker),
-                    folder=self.worker.local_directory,
+                    fetch=self._fetch,
                 ),
                 self._say,
             )
@@ -98,6 +107,35 @@ class WorkerSide(WorkerPlugin):  # type: ignore[misc]
         """Called from the host's threads."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
             self.loop.call_soon_threadsafe(self.news.put_nowait, news)
+
+    def _fetch(self, which: int, partition: int) -> Any:
+        """A partition as it is in the cluster's memory; called from the host's threads."""
+        key = self.keys[which][partition]
+        found = self.worker.data.get(key)
+        if found is not None:
+            return found
+        coming = asyncio.run_coroutine_threadsafe(self._fetch_from_peers(key), self.loop)
+        while True:
+            try:
+                return coming.result(AGAIN_SECONDS)
+            except concurrent.futures.TimeoutError:
+                if self.is_ending:
+                    coming.cancel()
+                    raise OSError("The worker ends") from None
+
+    async def _fetch_from_peers(self, key: str) -> Any:
+        """Straight from the worker that has it. One that is lost is made again by Dask."""
+        deadline = self.loop.time() + FETCH_SECONDS
+        while self.loop.time() < deadline:
+            where = await getattr(self.worker.scheduler, self.name)(question="where", key=key)
+            if where is not None and where["error"]:
+                raise ValueError(f"A partition could not be computed again: {where['error']}")
+            if where is not None and where["workers"]:
+                data, *_ = await gather_from_workers({key: where["workers"]}, self.worker.rpc)
+                if key in data:
+                    return data[key]
+            await asyncio.sleep(AGAIN_SECONDS)
+        raise OSError(f"A partition was not there for {FETCH_SECONDS:.0f} s (task: {key})")
 
     async def _carry(self) -> None:
         """Brings news to the scheduler, one after the other, each until it has arrived."""

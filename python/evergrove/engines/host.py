@@ -50,7 +50,7 @@ class Surroundings:
     address: str  # the host or interface that the other workers reach this one by
     threads: int
     memory_bytes: Callable[[], int]  # that are left for rows; 0 says that there is no limit
-    folder: str  # on local disk
+    fetch: Callable[[int, int], Any]  # gives a partition of a set as an Arrow table
 
 
 class Host:
@@ -82,6 +82,7 @@ class Host:
             coordinator = _core.Coordinator(
                 data=spec["data"],
                 valid=spec["valid"],
+                partitions=[(kept["schemas"], kept["partitions"]) for kept in spec["partitions"]],
                 valid_fraction=spec["valid_fraction"],
                 label=spec["label"],
                 weight=spec["weight"],
@@ -120,6 +121,7 @@ class Host:
                 threads=self._thread_count(),
                 memory_bytes=self.around.memory_bytes(),
                 cache_folder=spec["cache"],
+                fetch=self.around.fetch if spec["partitions"] else None,
             )
             self._start(self._work, self._worker)
 
@@ -137,10 +139,15 @@ class Host:
         with self._lock:
             return self._worker is not None
 
-    def close(self, drain_seconds: float, stop_seconds: float) -> None:
-        """Hands over for so long, then ends everything, waiting at most so long for that."""
+    def drain(self, seconds: float) -> None:
+        """Hands over, waiting at most so long for it."""
         self.drain_worker()
-        self._wait(lambda: not self.has_worker(), drain_seconds)
+        deadline = time.monotonic() + seconds
+        while self.has_worker() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def close(self, stop_seconds: float) -> None:
+        """Ends everything, waiting at most so long for it."""
         with self._lock:
             self._is_closed = True
             for running in (self._worker, self._coordinator):
@@ -212,11 +219,6 @@ class Host:
         thread = threading.Thread(target=target, args=arguments, daemon=True, name="evergrove")
         thread.start()
         self._threads.append(thread)
-
-    def _wait(self, holds: Callable[[], bool], seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not holds() and time.monotonic() < deadline:
-            time.sleep(0.05)
 
     def _listen(self) -> str:
         host = self.around.address

@@ -14,12 +14,20 @@ from evergrove import _core
 from evergrove.model import Model
 
 
+class PartitionSet(TypedDict):
+    """What is known of rows in the engine's memory; see source/partitions.h."""
+
+    schemas: list[bytes]
+    partitions: list[tuple[int, int, str]]  # rows, place of the schema, fingerprint
+
+
 class RunSpec(TypedDict):
     run_id: str
     version: str
     settings: list[list[str]]
     data: list[str]
     valid: list[list[str]]
+    partitions: list[PartitionSet]  # of the data, then of each of valid; none: all are paths
     valid_fraction: float
     label: str
     weight: str
@@ -40,6 +48,7 @@ def make_spec(
     *,
     data: list[str],
     valid: list[list[str]],
+    partitions: list[PartitionSet],
     valid_fraction: float | None,
     label: str,
     weight: str | None,
@@ -61,6 +70,7 @@ def make_spec(
         settings=[[name, text] for name, text in settings],
         data=data,
         valid=valid,
+        partitions=partitions,
         valid_fraction=0.0 if valid_fraction is None else float(valid_fraction),
         label=label,
         weight=weight or "",
