@@ -82,6 +82,8 @@ def blocks_of(data: Any) -> list[Any]:
 def values_of(values: Any, role: str, count: int) -> list[Any] | None:
     if values is None or isinstance(values, str):
         return None
+    if isinstance(values, float):
+        return [values] * count
     if not (hasattr(values, "to_delayed") or isinstance(values, (list, tuple))):
         raise TypeError(
             f"The {role} must be the name of a column, or a Dask series or array with the "

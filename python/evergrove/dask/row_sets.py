@@ -34,7 +34,10 @@ def row_sets(data: Any, label: Any, weight: Any, valid: Any) -> list[RowSet]:
                     "A validation set is data, (data, label) or (data, label, weight) "
                     f"(values: {len(item)})"
                 )
-            sets.append(row_set(item[0], item[1], item[2] if len(item) > 2 else None, "valid"))
+            item_weight = item[2] if len(item) > 2 else None
+            if item_weight is None and weight is not None and not isinstance(weight, str):
+                item_weight = 1.0
+            sets.append(row_set(item[0], item[1], item_weight, "valid"))
         elif not isinstance(label, str):
             raise ValueError("The label was given as values, so a validation set is (data, label)")
         else:

@@ -12,6 +12,7 @@ bytes; only these reach the client.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from evergrove import _core
@@ -29,10 +30,12 @@ def partition_table(
     label_name: str,
     weight_name: str,
 ) -> pa.Table:
-    """Returns a partition with its label and weight, if these are values of their own. `names` are
-    those of an array's columns."""
+    """Returns a partition with its label and weight, if these are values of their own, or one
+    for all. `names` are those of an array's columns."""
     table = table_of(rows, names, None)
     for role, values, name in (("label", label, label_name), ("weight", weight, weight_name)):
+        if isinstance(values, float):
+            values = np.full(table.num_rows, values)
         if values is not None:
             _, table = with_column(table, role, first_column(values), name)
     return table.replace_schema_metadata(None)
