@@ -41,7 +41,8 @@ def local_cluster(**options: Any) -> Iterator[Cluster]:
         LocalCluster(**settings, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
-        client.wait_for_workers(settings["n_workers"], timeout=60)
+        if settings["n_workers"] > 0:
+            client.wait_for_workers(settings["n_workers"], timeout=60)
         yield Cluster(cluster, client)
 
 

@@ -27,7 +27,7 @@ from evergrove.progress import Display, Progress, make_display
 
 ASK_EVERY_SECONDS = 0.2
 ASK_SECONDS = 30.0
-LOST_SECONDS = 30.0  # without an answer of the scheduler
+LOST_SECONDS = 15.0  # without an answer of the scheduler
 EXCEPTIONS: dict[str, type[BaseException]] = {
     "ValueError": ValueError,
     "TypeError": TypeError,
