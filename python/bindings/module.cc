@@ -10,4 +10,5 @@ NB_MODULE(_core, module) {
   init_source(module);
   init_model(module);
   init_train(module);
+  init_cluster(module);
 }

@@ -18,5 +18,6 @@ struct Source {
 void init_source(nanobind::module_& module);
 void init_model(nanobind::module_& module);
 void init_train(nanobind::module_& module);
+void init_cluster(nanobind::module_& module);
 
 }  // namespace evergrove::bindings

@@ -17,25 +17,13 @@
 #include "metrics_dict.h"
 #include "module.h"
 #include "python_progress.h"
+#include "settings.h"
 #include "status_error.h"
 
 namespace nb = nanobind;
 
 namespace evergrove::bindings {
 namespace {
-
-using TextPairs = std::vector<std::pair<std::string, std::string>>;
-
-Result<train::Parameters> make_parameters(const TextPairs& settings, bool& objective_is_chosen,
-                                          std::vector<std::string>* notes) {
-  train::Parameters parameters;
-  for (const auto& [name, value] : settings) {
-    EVERGROVE_RETURN_IF_ERROR(train::set_parameter(parameters, name, value, notes));
-    objective_is_chosen |= train::parameter_name(name) == "objective";
-  }
-  EVERGROVE_RETURN_IF_ERROR(train::validate(parameters, objective_is_chosen));
-  return parameters;
-}
 
 // Checks parameters without training. Returns the notes on names of other libraries.
 std::vector<std::string> check_parameters(const TextPairs& settings) {

@@ -117,3 +117,60 @@ def train(
 ) -> TrainingReport: ...
 def check_parameters(settings: Sequence[tuple[str, str]]) -> list[str]: ...
 def parameter_table() -> list[tuple[str, str, str, str, list[str], str]]: ...
+
+class Coordinator:
+    def __init__(
+        self,
+        *,
+        data: Sequence[str],
+        valid: Sequence[Sequence[str]],
+        partitions: Sequence[tuple[Sequence[bytes], Sequence[tuple[int, int, str]]]],
+        valid_fraction: float,
+        label: str,
+        weight: str,
+        exclude: Sequence[str],
+        categorical: Sequence[str],
+        settings: Sequence[tuple[str, str]],
+        threads: int,
+        log: str,
+        resume: bool,
+        continue_from: Model | None,
+        listen: str,
+        token: str,
+        tls_cert_pem: str,
+        tls_key_pem: str,
+        status_listen: str,
+    ) -> None: ...
+    def run(self) -> TrainingReport: ...
+    def stop(self) -> None: ...
+    @property
+    def address(self) -> str: ...  # HOST:PORT; empty until it listens
+    def progress(self) -> dict[str, Any]: ...
+    def status_json(self) -> str: ...
+
+class Worker:
+    def __init__(
+        self,
+        *,
+        coordinator: str,
+        listen: str,
+        name: str,
+        token: str,
+        tls_cert_pem: str,
+        tls_key_pem: str,
+        tls_ca_pem: str,
+        threads: int,
+        memory_bytes: int,
+        cache_folder: str,
+        fetch: Callable[[int, int], Any] | None,  # (set, partition) -> has __arrow_c_stream__
+    ) -> None: ...
+    def run(self) -> None: ...
+    def leave(self) -> None: ...
+    def stop(self) -> None: ...
+    def set_coordinator(self, address: str) -> None: ...
+    def take_notes(self) -> list[str]: ...
+
+def make_credentials() -> dict[str, str]: ...  # token, tls_cert_pem, tls_key_pem, tls_ca_pem
+def make_token() -> str: ...
+def is_loopback(host: str) -> bool: ...
+def machine_memory_bytes() -> int: ...

@@ -268,8 +268,10 @@ RunSnapshot CoordinatorHost::snapshot() const {
 }
 
 void CoordinatorHost::show() {
-  if (!status_server_) return;
-  status_server_->publish(std::make_shared<const RunSnapshot>(snapshot()));
+  if (!status_server_ && !request_.on_snapshot) return;
+  const auto shown = std::make_shared<const RunSnapshot>(snapshot());
+  if (status_server_) status_server_->publish(shown);
+  if (request_.on_snapshot) request_.on_snapshot(shown);
 }
 
 Status CoordinatorHost::listen() {

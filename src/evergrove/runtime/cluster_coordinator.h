@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "evergrove/base/status.h"
@@ -31,6 +32,8 @@ struct CoordinatorRequest {
   std::function<void(const std::string&)> on_listening;
   // Told now and then, and when workers come and go; what is not ok ends the run.
   std::function<Status(const cluster::CoordinatorStatus&)> on_status;
+  // Given what the status page shows, each time that it changes.
+  std::function<void(std::shared_ptr<const RunSnapshot>)> on_snapshot;
 };
 
 // What a run on several machines says besides the report of one.

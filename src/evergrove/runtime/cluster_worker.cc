@@ -87,6 +87,7 @@ class WorkerHost {
   Status act(std::vector<cluster::WorkerAction> actions);
   void send(const std::string& to, std::string bytes);
   void dial_coordinator();
+  void follow_coordinator();
   Status leave(Clock::time_point now);
   Status open_cache();
   void read_shards();
@@ -100,6 +101,7 @@ class WorkerHost {
   std::unique_ptr<Transport> transport_;
   ConnectionId coordinator_ = 0;  // dialled; 0: none
   bool is_connected_ = false;
+  std::string coordinator_address_;  // the one that was dialled last
   size_t coordinator_place_ = 0;
   Backoff dial_again_;
   Clock::time_point dial_at_, heard_;
@@ -133,9 +135,28 @@ class WorkerHost {
 };
 
 void WorkerHost::dial_coordinator() {
-  const auto& all = request_.coordinators;
-  coordinator_ = transport_->dial(all[coordinator_place_++ % all.size()]);
   is_connected_ = false;
+  if (request_.find_coordinator) {
+    coordinator_address_ = request_.find_coordinator();
+  } else {
+    const auto& all = request_.coordinators;
+    coordinator_address_ = all[coordinator_place_++ % all.size()];
+  }
+  if (coordinator_address_.empty()) {
+    dial_at_ = Clock::now() + kHeartbeatEvery;
+    return;
+  }
+  coordinator_ = transport_->dial(coordinator_address_);
+}
+
+// Leaves a coordinator that is elsewhere now; Closed follows, and the new one is dialled.
+void WorkerHost::follow_coordinator() {
+  if (!request_.find_coordinator || coordinator_ == 0) return;
+  const std::string address = request_.find_coordinator();
+  if (address.empty() || address == coordinator_address_) return;
+  coordinator_address_ = address;  // so that it is left once
+  dial_again_.reset();
+  transport_->close(coordinator_);
 }
 
 Status WorkerHost::open_cache() {
@@ -185,6 +206,10 @@ Status WorkerHost::run() {
     if (coordinator_ == 0 && now >= dial_at_) dial_coordinator();
     if (now < beat_at) continue;
     beat_at = now + kHeartbeatEvery;
+    if (request_.is_asked_to_stop && request_.is_asked_to_stop()) {
+      return interrupted("The worker was stopped");
+    }
+    follow_coordinator();
     if (is_connected_) {
       heard_ = now;
       if (worker_) {
@@ -202,7 +227,7 @@ Status WorkerHost::run() {
     if (now - heard_ > request_.patience) {
       return storage_error(
           "No coordinator could be reached; is it running, and is the address right?",
-          {{"coordinator", request_.coordinators.front()}});
+          {{"coordinator", coordinator_address_}});
     }
   }
   return end_;

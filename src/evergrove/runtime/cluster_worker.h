@@ -34,6 +34,11 @@ struct WorkerRequest {
   FetchPartitionOfSet fetch;
   std::function<void(const std::string&)> note;  // what people may want to know
   std::function<bool()> is_asked_to_leave;       // polled; true: hand over, then end
+  std::function<bool()> is_asked_to_stop;        // polled; true: end now, with interrupted
+  // Where the coordinator is now, if that may change: asked again and again, and used instead of
+  // `coordinators`. A worker whose coordinator has moved goes there with the rows that it has.
+  // Empty: nobody knows; what it is connected to stays.
+  std::function<std::string()> find_coordinator;
 };
 
 // What went through its connections, to and from everybody, as bytes of messages.
