@@ -206,7 +206,6 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
 
   void accept(const std::string& name, const std::string& address,
               std::unique_ptr<TransportStream> stream) {
-    if (is_ending) return;
     const auto connection = add(/*is_dialled=*/false, address);
     if (!connection->adopt(std::move(stream))) return remove(connection->id());
     start(connection, [connection, name] { connection->run(name); });
@@ -221,7 +220,6 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
   const Callback callback;
   std::shared_mutex callback_mutex;  // shared by who calls back
   std::atomic<bool> has_ended = false;
-  std::atomic<bool> is_ending = false;
 
   mutable std::mutex mutex;
   std::condition_variable changed;
@@ -265,7 +263,7 @@ Result<std::unique_ptr<Transport>> Transport::open(TransportOptions options, Cal
 
 Transport::~Transport() {
   State& state = *state_;
-  state.is_ending = true;
+  state.listener.reset();  // so that nobody comes who would not be told
   for (const auto& connection : state.all()) connection->close();
   // Closing has its own limit, after which the watcher cuts.
   state.wait_until_none(state.context->options.close_max + kTick);
@@ -276,7 +274,6 @@ Transport::~Transport() {
   state.watch_is_over = true;
   state.wake_watcher();
   state.watcher.join();
-  state.listener.reset();
   for (const auto& connection : state.all()) connection->cut(Status());
   state.wait_until_none(kThreadsMax);
 }

@@ -113,6 +113,8 @@ bool Connection::adopt(std::unique_ptr<TransportStream> stream) {
   const std::lock_guard lock(mutex_);
   if (is_cut_ || has_closed_) return false;
   stream_ = std::move(stream);
+  // Who was let in knows that it was, and is to be told when this is over.
+  if (!is_dialled_) phase_ = Phase::open;
   return true;
 }
 
@@ -120,8 +122,8 @@ void Connection::run(const std::string& peer_name) {
   bool is_open = false;
   {
     const std::lock_guard lock(mutex_);
-    is_open = phase_ == Phase::dialling && !is_cut_;
-    if (is_open) phase_ = Phase::open;
+    is_open = !is_cut_ && (!is_dialled_ || phase_ == Phase::dialling);
+    if (phase_ == Phase::dialling) phase_ = Phase::open;
   }
   if (!is_open) return end({});
   context_->emit(Opened{id_, peer_name, peer_address_, is_dialled_});
