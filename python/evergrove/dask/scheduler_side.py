@@ -117,7 +117,11 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         """Who has a task's result, or why nobody can."""
         task = self.scheduler.tasks.get(key)
         if task is None:
-            return {"workers": [], "error": "its task is forgotten"}
+            forgotten = (
+                "Dask has forgotten the task, as client.restart() makes it; restart_workers() does "
+                "not, and paths need no tasks"
+            )
+            return {"workers": [], "error": forgotten}
         error = ""
         if task.state == "erred":
             error = task.exception_text or "its task failed"
