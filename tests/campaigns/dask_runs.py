@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "campaign-dask_runs"
 RUNS = 50
 SECONDS_MAX = 240.0
-PARAMS = {"n_estimators": 2500, "max_leaves": 31, "subsample": 0.8}
+PARAMS = {"n_estimators": 1500, "max_leaves": 31, "subsample": 0.8}
 DATA = functools.cache(lambda: data_sets.adult_like(20_000))
 
 

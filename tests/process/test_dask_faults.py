@@ -56,4 +56,4 @@ def test_a_cluster_that_is_closed_leaves_nothing(rows: Path) -> None:
         run.wait_for_tree(5)
     with pytest.raises(OSError, match="scheduler does not answer"):
         run.model()
-    assert own_logs() == []
+    assert own_logs(run.run_id) == []

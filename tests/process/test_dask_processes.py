@@ -115,6 +115,23 @@ def test_a_run_goes_on_without_its_client(rows: Path, digest: str, tmp_path: Pat
             evergrove.dask.attach(cluster.client, "other")
 
 
+def test_a_client_that_is_interrupted_stops_its_run(rows: Path, tmp_path: Path) -> None:
+    with DaskProcesses(tmp_path, workers=1) as cluster:
+        command = [sys.executable, "-c", CLIENT, cluster.address, str(rows), LABEL, "1000000"]
+        client = subprocess.Popen(command, stderr=subprocess.PIPE)
+        while not evergrove.dask.runs(cluster.client).get("lonely", {}).get("progress"):
+            assert client.poll() is None
+        client.send_signal(signal.SIGINT)
+        _, errors = client.communicate(timeout=60)
+        assert b"KeyboardInterrupt" in errors
+        with pytest.raises(evergrove.Stopped, match="was stopped"):
+            evergrove.dask.attach(cluster.client, "lonely", progress=False)
+        assert left_behind(cluster.client) == []
+        # Its name is free again.
+        params = {"n_estimators": 3}
+        evergrove.dask.train(cluster.client, params, rows, LABEL, run_id="lonely", progress=False)
+
+
 def test_over_tls(rows: Path, digest_of_few: str, tmp_path: Path) -> None:
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl, for Dask's certificate")

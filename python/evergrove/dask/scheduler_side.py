@@ -96,6 +96,10 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         if question == "stop":
             self.steward.stop()
             return "stopped"
+        if question == "forget" and self.is_settled:
+            self.ticker.cancel()
+            self._forget()
+            return "forgotten"
         if question == "take":
             # The client has the model when this is called; another one may still be at it.
             self.removes_at = self.clock() + 60.0
@@ -156,8 +160,12 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         self.removes_at = self.removes_at or self.clock() + KEEP_SECONDS
         while self.clock() < self.removes_at:
             await asyncio.sleep(1.0)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.removes_at = 0.0
         self.scheduler.handlers.pop(self.name, None)
-        with contextlib.suppress(ValueError):
+        if self.scheduler.plugins.get(self.name) is self:
             self.scheduler.remove_plugin(name=self.name)
 
     def _carry_out(self, orders: list[Order]) -> None:
