@@ -4,8 +4,8 @@
 A seed draws the data (paths, a frame in the cluster's memory), the workers (3 or 4, of 1 or 2
 threads) and 1 to 4 deeds: SIGKILL of a worker or of the coordinator's, retirement of either,
 restart_workers, restart (with paths: it drops frames), scaling to 1 and back, adapting, SIGSTOP for
-10 s of either. After each run nothing may be left: no task, plugin, thread or folder. A run that
-does not end in time is hung. A seed fixes the deeds, not the instants.
+4 or 10 s of either. After each run nothing may be left: no task, plugin, thread or folder. A run
+that does not end in time is hung. A seed fixes the deeds, not the instants.
 
     script/campaign dask_runs                  50 runs
     script/campaign dask_runs --seeds 7-7      one of them again; writes no page

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from tests.process.dask_cluster import Cluster, DaskRun
 
-STOPPED_SECONDS = 10.0
+SHORT_STOP_SECONDS, STOP_SECONDS = 4.0, 10.0
 
 
 def kill_a_worker(cluster: Cluster, run: DaskRun) -> None:
@@ -54,18 +54,18 @@ def adapt(cluster: Cluster, run: DaskRun) -> None:
     run.wait_until(lambda view: len(view["workers"]) == 3)
 
 
-def stop_for_a_while(process: int) -> None:
+def stop_for_a_while(process: int, seconds: float) -> None:
     os.kill(process, signal.SIGSTOP)
-    time.sleep(STOPPED_SECONDS)
+    time.sleep(seconds)
     os.kill(process, signal.SIGCONT)
 
 
 def stop_a_worker(cluster: Cluster, run: DaskRun) -> None:
-    stop_for_a_while(run.processes()[run.another()])
+    stop_for_a_while(run.processes()[run.another()], SHORT_STOP_SECONDS)
 
 
 def stop_the_coordinator(cluster: Cluster, run: DaskRun) -> None:
-    stop_for_a_while(run.processes()[run.coordinator()])
+    stop_for_a_while(run.processes()[run.coordinator()], STOP_SECONDS)
 
 
 DEEDS: list[Callable[[Cluster, DaskRun], None]] = [

@@ -21,6 +21,7 @@ from tests import data_sets
 
 pytest.importorskip("distributed")
 
+import dask
 from distributed import Client, Security, worker_client
 
 import evergrove.dask
@@ -28,7 +29,10 @@ from tests.process.dask_cluster import DaskRun, left_behind, local_cluster
 from tests.process.dask_processes import DaskProcesses
 
 LABEL = "income"
-PARAMS = {"n_estimators": 1000, "max_leaves": 31}
+PARAMS = {"n_estimators": 600, "max_leaves": 31}
+# Dask looks for a scheduler that is gone for half a minute, unless it is told less.
+CONNECT = "distributed.comm.timeouts.connect"
+CONNECT_SOON = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s"}
 FEW = {"n_estimators": 20}
 
 
@@ -73,7 +77,8 @@ def test_a_lost_scheduler_ends_the_run_and_its_log_goes_on(
     rows: Path, digest: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    with DaskProcesses(tmp_path, workers=2) as cluster:
+    soon = dask.config.set({CONNECT: "3s"})
+    with soon, DaskProcesses(tmp_path, workers=2, environment=CONNECT_SOON) as cluster:
         run = DaskRun(cluster.client, rows, LABEL, PARAMS, log=log)
         run.wait_for_tree(50)
         cluster.scheduler.kill()
