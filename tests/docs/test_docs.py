@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     "README.md",
     "docs/determinism.md",
+    "docs/engines.md",
     "docs/formats/log.md",
     "docs/formats/model.md",
     "docs/guide/cluster.md",

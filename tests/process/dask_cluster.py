@@ -9,6 +9,7 @@ with local_cluster(workers=4) as cluster:
 """
 
 import contextlib
+import itertools
 import os
 import tempfile
 import threading
@@ -24,6 +25,7 @@ import evergrove
 import evergrove.dask
 
 PATIENCE_SECONDS = 90.0
+NUMBERS = itertools.count(1)
 
 
 @dataclass
@@ -56,18 +58,18 @@ class DaskRun:
         label: str,
         params: dict[str, Any],
         *,
-        run_id: str = "under-test",
+        run_id: str | None = None,
         **how: Any,
     ) -> None:
         self.client = client
-        self.run_id = run_id
+        self.run_id = run_id or f"test-{os.getpid()}-{next(NUMBERS)}"
         self.outcome: list[evergrove.Model | BaseException] = []
 
         def work() -> None:
             try:
                 how.setdefault("progress", False)
                 self.outcome.append(
-                    evergrove.dask.train(client, params, data, label, run_id=run_id, **how)
+                    evergrove.dask.train(client, params, data, label, run_id=self.run_id, **how)
                 )
             except BaseException as error:
                 self.outcome.append(error)
@@ -125,9 +127,9 @@ def left_behind(client: Any) -> list[str]:
         return names + threads
 
     found = [thing for things in client.run(look).values() for thing in things]
-    return found + [str(path) for path in own_logs()]
+    return found + [str(path) for run in evergrove.dask.runs(client) for path in own_logs(run)]
 
 
-def own_logs() -> list[Path]:
-    """Logs of runs that were given none."""
-    return list(Path(tempfile.gettempdir()).glob(f"evergrove-{'[0-9a-f]' * 8}-*"))
+def own_logs(run_id: str) -> list[Path]:
+    """The log of a run that was given none."""
+    return list(Path(tempfile.gettempdir()).glob(f"evergrove-{'[0-9a-f]' * 8}-{run_id}"))

@@ -2,9 +2,6 @@
 """A Dask cluster whose workers are killed, stopped, retired and replaced while they train."""
 
 import functools
-import os
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,11 +15,11 @@ from tests import data_sets
 pytest.importorskip("distributed")
 
 from tests.process.dask_cluster import Cluster, DaskRun, left_behind, local_cluster, own_logs
+from tests.process.dask_deeds import DEEDS, adapt, scale_down_and_up
 
 LABEL = "income"
 PARAMS = {"max_leaves": 31}
-TREES, TREES_WHEN_WORKERS_COME = 1000, 3000
-STOPPED_SECONDS = 10.0
+TREES, TREES_WHEN_WORKERS_COME = 600, 2500
 
 
 @pytest.fixture(scope="module")
@@ -37,73 +34,6 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def digest_of_one_machine(rows: Path, trees: int) -> str:
     params = {**PARAMS, "n_estimators": trees}
     return evergrove.train(params, rows, LABEL, valid_fraction=0.1, progress=False).digest
-
-
-def kill_a_worker(cluster: Cluster, run: DaskRun) -> None:
-    os.kill(run.processes()[run.another()], signal.SIGKILL)
-
-
-def kill_the_coordinator(cluster: Cluster, run: DaskRun) -> None:
-    os.kill(run.processes()[run.coordinator()], signal.SIGKILL)
-
-
-def retire_a_worker(cluster: Cluster, run: DaskRun) -> None:
-    cluster.client.retire_workers([run.another()])
-
-
-def retire_the_coordinator(cluster: Cluster, run: DaskRun) -> None:
-    cluster.client.retire_workers([run.coordinator()])
-
-
-def restart_two_workers(cluster: Cluster, run: DaskRun) -> None:
-    cluster.client.restart_workers(list(run.processes())[:2])
-
-
-def restart_all(cluster: Cluster, run: DaskRun) -> None:
-    cluster.client.restart()
-
-
-def scale_down_and_up(cluster: Cluster, run: DaskRun) -> None:
-    cluster.cluster.scale(1)
-    run.wait_until(lambda view: len(view["workers"]) == 1)
-    cluster.cluster.scale(4)
-    run.wait_until(lambda view: len(view["workers"]) == 4)
-
-
-def adapt(cluster: Cluster, run: DaskRun) -> None:
-    adaptive = cluster.cluster.adapt(minimum=2, maximum=2, interval="200ms", wait_count=1)
-    run.wait_until(lambda view: len(view["workers"]) == 2)
-    adaptive.stop()
-    cluster.cluster.scale(3)
-    run.wait_until(lambda view: len(view["workers"]) == 3)
-
-
-def stop_for_a_while(process: int) -> None:
-    os.kill(process, signal.SIGSTOP)
-    time.sleep(STOPPED_SECONDS)
-    os.kill(process, signal.SIGCONT)
-
-
-def stop_a_worker(cluster: Cluster, run: DaskRun) -> None:
-    stop_for_a_while(run.processes()[run.another()])
-
-
-def stop_the_coordinator(cluster: Cluster, run: DaskRun) -> None:
-    stop_for_a_while(run.processes()[run.coordinator()])
-
-
-DEEDS = [
-    kill_a_worker,
-    kill_the_coordinator,
-    retire_a_worker,
-    retire_the_coordinator,
-    restart_two_workers,
-    restart_all,
-    scale_down_and_up,
-    adapt,
-    stop_a_worker,
-    stop_the_coordinator,
-]
 
 
 @pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.__name__)
@@ -126,4 +56,4 @@ def test_a_cluster_that_is_closed_leaves_nothing(rows: Path) -> None:
         run.wait_for_tree(5)
     with pytest.raises(OSError, match="scheduler does not answer"):
         run.model()
-    assert own_logs() == []
+    assert own_logs(run.run_id) == []

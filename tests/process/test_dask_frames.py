@@ -122,7 +122,7 @@ def test_estimators(cluster: Cluster) -> None:
 
 
 def test_partitions_that_are_lost_are_made_again(one: evergrove.Model) -> None:
-    params = {"n_estimators": 1000, "max_leaves": 31}
+    params = {"n_estimators": 600, "max_leaves": 31}
     rows = data_sets.adult_like(20_000).frame
     alone = evergrove.train(params, rows, DATA.label, progress=False)
     with local_cluster(n_workers=3) as cluster:

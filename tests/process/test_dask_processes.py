@@ -21,6 +21,7 @@ from tests import data_sets
 
 pytest.importorskip("distributed")
 
+import dask
 from distributed import Client, Security, worker_client
 
 import evergrove.dask
@@ -28,7 +29,10 @@ from tests.process.dask_cluster import DaskRun, left_behind, local_cluster
 from tests.process.dask_processes import DaskProcesses
 
 LABEL = "income"
-PARAMS = {"n_estimators": 1000, "max_leaves": 31}
+PARAMS = {"n_estimators": 600, "max_leaves": 31}
+# Dask looks for a scheduler that is gone for half a minute, unless it is told less.
+CONNECT = "distributed.comm.timeouts.connect"
+CONNECT_SOON = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s"}
 FEW = {"n_estimators": 20}
 
 
@@ -73,7 +77,8 @@ def test_a_lost_scheduler_ends_the_run_and_its_log_goes_on(
     rows: Path, digest: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    with DaskProcesses(tmp_path, workers=2) as cluster:
+    soon = dask.config.set({CONNECT: "3s"})
+    with soon, DaskProcesses(tmp_path, workers=2, environment=CONNECT_SOON) as cluster:
         run = DaskRun(cluster.client, rows, LABEL, PARAMS, log=log)
         run.wait_for_tree(50)
         cluster.scheduler.kill()
@@ -113,6 +118,23 @@ def test_a_run_goes_on_without_its_client(rows: Path, digest: str, tmp_path: Pat
         assert model.digest == digest
         with pytest.raises(ValueError, match="no run of this name"):
             evergrove.dask.attach(cluster.client, "other")
+
+
+def test_a_client_that_is_interrupted_stops_its_run(rows: Path, tmp_path: Path) -> None:
+    with DaskProcesses(tmp_path, workers=1) as cluster:
+        command = [sys.executable, "-c", CLIENT, cluster.address, str(rows), LABEL, "1000000"]
+        client = subprocess.Popen(command, stderr=subprocess.PIPE)
+        while not evergrove.dask.runs(cluster.client).get("lonely", {}).get("progress"):
+            assert client.poll() is None
+        client.send_signal(signal.SIGINT)
+        _, errors = client.communicate(timeout=60)
+        assert b"KeyboardInterrupt" in errors
+        with pytest.raises(evergrove.Stopped, match="was stopped"):
+            evergrove.dask.attach(cluster.client, "lonely", progress=False)
+        assert left_behind(cluster.client) == []
+        # Its name is free again.
+        params = {"n_estimators": 3}
+        evergrove.dask.train(cluster.client, params, rows, LABEL, run_id="lonely", progress=False)
 
 
 def test_over_tls(rows: Path, digest_of_few: str, tmp_path: Path) -> None:

@@ -24,11 +24,12 @@ from evergrove.engines.steward import Limits
 from evergrove.model import Model, load, thread_count
 from evergrove.parameters import check_settings, settings_of
 from evergrove.progress import Display, Progress, make_display
+from evergrove.training import Stopped
 
 ASK_EVERY_SECONDS = 0.2
 ASK_SECONDS = 30.0
 LOST_SECONDS = 15.0  # without an answer of the scheduler
-EXCEPTIONS: dict[str, type[BaseException]] = {
+EXCEPTIONS: dict[str, type[Exception]] = {
     "ValueError": ValueError,
     "TypeError": TypeError,
     "FileNotFoundError": FileNotFoundError,
@@ -37,7 +38,6 @@ EXCEPTIONS: dict[str, type[BaseException]] = {
     "OSError": OSError,
     "ConnectionError": ConnectionError,
     "TimeoutError": TimeoutError,
-    "KeyboardInterrupt": KeyboardInterrupt,
 }
 
 logger = logging.getLogger("evergrove")
@@ -158,11 +158,14 @@ async def start_and_watch(
     client: Client, spec: RunSpec, sets: list[RowSet], limits: Limits, progress: bool | None
 ) -> Model:
     run_id = spec["run_id"]
-    if run_id in await views(client):
+    known = (await views(client)).get(run_id)
+    if known is not None and not known["is_settled"]:
         raise ValueError(
             f"The cluster has a run of this name already; attach() to it, or choose another "
             f"(run_id: {run_id})"
         )
+    if known is not None:
+        await getattr(client.scheduler, name_of(run_id))(question="forget")
     prepared = await prepare_sets(client, sets, spec["label"], spec["weight"], limits)
     if any(prepared):
         spec["partitions"] = [each.known if each else no_partitions() for each in prepared]
@@ -211,6 +214,8 @@ async def watch(client: Client, run_id: str, progress: bool | None) -> Model:
     if view["state"] == "finished":
         return Model(_core.from_bytes(view["model"]))
     error = view["error"]
+    if view["state"] == "stopped":
+        raise Stopped(error["message"], int(view["progress"].get("iteration", 0)))
     raise EXCEPTIONS.get(error["type"], RuntimeError)(error["message"])
 
 

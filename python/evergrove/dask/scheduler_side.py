@@ -96,6 +96,10 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         if question == "stop":
             self.steward.stop()
             return "stopped"
+        if question == "forget" and self.is_settled:
+            self.ticker.cancel()
+            self._forget()
+            return "forgotten"
         if question == "take":
             # The client has the model when this is called; another one may still be at it.
             self.removes_at = self.clock() + 60.0
@@ -117,7 +121,11 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         """Who has a task's result, or why nobody can."""
         task = self.scheduler.tasks.get(key)
         if task is None:
-            return {"workers": [], "error": "its task is forgotten"}
+            forgotten = (
+                "Dask has forgotten the task, as client.restart() makes it; restart_workers() does "
+                "not, and paths need no tasks"
+            )
+            return {"workers": [], "error": forgotten}
         error = ""
         if task.state == "erred":
             error = task.exception_text or "its task failed"
@@ -152,8 +160,12 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         self.removes_at = self.removes_at or self.clock() + KEEP_SECONDS
         while self.clock() < self.removes_at:
             await asyncio.sleep(1.0)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.removes_at = 0.0
         self.scheduler.handlers.pop(self.name, None)
-        with contextlib.suppress(ValueError):
+        if self.scheduler.plugins.get(self.name) is self:
             self.scheduler.remove_plugin(name=self.name)
 
     def _carry_out(self, orders: list[Order]) -> None:

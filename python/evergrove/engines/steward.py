@@ -208,7 +208,7 @@ class Steward:
     def stop(self, why: str = "The run was stopped") -> None:
         if not self.is_over:
             self.state = "stopped"
-            self.error = {"type": "KeyboardInterrupt", "message": why}
+            self.error = {"type": "Stopped", "message": why}
 
     def view(self) -> dict[str, Any]:
         """What whoever watches is told."""
