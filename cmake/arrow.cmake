@@ -1,5 +1,5 @@
 # Arrow C++ from the pyarrow wheel of the project's Python: headers and libraries are inside.
-# Defines the targets arrow and arrow_flight; their run path is set by whoever installs.
+# Defines the target arrow; its run path is set by whoever installs.
 set(evergrove_python_default ${PROJECT_SOURCE_DIR}/.venv/bin/python)
 if(SKBUILD)
   set(evergrove_python_default ${Python_EXECUTABLE})  # pip's build environment
@@ -33,10 +33,4 @@ target_link_options(arrow INTERFACE -Wl,-rpath-link,${EVERGROVE_PYARROW_DIR})
 foreach(part arrow parquet)
   target_link_libraries(arrow INTERFACE -l:lib${part}.so.${EVERGROVE_ARROW_SOVERSION})
 endforeach()
-# Flight, and gRPC in it, only for what uses it: the Python module links the same modules and
-# need not load it.
-add_library(arrow_flight INTERFACE)
-target_link_libraries(arrow_flight INTERFACE
-  arrow -Wl,--push-state,--as-needed -l:libarrow_flight.so.${EVERGROVE_ARROW_SOVERSION}
-  -Wl,--pop-state)
 set(CMAKE_BUILD_RPATH ${EVERGROVE_PYARROW_DIR})

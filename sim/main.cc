@@ -2,7 +2,7 @@
 // evergrove-sim --seeds SEED --story [--mutation NAME]
 // evergrove-sim --case FILE.toml [--seeds SEED or FIRST-LAST] [--story]
 // evergrove-sim --mutations
-// evergrove-sim --scale WORKERS,... [--rows N] [--threads N] [--group N] [--json]
+// evergrove-sim --scale WORKERS,... [--rows N] [--threads N] [--fan-in N] [--json]
 //
 // Simulates runs of the cluster; all of a run follows from its seed. Seeds are shared out to
 // processes, for a broken rule may well crash one: that is a violation like others, and the process
@@ -314,14 +314,14 @@ std::string parse(int count, char** arguments, Options& options) {
       if (!workers) return "--scale is numbers of workers, such as 1,2,4,1000";
       options.scale.workers = *workers;
       ++i;
-    } else if (option == "--rows" || option == "--threads" || option == "--group") {
+    } else if (option == "--rows" || option == "--threads" || option == "--fan-in") {
       const auto number = number_in(value);
-      if (!number || (*number < 1 && option != "--group") || *number > 1'000'000'000'000) {
+      if (!number || *number < 1 || *number > 1'000'000'000'000) {
         return std::string(option) + " is a number, got '" + std::string(value) + "'";
       }
       if (option == "--rows") options.scale.options.rows = double(*number);
       if (option == "--threads") options.scale.options.threads = static_cast<uint32_t>(*number);
-      if (option == "--group") options.scale.options.group = *number;
+      if (option == "--fan-in") options.scale.options.fan_in = static_cast<uint32_t>(*number);
       ++i;
     } else if (option == "--mutation") {
       options.mutation = find_mutation(value);
@@ -332,7 +332,7 @@ std::string parse(int count, char** arguments, Options& options) {
     } else {
       return "there is no option '" + std::string(option) +
              "'; they are --seeds, --jobs, --story, "
-             "--case, --mutation, --mutations, --scale, --rows, --threads, --group, --json";
+             "--case, --mutation, --mutations, --scale, --rows, --threads, --fan-in, --json";
     }
   }
   if (!options.case_path.empty() && !options.has_seeds) options.last = options.first;

@@ -51,8 +51,9 @@ uint64_t heap_bytes() {
 
 std::string name_of(size_t worker) { return "w" + std::to_string(worker); }
 
-cluster::CoordinatorOptions coordinator_options() {
+cluster::CoordinatorOptions coordinator_options(uint32_t fan_in) {
   cluster::CoordinatorOptions options;
+  options.fan_in = fan_in;
   options.lease = cluster::Time(3'600'000);  // nobody is lost here
   return options;
 }
@@ -73,8 +74,8 @@ Scale::Scale(const ScaleRows& rows, const ScaleCosts& costs, const ScaleOptions&
       options_(options),
       blocks_(cluster::make_blocks(rows.setup().header.features)),
       machines_(options.workers + 1),
-      coordinator_(std::make_unique<Coordinator>(coordinator_options(), rows.setup(), rows.shards(),
-                                                 std::vector<train::Iteration>{})) {
+      coordinator_(std::make_unique<Coordinator>(coordinator_options(options_.fan_in), rows.setup(),
+                                                 rows.shards(), std::vector<train::Iteration>{})) {
   node_rows_[0] = int64_t{ScaleRows::kRows};
 }
 
@@ -162,62 +163,37 @@ void Scale::travel(size_t from, size_t to, Seconds when, double bytes,
 }
 
 void Scale::send(size_t from, size_t to, Seconds when, Messages messages) {
-  const bool is_parts = std::holds_alternative<Part>(messages.front()->body);
-  if (options_.group > 0 && is_parts) return send_by_group(from, to, when, messages);
   double bytes = 0;
-  for (const auto& message : messages) bytes += bytes_of(*message, 1);
+  for (const auto& message : messages) bytes += bytes_of(*message, from);
   travel(from, to, when, bytes, [=, this, messages = std::move(messages)] {
-    arrive(to, from, messages, /*is_summed=*/false);
-  });
-}
-
-void Scale::send_by_group(size_t from, size_t owner, Seconds when, const Messages& parts) {
-  const size_t group = from / options_.group;
-  const size_t begin = group * options_.group;
-  const size_t size = std::min(options_.group, options_.workers - begin);
-  // All that have rows; the owner keeps its own part.
-  size_t wanted = 0;
-  for (const Member& member : machines_[from].worker->view().members) {
-    const size_t place = place_of(member.name);
-    wanted += place / options_.group == group && place != owner && !member.shards.empty();
-  }
-  for (const auto& part : parts) {
-    const size_t adder = begin + std::get<Part>(part->body).block % size;
-    const auto arrive = [=, this] { arrive_at_group(adder, owner, wanted, part); };
-    if (adder == from) {
-      at(when, arrive);
-    } else {
-      travel(from, adder, when, bytes_of(*part, 1), arrive);
+    for (const auto& message : messages) {
+      const auto* part = std::get_if<Part>(&message->body);
+      if (part != nullptr) summed_[key_of(*part, to)] += members_of(*part, from);
     }
-  }
-}
-
-void Scale::arrive_at_group(size_t place, size_t owner, size_t wanted,
-                            const std::shared_ptr<const Message>& message) {
-  const Part& part = std::get<Part>(message->body);
-  Messages& parts = group_parts_[{part.view, part.round, part.block, place / options_.group}];
-  parts.push_back(message);
-  Machine& machine = machines_[place];
-  const Seconds done = work(machine, costs_.message / options_.threads + seconds_to_add(part));
-  if (parts.size() < wanted) return;
-  Messages all = std::exchange(parts, {});
-  if (place == owner) return arrive(owner, owner, all, /*is_summed=*/true);
-  travel(place, owner, done, bytes_of(*message, double(wanted)), [=, this, all = std::move(all)] {
-    work(machines_[owner],
-         costs_.message / options_.threads + seconds_to_add(std::get<Part>(all[0]->body)));
-    arrive(owner, place, all, /*is_summed=*/true);
+    arrive(to, from, messages);
   });
 }
 
-double Scale::bytes_of(const Message& message, double members) const {
+std::array<uint64_t, 4> Scale::key_of(const Part& part, size_t at) {
+  return {part.view, part.round, part.block, at};
+}
+
+// Whose rows are in what a member sends: those of all that it has heard of, and its own.
+double Scale::members_of(const Part& part, size_t from) const {
+  const auto heard = summed_.find(key_of(part, from));
+  return heard == summed_.end() ? 1 : 1 + heard->second;
+}
+
+double Scale::bytes_of(const Message& message, size_t from) const {
   const auto* part = std::get_if<Part>(&message.body);
   if (part == nullptr) return double(encode(message).size());
   const cluster::Block& block = blocks_[part->block];
   double bytes = kPartBytes;
   for (const Part::Node& node : part->nodes) {
-    bytes += kNodeBytes +
-             block_bytes(rows_of(node_rows_.at(node.node)) * members / double(options_.workers),
-                         block.bin_end - block.bin_begin, block.feature_end - block.feature_begin);
+    bytes += kNodeBytes + block_bytes(rows_of(node_rows_.at(node.node)) * members_of(*part, from) /
+                                          double(options_.workers),
+                                      block.bin_end - block.bin_begin,
+                                      block.feature_end - block.feature_begin);
   }
   return bytes;
 }
@@ -225,9 +201,9 @@ double Scale::bytes_of(const Message& message, double members) const {
 // ---- what arrives, and how long it takes
 
 // From is the coordinator's place or a worker's; so is `at`.
-void Scale::arrive(size_t at, size_t from, const Messages& messages, bool is_summed) {
+void Scale::arrive(size_t at, size_t from, const Messages& messages) {
   Machine& machine = machines_[at];
-  if (!is_summed) work(machine, costs_.message / options_.threads);
+  work(machine, costs_.message / options_.threads);
   for (const auto& message : messages) {
     if (machine.worker == nullptr) {
       told_.push_back({name_of(from), message, time(now_)});
@@ -248,12 +224,18 @@ void Scale::arrive(size_t at, size_t from, const Messages& messages, bool is_sum
         note_nodes(round);
         seconds += seconds_of(round);
       }
-    } else if (const auto* part = std::get_if<Part>(&message->body); part && !is_summed) {
+    } else if (const auto* part = std::get_if<Part>(&message->body)) {
       seconds += seconds_to_add(*part);
     }
     std::vector<WorkerAction> actions = machine.worker->receive(*message);
     for (const WorkerAction& action : actions) {
       const auto* send = std::get_if<cluster::SendAction>(&action);
+      const auto* on = send ? std::get_if<Part>(&send->message.body) : nullptr;
+      if (on != nullptr && std::holds_alternative<Part>(message->body)) {  // a sum of others' too
+        const cluster::Block& block = blocks_[on->block];
+        seconds += costs_.make_bin * double(on->nodes.size()) *
+                   double(block.bin_end - block.bin_begin) / options_.threads;
+      }
       const auto* splits = send ? std::get_if<Splits>(&send->message.body) : nullptr;
       if (splits == nullptr) continue;
       const cluster::Block& block = blocks_[splits->block];
@@ -352,7 +334,7 @@ void Scale::act(Seconds when, std::vector<CoordinatorAction> actions) {
     work(machines_.back(), took + costs_.message / options_.threads);
     travel(options_.workers, to, std::max(when, machines_.back().cpu_free_at), bytes,
            [=, this, to = to, messages = std::move(messages)] {
-             arrive(to, options_.workers, messages, /*is_summed=*/false);
+             arrive(to, options_.workers, messages);
            });
   }
 }
@@ -401,10 +383,10 @@ void Scale::note_figures() {
 
 // Tells a coordinator all that was told, with nothing else in memory that changes.
 void Scale::measure_coordinator() {
-  group_parts_.clear();
+  summed_.clear();
   events_ = {};
   const uint64_t before = heap_bytes();
-  Coordinator coordinator(coordinator_options(), rows_.setup(), rows_.shards(), {});
+  Coordinator coordinator(coordinator_options(options_.fan_in), rows_.setup(), rows_.shards(), {});
   size_t count = 0;
   for (const Told& told : told_) {
     std::vector<CoordinatorAction> actions =

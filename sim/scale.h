@@ -5,9 +5,6 @@
 // real, how long a worker takes and how large its histograms are is worked out for the rows that
 // they stand for (scale_costs.h). The coordinator's time is measured as it runs.
 //
-// With `group` not 0 the model does what the machines do not do yet: members add up their parts in
-// groups of so many, block by block, before the owner gets one sum a group.
-//
 //   const ScaleFigures figures = Scale(rows, costs, {.workers = 1000}).run();
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -31,7 +28,7 @@ struct ScaleOptions {
   size_t workers = 1;
   uint32_t threads = 16;           // of each
   double rows = 1e9;               // of all together
-  size_t group = 0;                // 0: every part goes to its owner
+  uint32_t fan_in = 16;            // of sums on their way to an owner
   double bytes_a_second = 1.25e9;  // of a link, each way
   double latency = 200e-6;         // seconds
 };
@@ -98,17 +95,16 @@ class Scale {
   void tick();
   void send(size_t from, size_t to, Seconds when, Messages messages);
   void travel(size_t from, size_t to, Seconds when, double bytes, std::function<void()> arrive);
-  void send_by_group(size_t from, size_t owner, Seconds when, const Messages& parts);
-  void arrive_at_group(size_t place, size_t owner, size_t wanted,
-                       const std::shared_ptr<const cluster::Message>& part);
-  void arrive(size_t at, size_t from, const Messages& messages, bool is_summed);
+  static std::array<uint64_t, 4> key_of(const cluster::Part& part, size_t at);
+  double members_of(const cluster::Part& part, size_t from) const;
+  void arrive(size_t at, size_t from, const Messages& messages);
   Seconds work(Machine& machine, Seconds seconds);
   void act(size_t index, Seconds when, std::vector<cluster::WorkerAction> actions);
   void act(Seconds when, std::vector<cluster::CoordinatorAction> actions);
   Seconds seconds_of(const cluster::Round& round) const;
   Seconds seconds_to_add(const cluster::Part& part) const;
   double rows_of(int64_t rows) const { return double(rows) * options_.rows / ScaleRows::kRows; }
-  double bytes_of(const cluster::Message& message, double members) const;
+  double bytes_of(const cluster::Message& message, size_t from) const;
   void note_nodes(const cluster::Round& round);
   size_t place_of(const std::string& worker) const;
   cluster::Time time(Seconds when) const { return cluster::Time(int64_t(when * 1000)); }
@@ -125,8 +121,8 @@ class Scale {
   double coordinator_machine_ = 0;  // seconds of its CPU
   std::vector<Told> told_;
   std::map<uint32_t, int64_t> node_rows_;  // real rows of all members, by node
-  // What members of a group have said, by view, round, block and group.
-  std::map<std::array<uint64_t, 4>, Messages> group_parts_;
+  // How many members' rows are in the parts that came, by view, round, block and receiver.
+  std::map<std::array<uint64_t, 4>, double> summed_;
   std::priority_queue<Event> events_;
   uint64_t order_ = 0, messages_ = 0, trees_ = 0;
   Seconds now_ = 0;

@@ -15,7 +15,7 @@ constexpr size_t kShardsMin = 16, kShardsOfAWorker = 2;
 void print_json(const ScaleCommand& command, const ScaleCosts& costs, size_t workers,
                 const ScaleFigures& f) {
   std::cout << "{\"workers\": " << workers << ", \"threads\": " << command.options.threads
-            << ", \"rows\": " << command.options.rows << ", \"group\": " << command.options.group
+            << ", \"rows\": " << command.options.rows << ", \"fan_in\": " << command.options.fan_in
             << ", \"features\": " << command.shape.features
             << ", \"leaves\": " << command.shape.leaves << ", \"seconds\": " << f.seconds
             << ", \"bound\": \"" << f.bound() << "\", \"rounds\": " << f.rounds

@@ -343,6 +343,7 @@ void Simulation::replace_coordinator() {
   if (!case_) {
     options.rounds_max = 1 + dice(3);
     options.round_nodes_min = 1 + dice(4);
+    options.fan_in = dice(2) == 0 ? 2 : 16;  // of few members only the smallest makes a tree
     options.lease = Time(3000);
     options.say_again_after = Time(800);
     options.weigh_every = Time(300 + dice(1000));

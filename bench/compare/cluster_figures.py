@@ -411,7 +411,8 @@ def measure_scale(plan: Plan) -> Figures:
     large = [count for count in plan.scale if count > 16]
     return {
         "now": simulate(plan, plan.scale),
-        "in_groups": simulate(plan, large, "--group", "32") if large else [],
+        # As it would be if every member sent to the owner itself.
+        "straight": simulate(plan, large, "--fan-in", "1000000") if large else [],
     }
 
 

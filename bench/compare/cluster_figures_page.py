@@ -244,7 +244,7 @@ def scale_rows(figures: list[Figures]) -> list[list[str]]:
 
 
 def scale(part: Figures) -> str:
-    now, groups = part["now"], part["in_groups"]
+    now, straight = part["now"], part["straight"]
     first, last = now[0], now[-1]
     header = ["workers", "a tree", "bound by", "MB in", "MB out"]
     header += ["compute", "busiest link", "latency", "coordinator"]
@@ -291,29 +291,29 @@ def scale(part: Figures) -> str:
         "a validation row and tree more.\n\n"
     )
     text += (
-        "### What grows, and what would cure it\n\n"
+        "### What keeps it level\n\n"
         "A block is a range of features, and there are at most 16 (`cluster/blocks.h`). What a "
-        "member sends in a tree does not depend on the number of workers. What an owner receives "
-        "does not either, up to 16 workers: its blocks become fewer as the senders become more. "
-        "Beyond that it owns one block of all members, and **its bytes grow with the number of "
-        "workers**. So does the adding up, by one thread.\n\n"
+        "member sends in a tree does not depend on the number of workers. What it receives does "
+        "not either: up to 17 workers an owner has fewer blocks as the senders become more; beyond "
+        "that members add up on the way, 16 to one (`cluster/sum_route.h`), and each does so for "
+        "about one block. A hop more takes 200 us and some adding up a round.\n\n"
     )
-    if groups:
+    if straight:
         at = {f["workers"]: f for f in now}
+        last = straight[-1]
         text += (
-            "The cure is not built: members add up in groups first. In each group of 32 the member "
-            "number *block mod 32* receives that block of the others, adds, and sends one sum to "
-            "the owner, which receives as many parts as there are groups. A loss then drops the "
-            "group's sum with the view, as an owner's is dropped today. The model can do it "
-            "(`--group 32`):\n\n"
-            + table(header, scale_rows(groups))
-            + "\nAt {workers:,} workers the busiest link has {then} MB a tree instead of {now} MB, "
+            "If every member sent to the owner itself (`--fan-in 1000000`), as it was before, an "
+            "owner's bytes and adding up would grow with the workers:\n\n"
+            + table(header, scale_rows(straight))
+            + "\nAt {workers:,} workers the busiest link has {now} MB a tree instead of {then} MB, "
             "and a tree takes {faster} instead of {slower}.\n".format(
-                workers=groups[-1]["workers"],
-                then=megabytes(max(groups[-1]["in_bytes"], groups[-1]["out_bytes"])),
-                now=megabytes(at[groups[-1]["workers"]]["in_bytes"]),
-                faster=seconds(groups[-1]["seconds"]),
-                slower=seconds(at[groups[-1]["workers"]]["seconds"]),
+                workers=last["workers"],
+                now=megabytes(
+                    max(at[last["workers"]]["in_bytes"], at[last["workers"]]["out_bytes"])
+                ),
+                then=megabytes(last["in_bytes"]),
+                faster=seconds(at[last["workers"]]["seconds"]),
+                slower=seconds(last["seconds"]),
             )
             + "\n"
         )

@@ -78,7 +78,7 @@ def legend(x: float, entries: list[tuple[str, str]]) -> str:
 
 
 def draw(figures: dict[str, Any]) -> str:
-    now, groups = figures["scale"]["now"], figures["scale"]["in_groups"]
+    now, straight = figures["scale"]["now"], figures["scale"]["straight"]
     measured = figures.get("bytes", {}).get("measured", [])
     dots = [("p", "measured, fewer rows")] if measured else []
     several = [f for f in now if f["workers"] > 1]
@@ -92,14 +92,14 @@ def draw(figures: dict[str, Any]) -> str:
         STYLE,
         left.axes(),
         left.line([(f["workers"], busiest(f)) for f in several], "a"),
-        left.line([(f["workers"], busiest(f)) for f in groups], "c") if groups else "",
+        left.line([(f["workers"], busiest(f)) for f in straight], "c") if straight else "",
         left.dots([(f["workers"], busiest(f)) for f in measured]),
-        legend(76, [("a", "modelled"), ("c", "if groups of 32 added first"), *dots]),
+        legend(76, [("a", "modelled"), ("c", "if all sent to the owner"), *dots]),
         right.axes(),
         right.line([(f["workers"], f["seconds"]) for f in now], "a"),
-        right.line([(f["workers"], f["seconds"]) for f in groups], "c") if groups else "",
+        right.line([(f["workers"], f["seconds"]) for f in straight], "c") if straight else "",
         right.line([(f["workers"], now[0]["seconds"] / f["workers"]) for f in now], "m"),
-        legend(540, [("a", "modelled"), ("c", "if groups of 32 added first"), ("m", "ideal")]),
+        legend(540, [("a", "modelled"), ("c", "if all sent to the owner"), ("m", "ideal")]),
         "</svg>",
     ]
     return "\n".join(part for part in parts if part) + "\n"

@@ -241,6 +241,19 @@ Splits BlockSums::finish(const Round& round, uint32_t block) {
   return splits;
 }
 
+std::vector<Part::Node> BlockSums::pass_on(const Round& round, uint32_t block) {
+  auto found = sums_.extract(Key(round.number, block));
+  CHECK(!found.empty());
+  Sum& sum = found.mapped();
+  const size_t bin_count = blocks_[block].bin_end - blocks_[block].bin_begin;
+  std::vector<Part::Node> nodes(sum.nodes.size());
+  tbb::parallel_for(size_t{0}, nodes.size(), [&](size_t i) {
+    nodes[i] = {sum.nodes[i].node, trees::encode_block(*sum.histograms[i], 0, bin_count)};
+  });
+  give_back(block, sum);
+  return nodes;
+}
+
 void BlockSums::drop_sums() {
   for (auto& [key, sum] : sums_) give_back(key.second, sum);
   sums_.clear();

@@ -1,5 +1,5 @@
-// BlockSums: what the owner of blocks knows of them: the sums of all members' histograms, and the
-// histograms of the nodes that may still be split.
+// BlockSums: the sums of members' histograms, block by block; and what the owner of a block knows
+// besides, the histograms of the nodes that may still be split.
 //
 // A contribution counts once a member, round and block. Sums have the form that one machine's
 // histograms have, packed where a node's rows are few, so that they are searched as fast. It knows
@@ -61,6 +61,9 @@ class BlockSums {
   // The best splits that follow; the sums become histograms. Requires: all members have been
   // counted, and rounds before it that built this block's nodes are finished.
   Splits finish(const Round& round, uint32_t block);
+
+  // The sums of a block as bytes, for who adds further; they are gone here. Requires: begun.
+  std::vector<Part::Node> pass_on(const Round& round, uint32_t block);
 
   void drop_all();   // sums and histograms
   void drop_sums();  // those under way

@@ -44,6 +44,7 @@ namespace evergrove::cluster {
 struct CoordinatorOptions {
   uint64_t epoch = 1;
   size_t rounds_max = 2;  // under way at once
+  uint32_t fan_in = 16;   // of sums (sum_route.h)
   // A round's messages cost about as much as the histograms of so many small nodes.
   size_t round_nodes_min = 12;
   Time lease{10'000};           // without a word from a worker, it is lost

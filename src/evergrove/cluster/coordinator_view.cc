@@ -289,6 +289,7 @@ void Coordinator::place_shards() {
 View Coordinator::next_view() const {
   View view;
   view.number = view_.number;
+  view.fan_in = options_.fan_in;
   std::map<std::string, std::pair<Member, uint64_t>> members;
   for (const auto& [name, state] : workers_) {
     if (!state.held.empty()) members[name] = {{name, state.address, {}}, 0};

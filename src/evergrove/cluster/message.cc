@@ -253,6 +253,7 @@ struct Codec {
     out.u64(m.view.number);
     write(out, m.view.members);
     write(out, m.view.block_owners);
+    out.u32(m.view.fan_in);
     out.u64(m.first_iteration);
     write(out, m.iterations);
     out.u64(m.state.iteration).u64(m.state.begun);
@@ -269,6 +270,7 @@ struct Codec {
     for (uint32_t owner : m.view.block_owners) {
       if (owner >= m.view.members.size()) in.fail();
     }
+    m.view.fan_in = in.u32();
     m.first_iteration = in.u64();
     read(in, m.iterations);
     m.state.iteration = in.u64();

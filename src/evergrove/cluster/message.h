@@ -110,11 +110,12 @@ struct Member {
   std::vector<uint32_t> shards;  // active: no other member's
 };
 
-// Who does what. A block is a range of features; its owner adds up all members' histograms of it.
+// Who does what. A block is a range of features; all members' histograms of it come to its owner.
 struct View {
   uint64_t number = 0;
   std::vector<Member> members;
   std::vector<uint32_t> block_owners;  // place in members, by block
+  uint32_t fan_in = 16;                // of the sums on their way to an owner (sum_route.h)
 };
 
 // ---- to the coordinator
@@ -191,7 +192,8 @@ struct Goodbye {
 };
 
 // ---- from worker to worker
-// Histograms of a block over all rows of a member, to the block's owner.
+// Histograms of a block over all rows of a member, and of those that send to it, towards the
+// block's owner.
 struct Part {
   uint64_t view = 0;
   uint64_t round = 0;

@@ -53,7 +53,7 @@ inline constexpr int kFieldCount<Level::Node> = 2;
 template <>
 inline constexpr int kFieldCount<Member> = 3;
 template <>
-inline constexpr int kFieldCount<View> = 3;
+inline constexpr int kFieldCount<View> = 4;
 template <>
 inline constexpr int kFieldCount<Join> = 5;
 template <>
@@ -213,6 +213,7 @@ struct Fill {
     for (uint32_t& owner : view.block_owners) {
       owner = static_cast<uint32_t>(dice.below(view.members.size()));
     }
+    (*this)(view.fan_in);
   }
   template <class T>
   void operator()(T& value) {

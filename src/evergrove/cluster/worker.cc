@@ -66,6 +66,8 @@ std::vector<WorkerAction> Worker::load_failed(uint32_t id, const std::string& re
 void Worker::start_epoch(uint64_t epoch) {
   place_.epoch = epoch;
   view_ = {};
+  routes_ = {};
+  passed_.clear();
   is_member_ = false;
   last_round_ = 0;
   last_load_ = 0;
@@ -137,8 +139,14 @@ void Worker::load(const LoadShards& load) {
   }
 }
 
-bool Worker::owns(uint32_t block) const {
-  return is_member_ && block < view_.block_owners.size() && view_.block_owners[block] == member_;
+// Whether nothing more is to be added up: it was told, or passed on in this view.
+bool Worker::is_done(uint64_t round, uint32_t block) const {
+  return told_.contains({round, block}) || passed_.contains({round, block});
+}
+
+// Who adds a block's parts of this member.
+const std::string& Worker::next(uint32_t block) const {
+  return view_.members[routes_.next(block)].name;
 }
 
 uint64_t Worker::tree_index() const {
@@ -150,22 +158,23 @@ void Worker::take_view(const View& view) {
   const bool is_new = view.number > view_.number;
   view_ = view;
   if (is_new && !is_broken(Mutation::keep_sums_over_view)) sums_.drop_sums();
+  if (is_new && !is_broken(Mutation::keep_passed_over_view)) passed_.clear();
   is_member_ = false;
-  contributors_ = 0;
+  routes_ = {};
   std::vector<uint32_t> counted;
   for (size_t i = 0; i < view_.members.size(); ++i) {
     const Member& member = view_.members[i];
-    contributors_ += !member.shards.empty();
     if (member.name != name_) continue;
     is_member_ = true;
     member_ = i;
     counted = member.shards;
+    routes_ = SumRoutes(view_, member_);
   }
   for (uint32_t block = 0; block < blocks_.size(); ++block) {
-    if (!owns(block)) sums_.drop_histograms(block);
+    if (!routes_.owns(block)) sums_.drop_histograms(block);
   }
   if (!is_broken(Mutation::keep_splits_of_lost_block)) {
-    std::erase_if(told_, [&](const auto& entry) { return !owns(entry.first.second); });
+    std::erase_if(told_, [&](const auto& entry) { return !routes_.owns(entry.first.second); });
   }
   const bool has_all =
       std::all_of(counted.begin(), counted.end(), [&](uint32_t shard) { return rows_.has(shard); });
@@ -207,6 +216,7 @@ void Worker::forget_before(uint64_t round) {
   std::erase_if(open_, [&](const auto& entry) { return entry.first < round; });
   std::erase_if(order_, [&](uint64_t number) { return number < round; });
   std::erase_if(told_, [&](const auto& entry) { return entry.first.first < round; });
+  std::erase_if(passed_, [&](const auto& entry) { return entry.first.first < round; });
   sums_.drop_sums_before(round);
 }
 
@@ -266,8 +276,8 @@ void Worker::tell_facts(const Round& round) {
   send("", std::move(facts));
 }
 
-// The histograms that a round asks for, over all rows that count, to the owners of the blocks. Own
-// blocks are added where they are; the others' go out as bytes.
+// The histograms that a round asks for, over all rows that count, towards the owners of the blocks.
+// Those that are added up here are added where they are; the others go out as bytes.
 void Worker::contribute(const Round& round) {
   const std::vector<BuiltNode> nodes = built_nodes(round);
   std::vector<uint32_t> blocks = round.blocks;
@@ -277,10 +287,10 @@ void Worker::contribute(const Round& round) {
   std::vector<uint32_t> own;
   std::vector<Part> parts;
   for (uint32_t block : blocks) {
-    if (!owns(block)) {
+    if (!routes_.adds(block)) {
       Part& part = parts.emplace_back(Part{view_.number, round.number, block, name_, {}});
       for (const BuiltNode& built : nodes) part.nodes.push_back({built.node, {}});
-    } else if (!told_.contains({round.number, block}) &&
+    } else if (!is_done(round.number, block) &&
                (sums_.begin(round, block, name_) || is_broken(Mutation::count_part_twice))) {
       own.push_back(block);
     }
@@ -296,8 +306,8 @@ void Worker::contribute(const Round& round) {
     pool_.give_back(std::move(histogram));
   });
   for (Part& part : parts) {
-    const std::string& owner = view_.members[view_.block_owners[part.block]].name;
-    send(owner, std::move(part));
+    const std::string& to = next(part.block);
+    send(to, std::move(part));
   }
 }
 
@@ -317,7 +327,7 @@ void Worker::take_part(const Part& part) {
     return;
   }
   const auto round = open_.find(part.round);
-  if (round == open_.end() || !owns(part.block) || told_.contains({part.round, part.block})) return;
+  if (round == open_.end() || !routes_.adds(part.block) || is_done(part.round, part.block)) return;
   if (sums_.begin(round->second, part.block, part.from) || is_broken(Mutation::count_part_twice)) {
     const Status added = sums_.add(round->second, part.block, part.nodes);
     if (!added.ok()) {
@@ -330,28 +340,43 @@ void Worker::take_part(const Part& part) {
 
 void Worker::say_again(uint64_t round, uint32_t block) {
   const auto told = told_.find({round, block});
-  if (told == told_.end() || is_broken(Mutation::forget_told_splits)) return;
-  told->second.view = view_.number;
-  send("", told->second);
+  if (told != told_.end() && !is_broken(Mutation::forget_told_splits)) {
+    told->second.view = view_.number;
+    send("", told->second);
+  }
+  const auto passed = passed_.find({round, block});
+  if (passed != passed_.end() && !is_broken(Mutation::forget_passed_sums)) {
+    passed->second.view = view_.number;
+    send(next(block), passed->second);
+  }
 }
 
 // Rounds are completed in their order, block by block: one needs the histograms of those before.
 void Worker::complete(uint32_t block) {
-  if (!owns(block)) return;
+  if (!routes_.adds(block)) return;
   for (uint64_t number : order_) {
     const Round& round = open_.at(number);
     const bool has_block = round.kind != RoundKind::rebuild ||
                            std::count(round.blocks.begin(), round.blocks.end(), block) > 0;
-    if (!has_block || told_.contains({number, block})) continue;
+    if (!has_block || is_done(number, block)) continue;
     if (!complete(round, block) && !is_broken(Mutation::complete_out_of_order)) return;
   }
 }
 
-// Finds and says the splits of a block, if all members' parts are there.
+// Finds and says the splits of a block, or passes its sums on, if all parts are there.
 bool Worker::complete(const Round& round, uint32_t block) {
   const size_t counted = sums_.contributor_count(round.number, block);
-  const size_t missed = is_broken(Mutation::say_one_contributor_early) ? 1 : 0;
-  if (counted == 0 || counted + missed < contributors_) return false;
+  const bool owns = routes_.owns(block);
+  const Mutation hasty =
+      owns ? Mutation::say_one_contributor_early : Mutation::pass_on_one_contributor_early;
+  const size_t missed = is_broken(hasty) ? 1 : 0;
+  if (counted == 0 || counted + missed < routes_.expected(block)) return false;
+  if (!owns) {
+    const Part& part = passed_[{round.number, block}] = {view_.number, round.number, block, name_,
+                                                         sums_.pass_on(round, block)};
+    send(next(block), part);
+    return true;
+  }
   Splits splits = sums_.finish(round, block);
   splits.view = view_.number;
   told_[{round.number, block}] = splits;

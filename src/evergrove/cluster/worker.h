@@ -1,11 +1,11 @@
 // Worker: one worker of a run as a state machine: a message in, a list of actions out.
 //
 // It holds shards (worker_rows.h) and does what the coordinator's rounds say: what follows for the
-// shards that count it sends to the owners of the blocks; of the blocks that it owns it adds up
-// what all members send (block_sums.h), and tells the coordinator the best splits. It decides
-// nothing.
+// shards that count it sends towards the owners of the blocks; it adds up what comes to it on the
+// way (sum_route.h, block_sums.h), and tells the coordinator the best splits of the blocks that it
+// owns. It decides nothing.
 //
-// Promises: a contribution counts once (an owner takes one part a member, block, round and view);
+// Promises: a contribution counts once (one part a sender, block, round and view is taken);
 // what a coordinator of a smaller epoch says changes nothing; any message may come again, late or
 // never. Pure: no clock, files, threads of its own or network; computing uses the TBB arena it is
 // called in. One owner, one thread at a time.
@@ -27,6 +27,7 @@
 #include "evergrove/cluster/blocks.h"
 #include "evergrove/cluster/message.h"
 #include "evergrove/cluster/run_setup.h"
+#include "evergrove/cluster/sum_route.h"
 #include "evergrove/cluster/worker_rows.h"
 #include "evergrove/trees/growth_options.h"
 
@@ -77,7 +78,8 @@ class Worker {
   std::vector<uint32_t> shards() const { return rows_.shards(); }
   const std::set<uint32_t>& loading() const { return loading_; }
   WorkerHoldings holdings() const {
-    return {early_.size(), open_.size(), sums_.sum_count(), told_.size(), sums_.histogram_count()};
+    return {early_.size(), open_.size(), sums_.sum_count() + passed_.size(), told_.size(),
+            sums_.histogram_count()};
   }
 
  private:
@@ -102,7 +104,8 @@ class Worker {
   void say_again(uint64_t round, uint32_t block);
   void complete(uint32_t block);
   bool complete(const Round& round, uint32_t block);
-  bool owns(uint32_t block) const;
+  bool is_done(uint64_t round, uint32_t block) const;
+  const std::string& next(uint32_t block) const;
   uint64_t tree_index() const;
 
   std::string name_, address_;
@@ -117,14 +120,15 @@ class Worker {
   uint32_t threads_ = 1;
   View view_;
   bool is_member_ = false;
-  size_t member_ = 0;        // place in view_.members
-  size_t contributors_ = 0;  // members with shards
+  size_t member_ = 0;  // place in view_.members
+  SumRoutes routes_;   // none, unless it is a member
   uint64_t last_round_ = 0;
   std::set<uint32_t> loading_;
   uint64_t last_load_ = 0;
   std::map<uint64_t, Round> open_;  // rounds whose blocks may still be incomplete
   std::vector<uint64_t> order_;     // of the open rounds, as they are to be done
   std::map<Key, Splits> told_;      // to be said again
+  std::map<Key, Part> passed_;      // sums for other members, to be said again in this view
   std::vector<Part> early_;         // of views and rounds to come
   std::vector<WorkerAction> actions_;
 };

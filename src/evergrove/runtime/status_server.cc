@@ -30,46 +30,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kPauseWithoutSockets{200};
 
-struct Listening {
-  Descriptor socket;
-  uint16_t port = 0;
-};
-
-Result<Listening> listen_on(const HostPort& place) {
-  addrinfo hints = {};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
-  addrinfo* found = nullptr;
-  const std::string port = std::to_string(place.port);
-  if (::getaddrinfo(place.host.c_str(), port.c_str(), &hints, &found) != 0) {
-    return invalid_input("The host for the status page is not known; give one of this machine's",
-                         {{"address", to_text(place)}});
-  }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, ::freeaddrinfo);
-  Listening listening;
-  listening.socket =
-      Descriptor(::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  const int on = 1;
-  ::setsockopt(listening.socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (::bind(listening.socket.get(), found->ai_addr, found->ai_addrlen) != 0 ||
-      ::listen(listening.socket.get(), SOMAXCONN) != 0) {
-    const int error = errno;
-    EVERGROVE_RETURN_IF_ERROR(
-        check_can_listen(place.host, place.port).with_context("The status page"));
-    return storage_error("The status page cannot be served here; give another host or port",
-                         {{"address", to_text(place)}, {"reason", std::strerror(error)}});
-  }
-  sockaddr_storage address = {};
-  socklen_t size = sizeof address;
-  char service[16] = {};
-  if (::getsockname(listening.socket.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
-      ::getnameinfo(reinterpret_cast<sockaddr*>(&address), size, nullptr, 0, service,
-                    sizeof service, NI_NUMERICSERV) == 0) {
-    listening.port = static_cast<uint16_t>(std::atoi(service));
-  }
-  return listening;
-}
-
 }  // namespace
 
 Status check_may_show(const StatusServerOptions& options) {
@@ -88,8 +48,8 @@ Status check_may_show(const StatusServerOptions& options) {
 
 class StatusServer::Thread {
  public:
-  Thread(Listening listening, std::unique_ptr<TlsServer> tls, std::string token)
-      : listener_(std::move(listening.socket)),
+  Thread(ListeningSocket listening, std::unique_ptr<TlsServer> tls, std::string token)
+      : listener_(std::move(listening)),
         tls_(std::move(tls)),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
         site(std::move(token)),
@@ -123,7 +83,7 @@ class StatusServer::Thread {
     Clock::time_point until = now + kConnectionSeconds;
     std::vector<pollfd> waited = {{wake_.get(), POLLIN, 0}};
     if (accepts_at_ <= now) {
-      waited.push_back({listener_.get(), POLLIN, 0});
+      waited.push_back({listener_.socket.get(), POLLIN, 0});
     } else {
       until = std::min(until, accepts_at_);
     }
@@ -137,7 +97,8 @@ class StatusServer::Thread {
 
   void accept(Clock::time_point now) {
     while (!is_stopping_) {
-      Descriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      Descriptor socket(
+          ::accept4(listener_.socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!socket.is_open()) {
         // Out of descriptors: the run needs them more than a page does.
         const bool is_short = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
@@ -155,7 +116,7 @@ class StatusServer::Thread {
     }
   }
 
-  Descriptor listener_;
+  ListeningSocket listener_;
   std::unique_ptr<TlsServer> tls_;
   Descriptor wake_;
   Clock::time_point accepts_at_{};
@@ -180,7 +141,9 @@ Result<std::unique_ptr<StatusServer>> StatusServer::open(const StatusServerOptio
   if (!is_loopback(place.host)) {
     EVERGROVE_ASSIGN_OR_RETURN(tls, TlsServer::create(options.tls_cert_pem, options.tls_key_pem));
   }
-  EVERGROVE_ASSIGN_OR_RETURN(Listening listening, listen_on(place));
+  Result<ListeningSocket> made = listen_on(place);
+  if (!made.ok()) return made.status().with_context("The status page");
+  ListeningSocket listening = std::move(made).value();
   place.port = listening.port;
   if (is_wildcard(place.host)) place.host = first_address();
   const std::string scheme = tls ? "https://" : "http://";

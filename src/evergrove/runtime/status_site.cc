@@ -9,7 +9,7 @@
 #include "evergrove/runtime/run_metrics_text.h"
 #include "evergrove/runtime/signing.h"
 #include "evergrove/runtime/transport_address.h"
-#include "evergrove/runtime/transport_listener.h"
+#include "evergrove/runtime/transport_greeting.h"
 
 namespace evergrove::runtime {
 namespace {

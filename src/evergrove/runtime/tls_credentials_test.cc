@@ -1,4 +1,4 @@
-// Certificates and tokens: what they are, who may read them. That gRPC takes them is shown by
+// Certificates and tokens: what they are, who may read them. That TLS takes them is shown by
 // transport_security_test.cc.
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/tls_credentials.h"

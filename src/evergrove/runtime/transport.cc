@@ -1,18 +1,25 @@
-// Threads. A connection has two: one reads (of gRPC if the peer dialled, else its own, which has
-// dialled before) and one sends. One more looks after all of them ten times a second: who is
-// silent, late, or a stranger. The destructor gives up on a thread that is still inside of gRPC's
-// connecting; that thread owns what it needs, and ends when gRPC's time to connect is over.
+// Threads. Each open connection has one, which reads, and sleeps in the very call that reads: one
+// change of thread a message, and a callback that blocks holds back its own connection alone. Who
+// calls send() writes. The watcher writes what a socket did not take at once, and looks after all
+// connections ten times a second: who is silent, or late. The listener's thread talks to strangers.
+// A connection that we dial has its thread from the beginning; the destructor gives up on one that
+// still asks for a host's address, which owns what it needs, and ends when it has been told.
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/transport.h"
 
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <condition_variable>
-#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -20,6 +27,7 @@
 #include "evergrove/runtime/transport_address.h"
 #include "evergrove/runtime/transport_connection.h"
 #include "evergrove/runtime/transport_dialler.h"
+#include "evergrove/runtime/transport_greeting.h"
 #include "evergrove/runtime/transport_listener.h"
 
 namespace evergrove::runtime {
@@ -29,16 +37,15 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kTick{100};
-constexpr milliseconds kStrangersEvery{1000};
 constexpr milliseconds kNotesEvery{1000};
 constexpr milliseconds kThreadsMax{300};  // for threads to end after their connections were cut
 
-bool is_header_text(std::string_view text) {
+bool is_token(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
 }
 
 Status check(const TransportOptions& options) {
-  if (!is_header_text(options.token)) {
+  if (!is_token(options.token)) {
     return invalid_input(
         "A token is of visible ASCII characters without blanks; make one by "
         "`evergrove credentials --out DIR`");
@@ -50,20 +57,25 @@ Status check(const TransportOptions& options) {
   return options.listen.empty() ? Status() : check_may_listen(options);
 }
 
-// gRPC writes lines of its own to standard error for what our Statuses say; whoever wants to see
-// them sets GRPC_VERBOSITY. It reads it when it is first used.
-void silence_grpc() {
-  static const int kDone = ::setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
-  (void)kDone;
+// False: the system has no more threads for us.
+template <typename Work>
+bool start_thread(Work work) {
+  try {
+    std::thread(std::move(work)).detach();
+    return true;
+  } catch (const std::system_error&) {
+    return false;
+  }
 }
 
 }  // namespace
 
-struct Transport::State {
+struct Transport::State : std::enable_shared_from_this<Transport::State> {
   explicit State(TransportOptions given, Callback callback_given)
       : context(std::make_shared<ConnectionContext>()), callback(std::move(callback_given)) {
     context->options = std::move(given);
     context->emit = [this](TransportEvent event) { emit(std::move(event)); };
+    context->call_when_writable = [this](ConnectionId id, int socket) { watch(id, socket); };
   }
 
   void emit(TransportEvent event) {
@@ -123,37 +135,80 @@ struct Transport::State {
     return list;
   }
 
-  void accept(const Greeting& peer, const std::string& address, FlightStream stream) {
-    if (is_ending) return;
-    const auto connection = add(/*is_dialled=*/false, address);
-    connection->run(std::move(stream), peer);
+  // Runs a connection on a thread of its own, to its end.
+  template <typename Work>
+  void start(const std::shared_ptr<Connection>& connection, Work work) {
+    const bool has_thread =
+        start_thread([self = shared_from_this(), connection, work = std::move(work)] {
+          work();
+          self->remove(connection->id());
+        });
+    if (has_thread) return;
+    connection->fail(storage_error("There is no thread for a connection; raise `ulimit -u`"));
     remove(connection->id());
   }
 
+  // Has the watcher told, once, when the socket takes bytes.
+  void watch(ConnectionId id, int socket) const {
+    epoll_event wanted = {};
+    wanted.events = EPOLLOUT | EPOLLONESHOT;
+    wanted.data.u64 = id;
+    if (::epoll_ctl(epoll.get(), EPOLL_CTL_MOD, socket, &wanted) == 0) return;
+    (void)::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, socket, &wanted);
+  }
+
+  void wake_watcher() const {
+    const uint64_t one = 1;
+    (void)!::write(wake.get(), &one, sizeof one);
+  }
+
   // Looks after the connections until the end.
-  void watch() {
+  void run_watcher() {
     auto last = steady_clock::now();
-    auto last_strangers = last;
-    const auto strangers_every =
-        std::min(kStrangersEvery, std::max(context->options.unauthenticated_max, kTick));
-    std::unique_lock lock(mutex);
+    std::array<epoll_event, 64> writable;
     while (!watch_is_over) {
-      changed.wait_for(lock, kTick, [&] { return watch_is_over; });
-      lock.unlock();
+      const auto since_last = std::chrono::floor<milliseconds>(steady_clock::now() - last);
+      const auto left = std::max(kTick - since_last, milliseconds(0));
+      const int count = ::epoll_wait(epoll.get(), writable.data(), writable.size(),
+                                     static_cast<int>(left.count()));
+      for (int i = 0; i < count; ++i) {
+        if (const auto connection = find(writable[i].data.u64)) connection->go_on();
+      }
       const auto now = steady_clock::now();
       // A longer time is one in which we were stopped, and could have heard nobody.
       const auto elapsed = std::chrono::duration_cast<milliseconds>(now - last);
-      if (elapsed >= kTick) {
-        for (const auto& connection : all()) connection->tick(std::min(elapsed, 3 * kTick));
-        last = now;
-      }
-      if (listener != nullptr && now - last_strangers >= strangers_every) {
-        listener->look_for_strangers(now);
-        last_strangers = now;
-      }
+      if (elapsed < kTick) continue;
+      for (const auto& connection : all()) connection->tick(std::min(elapsed, 3 * kTick));
+      last = now;
       tell_refusals(now);
-      lock.lock();
     }
+  }
+
+  Status listen() {
+    const TransportOptions& options = context->options;
+    ListenerHost host;
+    host.accept = [this](const std::string& name, const std::string& address,
+                         std::unique_ptr<TransportStream> stream) {
+      accept(name, address, std::move(stream));
+    };
+    host.refuse = [this](const std::string& note) { refuse(note); };
+    EVERGROVE_ASSIGN_OR_RETURN(listener, Listener::open(options, std::move(host)));
+    EVERGROVE_ASSIGN_OR_RETURN(HostPort place, parse_host_port(options.listen));
+    if (!options.advertised_host.empty()) {
+      place.host = options.advertised_host;
+    } else if (is_wildcard(place.host)) {
+      place.host = first_address();
+    }
+    place.port = listener->port();
+    own_address = to_text(place);
+    return {};
+  }
+
+  void accept(const std::string& name, const std::string& address,
+              std::unique_ptr<TransportStream> stream) {
+    const auto connection = add(/*is_dialled=*/false, address);
+    if (!connection->adopt(std::move(stream))) return remove(connection->id());
+    start(connection, [connection, name] { connection->run(name); });
   }
 
   bool wait_until_none(milliseconds time_max) {
@@ -165,7 +220,6 @@ struct Transport::State {
   const Callback callback;
   std::shared_mutex callback_mutex;  // shared by who calls back
   std::atomic<bool> has_ended = false;
-  std::atomic<bool> is_ending = false;
 
   mutable std::mutex mutex;
   std::condition_variable changed;
@@ -175,8 +229,11 @@ struct Transport::State {
   uint64_t refused_told = 0;
   std::optional<steady_clock::time_point> last_told;
   std::string last_note;
-  bool watch_is_over = false;
 
+  const Descriptor epoll{::epoll_create1(EPOLL_CLOEXEC)};
+  const Descriptor wake{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};  // of the watcher
+  std::atomic<bool> watch_is_over = false;
+  std::unique_ptr<TransportTls> tls;  // of who dials; null: none
   std::unique_ptr<Listener> listener;
   std::thread watcher;
   std::string own_address;
@@ -186,33 +243,27 @@ Transport::Transport(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 Result<std::unique_ptr<Transport>> Transport::open(TransportOptions options, Callback callback) {
   EVERGROVE_RETURN_IF_ERROR(check(options));
-  silence_grpc();
   auto state = std::make_shared<State>(std::move(options), std::move(callback));
   const TransportOptions& given = state->context->options;
-  if (!given.listen.empty()) {
-    State* raw = state.get();  // which outlives its listener
-    ListenerHost host;
-    host.accept = [raw](const Greeting& peer, const std::string& address, FlightStream stream) {
-      raw->accept(peer, address, std::move(stream));
-    };
-    host.refuse = [raw](const std::string& note) { raw->refuse(note); };
-    EVERGROVE_ASSIGN_OR_RETURN(state->listener, Listener::open(given, std::move(host)));
-    EVERGROVE_ASSIGN_OR_RETURN(HostPort place, parse_host_port(given.listen));
-    if (!given.advertised_host.empty()) {
-      place.host = given.advertised_host;
-    } else if (is_wildcard(place.host)) {
-      place.host = first_address();
-    }
-    place.port = state->listener->port();
-    state->own_address = to_text(place);
+  if (!state->epoll.is_open() || !state->wake.is_open()) {
+    return storage_error("There are no more descriptors for a connection; raise `ulimit -n`");
   }
-  state->watcher = std::thread([raw = state.get()] { raw->watch(); });
+  if (!given.tls_ca_pem.empty()) {
+    EVERGROVE_ASSIGN_OR_RETURN(state->tls, TransportTls::of_dialler(given.tls_ca_pem));
+  }
+  if (!given.listen.empty()) {
+    EVERGROVE_RETURN_IF_ERROR(state->listen());
+  }
+  epoll_event woken = {};
+  woken.events = EPOLLIN;
+  (void)::epoll_ctl(state->epoll.get(), EPOLL_CTL_ADD, state->wake.get(), &woken);
+  state->watcher = std::thread([raw = state.get()] { raw->run_watcher(); });
   return std::unique_ptr<Transport>(new Transport(std::move(state)));
 }
 
 Transport::~Transport() {
   State& state = *state_;
-  state.is_ending = true;
+  state.listener.reset();  // so that nobody comes who would not be told
   for (const auto& connection : state.all()) connection->close();
   // Closing has its own limit, after which the watcher cuts.
   state.wait_until_none(state.context->options.close_max + kTick);
@@ -220,14 +271,10 @@ Transport::~Transport() {
   {
     const std::unique_lock lock(state.callback_mutex);  // until who is calling back is done
   }
-  {
-    const std::lock_guard lock(state.mutex);
-    state.watch_is_over = true;
-    state.changed.notify_all();
-  }
+  state.watch_is_over = true;
+  state.wake_watcher();
   state.watcher.join();
   for (const auto& connection : state.all()) connection->cut(Status());
-  state.listener.reset();
   state.wait_until_none(kThreadsMax);
 }
 
@@ -235,10 +282,9 @@ std::string Transport::address() const { return state_->own_address; }
 
 ConnectionId Transport::dial(std::string address) {
   const auto connection = state_->add(/*is_dialled=*/true, std::move(address));
-  std::thread([state = state_, connection] {
-    run_dialled(state->context->options, *connection, [&] { return connection->is_ending(); });
-    state->remove(connection->id());
-  }).detach();
+  state_->start(connection, [state = state_.get(), connection] {
+    run_dialled(state->context->options, state->tls.get(), *connection);
+  });
   return connection->id();
 }
 

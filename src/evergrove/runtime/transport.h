@@ -1,4 +1,4 @@
-// Transport: connections between the processes of a run, over Arrow Flight; bytes in, bytes out.
+// Transport: connections between the processes of a run, over TCP and TLS; bytes in, bytes out.
 //
 // Promise: messages of one connection arrive whole, once, and in the order in which they were
 // sent; each connection that was dialled or opened ends with exactly one Closed. Nobody gets as far
@@ -27,7 +27,7 @@
 
 namespace evergrove::runtime {
 
-inline constexpr uint32_t kTransportVersion = 1;
+inline constexpr uint32_t kTransportVersion = 2;
 inline constexpr uint64_t kMessageBytesMax = uint64_t{1} << 30;
 
 using ConnectionId = uint64_t;  // never 0, never used twice by one Transport

@@ -1,67 +1,19 @@
+// Writing. Whoever finds nobody writing (is_writing_) writes, without the lock, so that others can
+// put more behind; then it looks again, until nothing waits, the socket takes no more, or its turn
+// is over: a caller of send() is not kept for a gigabyte. The rest is left to go_on().
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/transport_connection.h"
 
-#include <arrow/array/data.h>
-#include <arrow/buffer.h>
-#include <arrow/flight/types.h>
-#include <arrow/record_batch.h>
-#include <arrow/type.h>
-
 #include <algorithm>
-#include <thread>
+#include <array>
 #include <utility>
+#include <vector>
 
 namespace evergrove::runtime {
 namespace {
 
-using arrow::flight::FlightStreamChunk;
-
-const std::shared_ptr<arrow::Schema>& part_schema() {
-  static const std::shared_ptr<arrow::Schema> kSchema =
-      arrow::schema({arrow::field("bytes", arrow::uint8(), /*nullable=*/false)});
-  return kSchema;
-}
-
-// A part of a string, which lives as long as gRPC needs it.
-class StringBuffer : public arrow::Buffer {
- public:
-  StringBuffer(std::shared_ptr<const std::string> text, size_t offset, size_t size)
-      : arrow::Buffer(reinterpret_cast<const uint8_t*>(text->data()) + offset,
-                      static_cast<int64_t>(size)),
-        text_(std::move(text)) {}
-
- private:
-  std::shared_ptr<const std::string> text_;
-};
-
-Bytes bytes_of(const std::shared_ptr<arrow::Buffer>& buffer) {
-  if (buffer == nullptr) return {};
-  return {std::string_view(*buffer), buffer};
-}
-
-// The bytes of a part. Arrow has checked the buffers' places, but not that they are long enough.
-Result<Bytes> body_of(const FlightStreamChunk& chunk) {
-  if (chunk.data == nullptr) return Bytes{};
-  const bool is_ours = chunk.data->num_columns() == 1 &&
-                       chunk.data->schema()->field(0)->type()->id() == arrow::Type::UINT8;
-  if (!is_ours) return corrupt("The peer sent a table that is no part of a message");
-  const arrow::ArrayData& data = *chunk.data->column_data(0);
-  if (data.offset != 0 || data.length < 0 || data.buffers.size() != 2) {
-    return corrupt("The peer sent a part whose buffers are not as they should be");
-  }
-  Bytes bytes = bytes_of(data.buffers[1]);
-  if (bytes.view.size() < static_cast<uint64_t>(data.length)) {
-    return corrupt("The peer sent a part that is shorter than it says");
-  }
-  bytes.view = bytes.view.substr(0, static_cast<size_t>(data.length));
-  return bytes;
-}
-
-Status write_frame(FlightStream& stream, std::string frame) {
-  const arrow::Status status =
-      stream.writer->WriteMetadata(arrow::Buffer::FromString(std::move(frame)));
-  return status.ok() ? Status() : storage_error("The peer could not be sent to");
-}
+constexpr size_t kTurnBytes = size_t{256} << 10;  // written by one call at most
+constexpr size_t kPiecesMax = 64;  // of one write: the headers and bodies of 32 frames
 
 }  // namespace
 
@@ -74,28 +26,29 @@ Connection::Connection(ConnectionId id, bool is_dialled, std::string peer_addres
       left_(context_->options.dial_max) {}
 
 bool Connection::send(std::string bytes) {
-  const std::lock_guard lock(mutex_);
-  if (phase_ != Phase::open || bytes.size() > kMessageBytesMax) return false;
+  std::unique_lock lock(mutex_);
+  if (phase_ != Phase::open || is_finished_ || bytes.size() > kMessageBytesMax) return false;
   const bool is_full = waiting_bytes_ + bytes.size() > context_->options.queue_bytes_max;
   if (is_full && waiting_bytes_ > 0) return false;
-  // An empty message waits as well.
-  waiting_bytes_ += bytes.size();
-  queue_.push_back(std::make_shared<const std::string>(std::move(bytes)));
-  changed_.notify_one();
+  enqueue(FrameKind::message, std::move(bytes));
+  write_some(lock);
   return true;
 }
 
 void Connection::close() {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (phase_ == Phase::closing || phase_ == Phase::ended) return;
-  // Before the welcome there is nobody to say goodbye to.
   const bool is_early = phase_ == Phase::dialling;
   phase_ = Phase::closing;
   left_ = context_->options.close_max;
-  changed_.notify_one();
-  if (!is_early) return;
-  is_cut_ = true;
-  if (cut_) cut_();
+  if (is_early) {
+    // There is nobody yet to say goodbye to.
+    is_cut_ = true;
+    if (stream_ != nullptr) stream_->cut();
+    return;
+  }
+  enqueue(FrameKind::goodbye, {});
+  write_some(lock);
 }
 
 uint64_t Connection::waiting_bytes() const {
@@ -107,13 +60,12 @@ void Connection::cut(Status why) {
   const std::lock_guard lock(mutex_);
   if (!why_ && phase_ != Phase::ended) why_ = std::move(why);
   is_cut_ = true;
-  if (cut_) cut_();
-  changed_.notify_one();
+  if (stream_ != nullptr) stream_->cut();
 }
 
 bool Connection::is_ending() const {
   const std::lock_guard lock(mutex_);
-  return phase_ == Phase::closing || phase_ == Phase::ended;
+  return is_cut_ || phase_ == Phase::closing || phase_ == Phase::ended;
 }
 
 void Connection::tick(std::chrono::milliseconds elapsed) {
@@ -121,12 +73,19 @@ void Connection::tick(std::chrono::milliseconds elapsed) {
   bool is_late = false;
   bool has_stream = false;
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     phase = phase_;
-    has_stream = has_stream_;
-    if (phase != Phase::open) {
+    has_stream = stream_ != nullptr;
+    if (phase == Phase::dialling || phase == Phase::closing) {
       left_ -= std::min(elapsed, left_);
       is_late = left_.count() == 0;
+    } else if (phase == Phase::open) {
+      quiet_ += elapsed;
+      // What waits already is sign of life enough, if the peer can take it.
+      if (quiet_ >= context_->options.ping_every && queue_.empty() && !is_finished_) {
+        enqueue(FrameKind::ping, {});
+        write_some(lock);
+      }
     }
   }
   Status why;
@@ -134,7 +93,7 @@ void Connection::tick(std::chrono::milliseconds elapsed) {
     why = storage_error("The peer did not answer in time; is it running, and not stopped?",
                         {{"address", peer_address_}});
   }
-  // The thread that dials is somewhere in gRPC, and is not waited for.
+  // The thread that dials asks for the host's address, perhaps for long, and is not waited for.
   if (is_late && !has_stream) return end(std::move(why));
   if (is_late) return cut(std::move(why));
   if (phase != Phase::open || !is_reading_) return;
@@ -144,33 +103,34 @@ void Connection::tick(std::chrono::milliseconds elapsed) {
                     {{"address", peer_address_}, {"silent_ms", std::to_string(silent_ms)}}));
 }
 
-void Connection::run(FlightStream stream, const Greeting& peer) {
+void Connection::go_on() {
+  std::unique_lock lock(mutex_);
+  is_waiting_ = false;
+  write_some(lock);
+}
+
+bool Connection::adopt(std::unique_ptr<TransportStream> stream) {
+  const std::lock_guard lock(mutex_);
+  if (is_cut_ || has_closed_) return false;
+  stream_ = std::move(stream);
+  // Who was let in knows that it was, and is to be told when this is over.
+  if (!is_dialled_) phase_ = Phase::open;
+  return true;
+}
+
+void Connection::run(const std::string& peer_name) {
+  bool is_open = false;
   {
     const std::lock_guard lock(mutex_);
-    if (has_closed_) return;
-    has_stream_ = true;
-    cut_ = stream.cut;
-    if (is_cut_) cut_();
+    is_open = !is_cut_ && (!is_dialled_ || phase_ == Phase::dialling);
+    if (phase_ == Phase::dialling) phase_ = Phase::open;
   }
-  if (!is_dialled_) emit_opened(peer.name);
-  std::thread sender([&] { send_all(stream); });
-  Status why = receive_all(stream);
-  end(std::move(why));
-  sender.join();
-  const std::lock_guard lock(mutex_);
-  cut_ = nullptr;
+  if (!is_open) return end({});
+  context_->emit(Opened{id_, peer_name, peer_address_, is_dialled_});
+  end(receive_all());
 }
 
 void Connection::fail(Status why) { end(std::move(why)); }
-
-void Connection::emit_opened(const std::string& peer_name) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (phase_ == Phase::dialling) phase_ = Phase::open;
-  }
-  has_opened_ = true;
-  context_->emit(Opened{id_, peer_name, peer_address_, is_dialled_});
-}
 
 void Connection::end(Status why) {
   {
@@ -184,127 +144,111 @@ void Connection::end(Status why) {
       why = Status();
     }
     phase_ = Phase::ended;
-    left_ = context_->options.close_max;  // for the sender to leave its last write
-    queue_.clear();
+    if (stream_ != nullptr) stream_->cut();
+    if (!is_writing_) drop_all();
     waiting_bytes_ = 0;
-    changed_.notify_one();
   }
   context_->emit(Closed{id_, std::move(why)});
 }
 
-Status Connection::receive_all(FlightStream& stream) {
+Status Connection::receive_all() {
   FrameReader frames(kMessageBytesMax);
   std::vector<Bytes> messages;
-  for (;;) {
+  while (!frames.has_said_goodbye()) {
     silent_ms_ = 0;
     is_reading_ = true;
-    arrow::Result<FlightStreamChunk> chunk = stream.reader->Next();
+    const Io io = stream_->read_waiting(frames.room());
     is_reading_ = false;
-    const bool is_end = chunk.ok() && chunk->app_metadata == nullptr && chunk->data == nullptr;
-    if (!chunk.ok() || is_end) return stream.why(chunk.status());
-    const Bytes frame = bytes_of(chunk->app_metadata);
-    EVERGROVE_ASSIGN_OR_RETURN(const Bytes body, body_of(*chunk));
-    EVERGROVE_ASSIGN_OR_RETURN(const FrameKind kind, frames.take(frame, body, messages));
-    if (kind == FrameKind::goodbye) return {};
-    const bool is_first = !has_opened_;
-    if (is_first != (kind == FrameKind::welcome)) {
-      return corrupt("The peer's welcome is missing, or not the first that it says");
+    if (io.state == Io::over) {
+      return storage_error("The peer ended without a goodbye; it was killed, or the network is cut",
+                           {{"address", peer_address_}});
     }
-    if (is_first) EVERGROVE_RETURN_IF_ERROR(welcome(frame.view));
+    const Status status = frames.take(io.bytes, messages);
     for (Bytes& message : messages) {
       context_->received_bytes += message.view.size();
       context_->emit(Received{id_, std::move(message)});
     }
     messages.clear();
+    if (!status.ok()) return status.with_context(peer_address_);
   }
-}
-
-Status Connection::welcome(std::string_view frame) {
-  EVERGROVE_ASSIGN_OR_RETURN(const Greeting peer,
-                             decode_greeting(welcome_of(frame), context_->options.version));
-  const std::string& run = context_->options.run;
-  if (!run.empty() && !peer.run.empty() && peer.run != run) {
-    return invalid_input("The peer is of another run; give the address of one of this run",
-                         {{"address", peer_address_}, {"its_run", peer.run}, {"our_run", run}});
-  }
-  emit_opened(peer.name);
   return {};
 }
 
-bool Connection::wait_for_messages(std::vector<Message>& messages) {
-  std::unique_lock lock(mutex_);
-  const auto is_something = [&] {
-    return !queue_.empty() || is_cut_ || phase_ == Phase::closing || phase_ == Phase::ended;
+void Connection::enqueue(FrameKind kind, std::string body) {
+  const auto size = static_cast<uint32_t>(body.size());
+  waiting_bytes_ += size;
+  queue_.push_back({kind, std::move(body), encode_header({kind, size})});
+}
+
+void Connection::write_some(std::unique_lock<std::mutex>& lock) {
+  if (is_writing_ || is_waiting_) return;
+  is_writing_ = true;
+  size_t turn_bytes = kTurnBytes;
+  bool is_full = false;
+  while (!queue_.empty() && turn_bytes > 0 && !is_full && phase_ != Phase::ended) {
+    std::array<iovec, kPiecesMax> pieces;
+    const size_t count = gather(pieces, turn_bytes);
+    lock.unlock();
+    const Io io = stream_->write(std::span(pieces).first(count));
+    lock.lock();
+    is_full = io.state == Io::wants_write || io.state == Io::wants_read;
+    if (io.state == Io::done && phase_ != Phase::ended) drop_written(io.bytes);
+    turn_bytes -= std::min(turn_bytes, io.bytes);
+    if (io.state == Io::over) {
+      // Whoever reads will find out why, after what has still arrived.
+      stream_->cut();
+      is_finished_ = true;
+      drop_all();
+    }
+  }
+  if (queue_.empty() && phase_ == Phase::closing && !is_finished_) {
+    is_finished_ = true;
+    lock.unlock();
+    stream_->finish();
+    lock.lock();
+  }
+  is_writing_ = false;
+  if (phase_ == Phase::ended) return drop_all();
+  is_waiting_ = !queue_.empty();
+  if (is_waiting_) context_->call_when_writable(id_, stream_->socket());
+}
+
+size_t Connection::gather(std::span<iovec> pieces, size_t bytes_max) const {
+  size_t count = 0;
+  size_t skipped = front_written_;
+  const auto add = [&](const char* data, size_t size) {
+    const size_t skip = std::min(skipped, size);
+    skipped -= skip;
+    const size_t taken = std::min(size - skip, bytes_max);
+    if (taken == 0) return;
+    bytes_max -= taken;
+    pieces[count++] = {const_cast<char*>(data + skip), taken};
   };
-  changed_.wait_for(lock, context_->options.ping_every, is_something);
-  if (is_cut_ || phase_ == Phase::ended) return false;
-  // As many small ones as a frame takes, or one large one.
-  size_t frame_bytes = 0;
+  for (const Outgoing& frame : queue_) {
+    if (count + 2 > pieces.size() || bytes_max == 0) break;
+    add(frame.header.data(), frame.header.size());
+    add(frame.body.data(), frame.body.size());
+  }
+  return count;
+}
+
+void Connection::drop_written(size_t bytes) {
+  quiet_ = std::chrono::milliseconds(0);
+  front_written_ += bytes;
   while (!queue_.empty()) {
-    const size_t size = queue_.front()->size();
-    const bool is_small = size <= kSmallMessageMax;
-    if (!messages.empty() && (!is_small || frame_bytes + size + 4 > kMessagesFrameMax)) break;
-    frame_bytes += size + 4;
-    messages.push_back(std::move(queue_.front()));
+    const size_t size = queue_.front().body.size();
+    if (front_written_ < kFrameHeaderBytes + size) return;
+    front_written_ -= kFrameHeaderBytes + size;
+    waiting_bytes_ -= size;
+    context_->sent_bytes += size;
     queue_.pop_front();
-    if (!is_small) break;
   }
-  return !messages.empty() || phase_ != Phase::closing;
 }
 
-void Connection::send_all(FlightStream& stream) {
-  Status status;
-  if (is_dialled_) {
-    // The listener's call begins with the first frame.
-    status = write_frame(stream, plain_frame(FrameKind::ping));
-  } else {
-    const TransportOptions& options = context_->options;
-    status = write_frame(stream, welcome_frame({options.version, options.name, options.run}));
-  }
-  if (status.ok() && !stream.writer->Begin(part_schema()).ok()) {
-    status = storage_error("The peer could not be sent to");
-  }
-  std::vector<Message> messages;
-  while (status.ok() && wait_for_messages(messages)) {
-    status = send_some(stream, std::exchange(messages, {}));
-  }
-  if (status.ok()) (void)write_frame(stream, plain_frame(FrameKind::goodbye));
-}
-
-Status Connection::send_some(FlightStream& stream, std::vector<Message> messages) {
-  if (messages.empty()) return write_frame(stream, plain_frame(FrameKind::ping));
-  uint64_t bytes = 0;
-  for (const Message& message : messages) bytes += message->size();
-  if (messages.front()->size() > kSmallMessageMax) {
-    EVERGROVE_RETURN_IF_ERROR(send_parts(stream, messages.front()));
-  } else {
-    std::string frame;
-    for (const Message& message : messages) append_small_message(frame, *message);
-    EVERGROVE_RETURN_IF_ERROR(write_frame(stream, std::move(frame)));
-  }
-  context_->sent_bytes += bytes;
-  const std::lock_guard lock(mutex_);
-  if (phase_ != Phase::ended) waiting_bytes_ -= bytes;
-  return {};
-}
-
-Status Connection::send_parts(FlightStream& stream, const Message& message) {
-  const size_t size = message->size();
-  for (size_t offset = 0; offset < size; offset += kPartBytesMax) {
-    const size_t part = std::min(kPartBytesMax, size - offset);
-    auto data = arrow::ArrayData::Make(
-        arrow::uint8(), static_cast<int64_t>(part),
-        {nullptr, std::make_shared<StringBuffer>(message, offset, part)}, /*null_count=*/0);
-    const auto batch =
-        arrow::RecordBatch::Make(part_schema(), static_cast<int64_t>(part),
-                                 std::vector<std::shared_ptr<arrow::ArrayData>>{std::move(data)});
-    const arrow::Status status = stream.writer->WriteWithMetadata(
-        *batch, arrow::Buffer::FromString(part_frame(size, offset)));
-    if (!status.ok()) return storage_error("The peer could not be sent to");
-    const std::lock_guard lock(mutex_);
-    if (is_cut_ || phase_ == Phase::ended) return storage_error("The connection has ended");
-  }
-  return {};
+void Connection::drop_all() {
+  queue_.clear();
+  front_written_ = 0;
+  waiting_bytes_ = 0;
 }
 
 }  // namespace evergrove::runtime

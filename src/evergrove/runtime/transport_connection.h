@@ -1,15 +1,15 @@
-// Connection: one stream of a Transport, whichever side dialled it; its queue, its two threads.
+// Connection: one connection of a Transport, whichever side dialled it: its queue, and its reading.
 //
-// run() reads on the thread that calls it and sends on one more, until either side has closed it,
-// it is cut, or nothing is heard; it emits Opened, Received and Closed. A cut ends both at once,
-// by a function that whoever made the stream gives. tick() is called regularly by the Transport.
+// run() reads, on the thread that calls it, until either side has closed it, it is cut, or nothing
+// is heard, and emits Opened, Received and Closed. There is no thread that sends: who calls send()
+// writes, if nobody else does just then and the socket takes it; what it does not take at once is
+// written by go_on(), which whoever watches the sockets calls. tick() is called regularly.
 // Shared by the Transport and the thread that runs it; all methods but run() from any thread.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -17,19 +17,11 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "evergrove/base/status.h"
 #include "evergrove/runtime/transport.h"
 #include "evergrove/runtime/transport_frame.h"
-
-namespace arrow {
-class Status;
-}
-namespace arrow::flight {
-class MetadataRecordBatchReader;
-class MetadataRecordBatchWriter;
-}  // namespace arrow::flight
+#include "evergrove/runtime/transport_stream.h"
 
 namespace evergrove::runtime {
 
@@ -37,18 +29,10 @@ namespace evergrove::runtime {
 struct ConnectionContext {
   TransportOptions options;
   std::function<void(TransportEvent)> emit;
+  // Has go_on() called, once, as soon as the socket takes bytes again.
+  std::function<void(ConnectionId, int socket)> call_when_writable;
   std::atomic<uint64_t> sent_bytes = 0;
   std::atomic<uint64_t> received_bytes = 0;
-};
-
-// A stream of Flight, of a client or a server.
-struct FlightStream {
-  arrow::flight::MetadataRecordBatchReader* reader = nullptr;
-  arrow::flight::MetadataRecordBatchWriter* writer = nullptr;
-  // Makes both fail at once; from any thread.
-  std::function<void()> cut;
-  // Why it ended, given what reading said: a failure, or ok for an end.
-  std::function<Status(const arrow::Status&)> why;
 };
 
 class Connection {
@@ -64,50 +48,59 @@ class Connection {
   uint64_t waiting_bytes() const;
   // Ends it now; `why` is what Closed says, if nothing was said before.
   void cut(Status why);
-  // Takes note that some time has gone by: cuts it if it is silent or late.
+  // Takes note that some time has gone by: pings, and cuts it if it is silent or late.
   void tick(std::chrono::milliseconds elapsed);
+  // Writes more of what waits.
+  void go_on();
   bool is_ending() const;
 
-  // Runs the stream to its end. A dialled connection opens with the peer's welcome; another at
-  // once, as `peer` has greeted already.
-  void run(FlightStream stream, const Greeting& peer);
-  // Ends a connection that got no stream; does nothing if tick() has.
+  // Takes the stream, before anything is said by it, so that it can be cut. False: it is too late.
+  bool adopt(std::unique_ptr<TransportStream> stream);
+  // Requires: adopt().
+  TransportStream& stream() { return *stream_; }
+  // Runs the connection from where both have greeted each other to its end.
+  void run(const std::string& peer_name);
+  // Ends a connection that got no further; does nothing if tick() has.
   void fail(Status why);
 
  private:
-  using Message = std::shared_ptr<const std::string>;
   enum class Phase : uint8_t { dialling, open, closing, ended };
+  struct Outgoing {
+    FrameKind kind = FrameKind::ping;
+    std::string body;
+    FrameHeaderBytes header;
+  };
 
-  void send_all(FlightStream& stream);
-  Status send_some(FlightStream& stream, std::vector<Message> messages);
-  Status send_parts(FlightStream& stream, const Message& message);
-  // Waits for something to send; false when there is nothing more to come.
-  bool wait_for_messages(std::vector<Message>& messages);
-  Status receive_all(FlightStream& stream);
-  Status welcome(std::string_view frame);
-  void emit_opened(const std::string& peer_name);
+  void enqueue(FrameKind kind, std::string body);
+  void write_some(std::unique_lock<std::mutex>& lock);
+  size_t gather(std::span<iovec> pieces, size_t bytes_max) const;
+  void drop_written(size_t bytes);
+  void drop_all();
+  Status receive_all();
   void end(Status why);
 
   const ConnectionId id_;
   const bool is_dialled_;
   const std::string peer_address_;
   const std::shared_ptr<ConnectionContext> context_;
+  std::unique_ptr<TransportStream> stream_;  // set once, under the lock
 
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
   Phase phase_ = Phase::dialling;
-  std::deque<Message> queue_;
-  uint64_t waiting_bytes_ = 0;  // of the queue and of what is being written
-  bool has_stream_ = false;
-  bool has_closed_ = false;    // Closed was emitted, or is about to be
-  std::function<void()> cut_;  // empty while there is no stream
+  std::deque<Outgoing> queue_;  // its front stays where it is while it is being written
+  size_t front_written_ = 0;    // bytes of the front, with its header
+  uint64_t waiting_bytes_ = 0;  // of the messages in the queue
+  bool is_writing_ = false;     // somebody does, without the lock
+  bool is_waiting_ = false;     // for the socket to take more
+  bool is_finished_ = false;    // the stream's writing end
+  bool has_closed_ = false;     // Closed was emitted, or is about to be
   bool is_cut_ = false;
-  std::optional<Status> why_;          // said by cut()
-  std::chrono::milliseconds left_{0};  // to open, or to close
+  std::optional<Status> why_;           // said by cut()
+  std::chrono::milliseconds left_{0};   // to open, or to close
+  std::chrono::milliseconds quiet_{0};  // since something was written
 
   std::atomic<bool> is_reading_ = false;
   std::atomic<int64_t> silent_ms_ = 0;  // of ticks: time in which we ran, too
-  bool has_opened_ = false;             // of the reading thread
 };
 
 }  // namespace evergrove::runtime

@@ -1,96 +1,118 @@
-// gRPC reconnects, retries and pings by itself if it is let; here it is not. A connection that has
-// failed is to be seen, and dialled again by who knows why. Our own pings tell silence: those of
-// gRPC are taken for an attack by its servers, which count them, and cannot be told not to.
+// A connection that has failed is to be seen, and dialled again by who knows why: nothing here is
+// tried twice.
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/transport_dialler.h"
 
-#include <arrow/flight/client.h>
+#include <poll.h>
 
-#include <algorithm>
-#include <memory>
+#include <array>
 #include <string>
 #include <utility>
 
 #include "evergrove/runtime/tls_credentials.h"
 #include "evergrove/runtime/transport_address.h"
+#include "evergrove/runtime/transport_greeting.h"
 #include "evergrove/runtime/transport_sockets.h"
-#include "evergrove/runtime/transport_status.h"
 
 namespace evergrove::runtime {
 namespace {
 
-namespace flight = arrow::flight;
+constexpr char kTlsAlert = 0x15;  // how an answer of who expects TLS begins
 
-flight::FlightClientOptions client_options(const TransportOptions& options) {
-  auto client = flight::FlightClientOptions::Defaults();
-  client.tls_root_certs = options.tls_ca_pem;
-  client.override_hostname = options.tls_server_name;
-  if (options.tls_server_name.empty() && is_made_by_us(options.tls_ca_pem)) {
-    client.override_hostname = kCredentialsName;
-  }
-  const int dial_ms = static_cast<int>(options.dial_max.count());
-  client.generic_options = {
-      {"grpc.use_local_subchannel_pool", 1},       // a socket for each connection
-      {"grpc.min_reconnect_backoff_ms", dial_ms},  // which is the time to connect, too
-      {"grpc.enable_retries", 0},
-      {"grpc.enable_http_proxy", 0},
-      {"grpc.service_config_disable_resolution", 1},
-  };
-  return client;
+Status gone(const TransportOptions& options) {
+  return storage_error(options.tls_ca_pem.empty() ? "The peer is gone, or the network is cut, or "
+                                                    "it speaks TLS, for which --tls-ca is to be "
+                                                    "given"
+                                                  : "The peer is gone, or the network is cut");
 }
 
-Result<std::unique_ptr<flight::FlightClient>> connect(const TransportOptions& options,
-                                                      const HostPort& place) {
-  const bool has_tls = !options.tls_ca_pem.empty();
-  const std::string uri = (has_tls ? "grpc+tls://" : "grpc://") + to_text(place);
-  const auto location = flight::Location::Parse(uri);
-  if (!location.ok()) {
-    return invalid_input("This is no address; give HOST:PORT", {{"address", to_text(place)}});
-  }
-  auto client = flight::FlightClient::Connect(*location, client_options(options));
-  if (!client.ok()) {
-    return invalid_input(
-        "A connection could not be prepared; is the CA a PEM file?",
-        {{"address", to_text(place)}, {"reason", first_line(client.status().message())}});
-  }
-  return std::move(client).ValueOrDie();
+std::string name_to_check(const TransportOptions& options, const std::string& host) {
+  if (!options.tls_server_name.empty()) return options.tls_server_name;
+  return is_made_by_us(options.tls_ca_pem) ? kCredentialsName : host;
 }
 
-Status run(const TransportOptions& options, Connection& connection,
-           const std::function<bool()>& is_stopped) {
-  const std::string& address = connection.peer_address();
-  EVERGROVE_ASSIGN_OR_RETURN(const HostPort place, parse_host_port(address));
-  EVERGROVE_RETURN_IF_ERROR(
-      probe(place.host, place.port, options.dial_max, is_stopped).with_context(address));
-  EVERGROVE_ASSIGN_OR_RETURN(const auto client, connect(options, place));
-  flight::FlightCallOptions call;
-  if (!options.token.empty()) call.headers.emplace_back(kTokenHeader, kTokenStart + options.token);
-  call.headers.emplace_back(kGreetingHeader,
-                            encode_greeting({options.version, options.name, options.run}));
-  const bool has_tls = !options.tls_ca_pem.empty();
-  auto exchange = client->DoExchange(call, flight::FlightDescriptor::Command("evergrove"));
-  if (!exchange.ok()) return why_a_server_ended(exchange.status(), address, has_tls);
-  const auto [writer, reader] = std::pair(exchange->writer.get(), exchange->reader.get());
-  FlightStream stream;
-  stream.reader = reader;
-  stream.writer = writer;
-  stream.cut = [reader = reader] { reader->Cancel(); };
-  stream.why = [&, writer = writer](const arrow::Status& status) {
-    // An end without a word is explained by the call's status.
-    return why_a_server_ended(status.ok() ? writer->Close() : status, address, has_tls);
-  };
-  connection.run(std::move(stream), Greeting());
-  reader->Cancel();
-  (void)writer->Close();
+Status shake_hands(const TransportOptions& options, TransportStream& stream) {
+  for (;;) {
+    const Io io = stream.shake_hands();
+    if (io.state == Io::done) return {};
+    if (io.state == Io::over) {
+      Status why = stream.why_no_hands();
+      return why.ok() ? gone(options) : why;
+    }
+    stream.wait_for(io.state == Io::wants_read ? POLLIN : POLLOUT);
+  }
+}
+
+Status write_all(const TransportOptions& options, TransportStream& stream, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+    const Io io = stream.write(std::span(&piece, 1));
+    if (io.state == Io::over) return gone(options);
+    bytes.remove_prefix(io.bytes);
+    if (io.state != Io::done) stream.wait_for(POLLOUT);
+  }
   return {};
+}
+
+Result<GreetingFrame> read_frame(const TransportOptions& options, TransportStream& stream) {
+  GreetingFrame frame;
+  while (!frame.is_whole()) {
+    std::array<char, 512> bytes;
+    const size_t size = std::min(bytes.size(), frame.missing());
+    const Io io = stream.read_waiting(std::span(bytes).first(size));
+    if (io.state == Io::over) return gone(options);
+    const Status status = frame.take(std::string_view(bytes.data(), io.bytes));
+    if (!status.ok() && options.tls_ca_pem.empty() && bytes[0] == kTlsAlert) {
+      return invalid_input("The peer speaks TLS; give by --tls-ca the ca.pem of its run");
+    }
+    EVERGROVE_RETURN_IF_ERROR(status);
+  }
+  return frame;
+}
+
+// Returns the peer's name.
+Result<std::string> greet(const TransportOptions& options, TransportStream& stream) {
+  Greeting greeting(Greeting::Side::dialler,
+                    {options.version, options.name, options.run, options.token}, make_nonce());
+  EVERGROVE_RETURN_IF_ERROR(write_all(options, stream, greeting.begin()));
+  while (!greeting.is_done()) {
+    EVERGROVE_ASSIGN_OR_RETURN(const GreetingFrame frame, read_frame(options, stream));
+    const Result<std::string> answer = greeting.take(frame);
+    if (!answer.ok() && frame.kind() == FrameKind::refused) {
+      return answer.status().with_context("it refuses us");
+    }
+    EVERGROVE_RETURN_IF_ERROR(answer.status());
+    EVERGROVE_RETURN_IF_ERROR(write_all(options, stream, *answer));
+  }
+  return greeting.peer_name();
+}
+
+// Returns the peer's name.
+Result<std::string> connect(const TransportOptions& options, const TransportTls* tls,
+                            Connection& connection) {
+  EVERGROVE_ASSIGN_OR_RETURN(const HostPort place, parse_host_port(connection.peer_address()));
+  EVERGROVE_ASSIGN_OR_RETURN(Descriptor socket, connect_to(place, options.dial_max,
+                                                           [&] { return connection.is_ending(); }));
+  std::unique_ptr<TransportStream> stream;
+  if (tls == nullptr) {
+    stream = plain_transport_stream(std::move(socket));
+  } else {
+    EVERGROVE_ASSIGN_OR_RETURN(stream,
+                               tls->stream(std::move(socket), name_to_check(options, place.host)));
+  }
+  if (!connection.adopt(std::move(stream))) return gone(options);
+  EVERGROVE_RETURN_IF_ERROR(shake_hands(options, connection.stream()));
+  return greet(options, connection.stream());
 }
 
 }  // namespace
 
-void run_dialled(const TransportOptions& options, Connection& connection,
-                 const std::function<bool()>& is_stopped) {
-  const Status status = run(options, connection, is_stopped);
-  if (!status.ok()) connection.fail(status);
+void run_dialled(const TransportOptions& options, const TransportTls* tls, Connection& connection) {
+  const Result<std::string> peer_name = connect(options, tls, connection);
+  if (!peer_name.ok()) {
+    return connection.fail(peer_name.status().with_context(connection.peer_address()));
+  }
+  connection.run(*peer_name);
 }
 
 }  // namespace evergrove::runtime

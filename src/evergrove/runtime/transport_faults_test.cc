@@ -218,7 +218,7 @@ TEST(TransportFaults, ADialThatIsGivenUpIsClosedInTime) {
   TransportOptions options = loopback();
   Pair pair(options);
   pair.peer->stop();
-  // While the dialling thread is inside of gRPC, for up to dial_max.
+  // While the thread that dials waits for an answer, for up to dial_max.
   const auto begin = steady_clock::now();
   const ConnectionId id = pair.here.transport->dial(pair.address);
   pair.here.transport->close(id);

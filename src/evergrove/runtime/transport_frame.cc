@@ -1,153 +1,127 @@
-// The bytes. A frame is a Flight message: its application metadata is
+// The bytes, little-endian:
 //
-//   frame    := kind:u8 rest
-//   ping     := 0
-//   welcome  := 1 greeting
-//   messages := 2 (size:u32 byte*size)+
-//   part     := 3 size:u64 offset:u64        its bytes are the body; size is that of the message
-//   goodbye  := 4
-//   greeting := version:u32 name:string run:string, and whatever a later version may add
+//   connection := greeting (ping | message)* goodbye?     both ways; transport_greeting.cc
+//   frame      := kind:u8 size:u32 byte*size
 //
-// and its body, for a part, is a record batch of one uint8 column, so that gRPC sends the bytes
-// from where they are. Parts of one message follow each other, with messages of no other between.
-// They keep a large message from looking like silence on a slow line, and from being held twice.
+// A message is one frame, whatever its size: that bytes of it come is sign of life enough, and the
+// other side's pings go the other way. The memory for a message is taken when its header is here,
+// but uninitialised: the system gives its pages as bytes arrive to fill them, so that a header that
+// promises a gigabyte costs an address.
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/transport_frame.h"
 
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <string>
+#include <utility>
 
 #include "evergrove/base/bytes.h"
 
 namespace evergrove::runtime {
 namespace {
 
-constexpr size_t kPartFrameBytes = 17;
+uint64_t bytes_max_of(FrameKind kind) {
+  switch (kind) {
+    case FrameKind::hello:
+    case FrameKind::challenge:
+    case FrameKind::login:
+    case FrameKind::accepted:
+    case FrameKind::refused:
+      return kGreetingBytesMax;
+    case FrameKind::message:
+      return kMessageBytesMax;
+    case FrameKind::ping:
+    case FrameKind::goodbye:
+      return 0;
+  }
+  return 0;
+}
 
 }  // namespace
 
-std::string encode_greeting(const Greeting& greeting) {
-  ByteWriter out;
-  out.u32(greeting.version).string(greeting.name).string(greeting.run);
-  return out.take();
+FrameHeaderBytes encode_header(FrameHeader header) {
+  FrameHeaderBytes bytes = {static_cast<char>(header.kind)};
+  for (int i = 0; i < 4; ++i) bytes[1 + i] = static_cast<char>(header.bytes >> (8 * i));
+  return bytes;
 }
 
-Result<Greeting> decode_greeting(std::string_view bytes, uint32_t version_max) {
+Result<FrameHeader> decode_header(std::string_view bytes) {
   ByteReader in(bytes);
-  Greeting greeting;
-  greeting.version = in.u32();
-  if (in.ok() && greeting.version > version_max) {
-    return unsupported("The peer speaks a later version of the protocol; update Evergrove here",
-                       {{"peer_version", std::to_string(greeting.version)},
-                        {"version_max", std::to_string(version_max)}});
+  const uint8_t kind = in.u8();
+  const FrameHeader header{static_cast<FrameKind>(kind), in.u32()};
+  if (!in.ok() || header.kind < FrameKind::hello || header.kind > FrameKind::goodbye) {
+    return corrupt("The peer sent a frame of an unknown kind", {{"kind", std::to_string(kind)}});
   }
-  greeting.name = in.string();
-  greeting.run = in.string();
-  const bool is_short = greeting.name.size() <= kGreetingTextMax;
-  if (!in.at_end() || greeting.version == 0 || !is_short ||
-      greeting.run.size() > kGreetingTextMax) {
-    return corrupt("The peer's greeting is not one of Evergrove; check the address");
+  if (header.bytes > bytes_max_of(header.kind)) {
+    return corrupt("The peer sent a frame that is too long",
+                   {{"kind", std::to_string(kind)}, {"bytes", std::to_string(header.bytes)}});
   }
-  return greeting;
+  return header;
 }
 
-std::string plain_frame(FrameKind kind) { return std::string(1, static_cast<char>(kind)); }
+FrameReader::FrameReader(uint64_t message_bytes_max)
+    : message_bytes_max_(message_bytes_max), ahead_(new char[kReadAheadBytes]) {}
 
-std::string welcome_frame(const Greeting& greeting) {
-  return plain_frame(FrameKind::welcome) + encode_greeting(greeting);
+std::span<char> FrameReader::room() {
+  if (message_ != nullptr) return {message_.get() + message_here_, message_bytes_ - message_here_};
+  return {ahead_.get() + ahead_bytes_, kReadAheadBytes - ahead_bytes_};
 }
 
-std::string part_frame(uint64_t size, uint64_t offset) {
-  ByteWriter out;
-  out.u8(static_cast<uint8_t>(FrameKind::part)).u64(size).u64(offset);
-  return out.take();
-}
-
-void append_small_message(std::string& frame, std::string_view message) {
-  if (frame.empty()) frame = plain_frame(FrameKind::messages);
-  const uint32_t size = static_cast<uint32_t>(message.size());
-  for (int i = 0; i < 4; ++i) frame += static_cast<char>(size >> (8 * i));
-  frame += message;
-}
-
-std::string_view welcome_of(std::string_view frame) { return frame.substr(1); }
-
-Result<FrameKind> FrameReader::take(const Bytes& frame, const Bytes& body,
-                                    std::vector<Bytes>& messages) {
-  if (frame.view.empty()) return corrupt("The peer sent an empty frame");
-  const uint8_t kind = static_cast<uint8_t>(frame.view.front());
-  switch (static_cast<FrameKind>(kind)) {
-    case FrameKind::ping:
-    case FrameKind::goodbye:
-      if (frame.view.size() != 1) return corrupt("The peer sent a frame that is too long");
-      return static_cast<FrameKind>(kind);
-    case FrameKind::welcome:
-      return FrameKind::welcome;
-    case FrameKind::messages:
-      EVERGROVE_RETURN_IF_ERROR(take_messages(frame, messages));
-      return FrameKind::messages;
-    case FrameKind::part:
-      EVERGROVE_RETURN_IF_ERROR(take_part(frame, body, messages));
-      return FrameKind::part;
+Status FrameReader::take(size_t size, std::vector<Bytes>& messages) {
+  if (message_ != nullptr) {
+    message_here_ += size;
+    end_message(messages);
+    return {};
   }
-  return corrupt("The peer sent a frame of an unknown kind", {{"kind", std::to_string(kind)}});
-}
-
-Status FrameReader::take_messages(const Bytes& frame, std::vector<Bytes>& messages) {
-  if (assembled_ != nullptr) return corrupt("The peer sent a message inside of another");
-  std::string_view rest = frame.view.substr(1);
-  if (rest.empty()) return corrupt("The peer sent a frame of no messages");
-  while (!rest.empty()) {
-    ByteReader in(rest);
-    const uint32_t size = in.u32();
-    if (!in.ok() || size > rest.size() - 4) {
-      return corrupt("The peer sent a message that is longer than its frame");
+  std::string_view rest(ahead_.get(), ahead_bytes_ + size);
+  while (rest.size() >= kFrameHeaderBytes && !has_said_goodbye_) {
+    EVERGROVE_ASSIGN_OR_RETURN(const FrameHeader header,
+                               decode_header(rest.substr(0, kFrameHeaderBytes)));
+    rest.remove_prefix(kFrameHeaderBytes);
+    switch (header.kind) {
+      case FrameKind::ping:
+        break;
+      case FrameKind::goodbye:
+        has_said_goodbye_ = true;
+        break;
+      case FrameKind::message: {
+        EVERGROVE_RETURN_IF_ERROR(begin_message(header.bytes));
+        message_here_ = std::min(rest.size(), message_bytes_);
+        std::memcpy(message_.get(), rest.data(), message_here_);
+        rest.remove_prefix(message_here_);
+        end_message(messages);
+        break;
+      }
+      default:
+        return corrupt("The peer greets again in the middle of a connection");
     }
-    if (size > message_bytes_max_) return corrupt("The peer sent a message that is too long");
-    messages.push_back({rest.substr(4, size), frame.owner});
-    rest.remove_prefix(4 + size_t{size});
   }
+  ahead_bytes_ = rest.size();
+  std::memmove(ahead_.get(), rest.data(), rest.size());
   return {};
 }
 
-Status FrameReader::take_part(const Bytes& frame, const Bytes& body, std::vector<Bytes>& messages) {
-  if (frame.view.size() != kPartFrameBytes) return corrupt("The peer sent a part that is torn");
-  ByteReader in(frame.view.substr(1));
-  const uint64_t size = in.u64();
-  const uint64_t offset = in.u64();
+Status FrameReader::begin_message(uint32_t size) {
   if (size > message_bytes_max_) {
     return corrupt("The peer sent a message that is too long",
                    {{"message_bytes", std::to_string(size)},
                     {"message_bytes_max", std::to_string(message_bytes_max_)}});
   }
-  const bool is_first = assembled_ == nullptr;
-  if (offset != (is_first ? 0 : assembled_end_) || (!is_first && size != assembled_size_)) {
-    return corrupt("The peer sent a part that does not follow the one before");
+  message_.reset(new (std::nothrow) char[std::max<size_t>(size, 1)]);
+  if (message_ == nullptr) {
+    return storage_error("There is no memory for a message", {{"bytes", std::to_string(size)}});
   }
-  if (body.view.empty() || body.view.size() > size - offset) {
-    return corrupt("The peer sent a part that is empty, or longer than its message");
-  }
-  if (is_first && body.view.size() == size) {
-    messages.push_back(body);
-    return {};
-  }
-  if (is_first) {
-    assembled_.reset(new (std::nothrow) char[size]);
-    if (assembled_ == nullptr) {
-      return storage_error("There is no memory for a message", {{"bytes", std::to_string(size)}});
-    }
-    assembled_size_ = size;
-    assembled_end_ = 0;
-  }
-  std::memcpy(assembled_.get() + assembled_end_, body.view.data(), body.view.size());
-  assembled_end_ += body.view.size();
-  if (assembled_end_ < assembled_size_) return {};
-  const char* data = assembled_.get();
-  messages.push_back({std::string_view(data, assembled_size_),
-                      std::shared_ptr<const void>(std::move(assembled_), data)});
-  assembled_.reset();
+  message_bytes_ = size;
   return {};
+}
+
+void FrameReader::end_message(std::vector<Bytes>& messages) {
+  if (message_here_ < message_bytes_) return;
+  const char* data = message_.get();
+  messages.push_back({std::string_view(data, message_bytes_),
+                      std::shared_ptr<const void>(std::move(message_), data)});
+  message_.reset();
 }
 
 }  // namespace evergrove::runtime

@@ -1,17 +1,20 @@
-// The bytes between two transports: greetings, and messages cut into frames and put together again.
+// The bytes between two transports that have greeted each other: messages cut into frames, and put
+// together again.
 //
-// Promise: reading takes any bytes, refuses what is not of ours, and takes no memory for a length
-// before it is known to be allowed. A message that came in one frame is not copied. Pure; one
-// thread at a time. transport_frame.cc has the bytes.
+// Promise: reading takes any bytes, in any pieces, and refuses what is not of ours before memory is
+// taken for it. Of a message no more than kReadAheadBytes are copied: the rest is read to where it
+// will stay. Pure; one thread at a time. transport_frame.cc has the bytes.
 //
-//   FrameReader reader(kMessageBytesMax);
-//   EVERGROVE_ASSIGN_OR_RETURN(FrameKind kind, reader.take(frame, body, messages));
+//   FrameReader frames(kMessageBytesMax);
+//   const size_t size = read(socket, frames.room());
+//   EVERGROVE_RETURN_IF_ERROR(frames.take(size, messages));
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -20,57 +23,55 @@
 
 namespace evergrove::runtime {
 
+// None of them begins as a record of TLS does (20 to 23), so that each side knows the other.
 enum class FrameKind : uint8_t {
-  ping = 0,      // we are alive
-  welcome = 1,   // a Greeting: the listener's first frame
-  messages = 2,  // some small messages
-  part = 3,      // the next part of a large one, in the body
-  goodbye = 4,   // nothing comes after it
+  hello = 1,      // the first, of who has dialled
+  challenge = 2,  // of who listens, then
+  login = 3,
+  accepted = 4,
+  refused = 5,  // a Status; nothing comes after it
+  ping = 6,     // we are alive
+  message = 7,
+  goodbye = 8,  // nothing comes after it
 };
 
-// What both sides tell of themselves: the dialler in a header of its call, the listener in its
-// welcome.
-struct Greeting {
-  uint32_t version = kTransportVersion;
-  std::string name;
-  std::string run;
+struct FrameHeader {
+  FrameKind kind = FrameKind::ping;
+  uint32_t bytes = 0;  // that follow
 };
 
-inline constexpr size_t kGreetingTextMax = 1000;   // bytes of a name or run
-inline constexpr size_t kSmallMessageMax = 32768;  // a larger one is sent in parts
-inline constexpr size_t kMessagesFrameMax = 65536;
-inline constexpr size_t kPartBytesMax = size_t{1} << 20;
+inline constexpr size_t kFrameHeaderBytes = 5;
+inline constexpr size_t kGreetingBytesMax = 4096;  // of a frame before the connection is open
+inline constexpr size_t kReadAheadBytes = 16384;
 
-std::string encode_greeting(const Greeting& greeting);
-// unsupported for a version above `version_max`, corrupt for other bytes than a greeting.
-Result<Greeting> decode_greeting(std::string_view bytes, uint32_t version_max);
-
-std::string plain_frame(FrameKind kind);
-std::string welcome_frame(const Greeting& greeting);
-// The frame of the part that begins at `offset` of a message of `size` bytes.
-std::string part_frame(uint64_t size, uint64_t offset);
-// Begins a frame of small messages, and appends one.
-void append_small_message(std::string& frame, std::string_view message);
+using FrameHeaderBytes = std::array<char, kFrameHeaderBytes>;
+FrameHeaderBytes encode_header(FrameHeader header);
+// corrupt for a kind that is none, or more bytes than one of that kind has.
+// Requires: kFrameHeaderBytes bytes.
+Result<FrameHeader> decode_header(std::string_view bytes);
 
 class FrameReader {
  public:
-  explicit FrameReader(uint64_t message_bytes_max) : message_bytes_max_(message_bytes_max) {}
+  explicit FrameReader(uint64_t message_bytes_max);
 
-  // Takes the next frame with its body, and appends the messages that are whole with it. After a
-  // failure nothing more is to be read. A welcome is left to decode_greeting(welcome_of(frame)).
-  Result<FrameKind> take(const Bytes& frame, const Bytes& body, std::vector<Bytes>& messages);
+  // Where the next bytes are to be put; never empty.
+  std::span<char> room();
+  // Takes so many bytes that were put there, and appends the messages that are whole with them,
+  // those before a failure as well. After a failure or a goodbye nothing more is to be read.
+  Status take(size_t size, std::vector<Bytes>& messages);
+  bool has_said_goodbye() const { return has_said_goodbye_; }
 
  private:
-  Status take_messages(const Bytes& frame, std::vector<Bytes>& messages);
-  Status take_part(const Bytes& frame, const Bytes& body, std::vector<Bytes>& messages);
+  Status begin_message(uint32_t size);
+  void end_message(std::vector<Bytes>& messages);
 
   uint64_t message_bytes_max_;
-  std::shared_ptr<char[]> assembled_;  // the large message of which not all parts are here
-  uint64_t assembled_size_ = 0;        // of the whole
-  uint64_t assembled_end_ = 0;         // of what is here
+  std::unique_ptr<char[]> ahead_;  // kReadAheadBytes
+  size_t ahead_bytes_ = 0;         // that are in it: a part of a header, between two calls
+  std::shared_ptr<char[]> message_;
+  size_t message_bytes_ = 0;  // of the whole
+  size_t message_here_ = 0;
+  bool has_said_goodbye_ = false;
 };
-
-// The greeting's bytes in a welcome.
-std::string_view welcome_of(std::string_view frame);
 
 }  // namespace evergrove::runtime

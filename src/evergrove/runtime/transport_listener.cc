@@ -1,183 +1,166 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/transport_listener.h"
 
-#include <arrow/flight/server.h>
-#include <arrow/flight/server_middleware.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
-#include <mutex>
-#include <set>
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <list>
+#include <thread>
 #include <utility>
+#include <vector>
 
-#include "evergrove/base/sha256.h"
 #include "evergrove/runtime/transport_address.h"
 #include "evergrove/runtime/transport_sockets.h"
-#include "evergrove/runtime/transport_status.h"
+#include "evergrove/runtime/transport_stranger.h"
+#include "evergrove/runtime/transport_tls.h"
 
 namespace evergrove::runtime {
 namespace {
 
-namespace flight = arrow::flight;
+using Clock = Stranger::Clock;
+using std::chrono::milliseconds;
 
-constexpr std::chrono::milliseconds kShutdownMax{300};
-
-// The only value of a header; empty if it is missing or there several times.
-std::string_view header_of(const flight::CallHeaders& headers, std::string_view name) {
-  const auto [first, last] = headers.equal_range(name);
-  if (first == last || std::next(first) != last) return {};
-  return first->second;
-}
-
-class Gate : public flight::ServerMiddlewareFactory {
- public:
-  Gate(const TransportOptions& options, std::function<void(const std::string&)> refuse)
-      : options_(options), refuse_(std::move(refuse)) {}
-
-  arrow::Status StartCall(const flight::CallInfo& info, const flight::ServerCallContext& context,
-                          std::shared_ptr<flight::ServerMiddleware>*) override {
-    const Status status = check(info, context.incoming_headers());
-    if (status.ok()) return arrow::Status::OK();
-    refuse_(peer_of_grpc(context.peer()) + " was refused: " + status.message());
-    return to_flight(status);
-  }
-
- private:
-  Status check(const flight::CallInfo& info, const flight::CallHeaders& headers) const {
-    const std::string_view token = header_of(headers, kTokenHeader);
-    if (!options_.token.empty() && !is_same_secret(token, kTokenStart + options_.token)) {
-      return invalid_input(
-          token.empty() ? "A token is needed; give the run's by --token-file"
-                        : "The token is not this run's; give by --token-file the one that it has");
-    }
-    if (info.method != flight::FlightMethod::DoExchange) {
-      return unsupported("Nothing but a connection is to be had here");
-    }
-    const auto peer = decode_greeting(header_of(headers, kGreetingHeader), options_.version);
-    if (!peer.ok() && peer.status().kind() == StatusKind::unsupported) {
-      return unsupported(
-          "This side's version of the protocol is older; update Evergrove here, or "
-          "use there the version that is here",
-          {{"version_max", std::to_string(options_.version)}});
-    }
-    if (!peer.ok()) return peer.status();
-    if (!options_.run.empty() && !peer->run.empty() && peer->run != options_.run) {
-      return invalid_input("This is another run; give the address of one of yours",
-                           {{"run", options_.run}, {"your_run", peer->run}});
-    }
-    return {};
-  }
-
-  const TransportOptions& options_;
-  const std::function<void(const std::string&)> refuse_;
-};
+constexpr milliseconds kLookEvery{100};  // for strangers that are late
+constexpr milliseconds kPauseWithoutSockets{200};
 
 }  // namespace
 
-class Listener::Server : public flight::FlightServerBase {
+class Listener::Thread {
  public:
-  Server(const TransportOptions& options, ListenerHost host)
+  Thread(const TransportOptions& options, ListenerHost host, ListeningSocket listening,
+         std::unique_ptr<TransportTls> tls)
       : options_(options),
+        terms_{options.version, options.name, options.run, options.token},
         host_(std::move(host)),
-        strangers_(options_.unauthenticated_max, options_.unauthenticated_count_max) {}
-
-  Status start() {
-    EVERGROVE_ASSIGN_OR_RETURN(const HostPort place, parse_host_port(options_.listen));
-    const bool has_tls = !options_.tls_cert_pem.empty();
-    const std::string uri = (has_tls ? "grpc+tls://" : "grpc://") + to_text(place);
-    const auto location = flight::Location::Parse(uri);
-    if (!location.ok()) {
-      return invalid_input("This cannot be listened on; give HOST:PORT",
-                           {{"address", options_.listen}});
-    }
-    EVERGROVE_RETURN_IF_ERROR(check_can_listen(place.host, place.port));
-    flight::FlightServerOptions options(*location);
-    if (has_tls) options.tls_certificates = {{options_.tls_cert_pem, options_.tls_key_pem}};
-    options.middleware.emplace_back("gate", std::make_shared<Gate>(options_, host_.refuse));
-    const arrow::Status status = Init(options);
-    if (status.ok()) return {};
-    if (has_tls) {
-      return invalid_input(
-          "Certificate and key cannot be used; give --tls-cert and --tls-key as PEM "
-          "files that belong together");
-    }
-    return storage_error("This cannot be listened on; give another host or port",
-                         {{"address", options_.listen}, {"reason", first_line(status.message())}});
+        listening_(std::move(listening)),
+        tls_(std::move(tls)),
+        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        thread_([this] { run(); }) {}
+  ~Thread() {
+    is_stopping_ = true;
+    const uint64_t one = 1;
+    (void)!::write(wake_.get(), &one, sizeof one);
+    thread_.join();
   }
-
-  void stop() {
-    shut_down_peers(static_cast<uint16_t>(port()), [](const std::string&) { return true; });
-    const auto deadline = std::chrono::system_clock::now() + kShutdownMax;
-    (void)Shutdown(&deadline);
-    (void)Wait();
-  }
-
-  void look(std::chrono::steady_clock::time_point now) {
-    const auto own_port = static_cast<uint16_t>(port());
-    std::set<std::string> known;
-    {
-      const std::lock_guard lock(mutex_);
-      known.insert(known_.begin(), known_.end());
-    }
-    const auto late = strangers_.look(now, accepted_peers(own_port), known);
-    if (late.empty()) return;
-    const std::set<std::string> cut(late.begin(), late.end());
-    shut_down_peers(own_port, [&](const std::string& peer) { return cut.contains(peer); });
-    for (const std::string& peer : cut) {
-      host_.refuse(peer + " was cut off: it connected and did not say who it is");
-    }
-  }
-
-  arrow::Status DoExchange(const flight::ServerCallContext& context,
-                           std::unique_ptr<flight::FlightMessageReader> reader,
-                           std::unique_ptr<flight::FlightMessageWriter> writer) override {
-    const auto greeting =
-        decode_greeting(header_of(context.incoming_headers(), kGreetingHeader), options_.version);
-    if (!greeting.ok()) return to_flight(greeting.status());  // the gate has seen to it
-    const std::string peer = peer_of_grpc(context.peer());
-    {
-      const std::lock_guard lock(mutex_);
-      known_.insert(peer);
-    }
-    FlightStream stream;
-    stream.reader = reader.get();
-    stream.writer = writer.get();
-    stream.cut = [own_port = static_cast<uint16_t>(port()), peer] {
-      shut_down_peers(own_port, [&](const std::string& other) { return other == peer; });
-    };
-    stream.why = [&](const arrow::Status& status) { return why_a_client_ended(status, peer); };
-    host_.accept(*greeting, peer, std::move(stream));
-    const std::lock_guard lock(mutex_);
-    known_.erase(known_.find(peer));
-    return arrow::Status::OK();
-  }
+  uint16_t port() const { return listening_.port; }
 
  private:
-  const TransportOptions options_;
+  void run() {
+    while (!is_stopping_) {
+      wait();
+      const Clock::time_point now = Clock::now();
+      // First who has come already: in a crowd he may be let in, and make room.
+      advance_all();
+      if (accepts_at_ <= now) accept_all(now);
+      cut_the_late(now);
+    }
+  }
+
+  void wait() {
+    const bool may_accept = accepts_at_ <= Clock::now() &&
+                            strangers_.size() < options_.unauthenticated_count_max + kJustComeMax;
+    polled_.assign({{wake_.get(), POLLIN, 0},
+                    {listening_.socket.get(), static_cast<short>(may_accept ? POLLIN : 0), 0}});
+    for (const Stranger& one : strangers_) polled_.push_back({one.socket(), one.events(), 0});
+    const bool is_idle = strangers_.empty() && may_accept;
+    ::poll(polled_.data(), polled_.size(), is_idle ? -1 : static_cast<int>(kLookEvery.count()));
+  }
+
+  void advance_all() {
+    size_t place = 2;  // in polled_: the strangers' order, which only changes here and below
+    for (auto one = strangers_.begin(); one != strangers_.end(); ++place) {
+      one = polled_[place].revents == 0 || advance(*one) ? std::next(one) : strangers_.erase(one);
+    }
+  }
+
+  // False: it is none any more.
+  bool advance(Stranger& stranger) {
+    const bool was_refused = !stranger.why().ok();
+    const Stranger::State state = stranger.advance();
+    if (!was_refused && !stranger.why().ok()) {
+      // Counted before he knows.
+      host_.refuse(stranger.address() + " was refused: " + stranger.why().message());
+      return state == Stranger::State::refused && stranger.tell_why();
+    }
+    if (state == Stranger::State::let_in) {
+      host_.accept(stranger.name(), stranger.address(), stranger.take_stream());
+    }
+    return state == Stranger::State::waiting || state == Stranger::State::refused;
+  }
+
+  void accept_all(Clock::time_point now) {
+    while (!is_stopping_ && strangers_.size() < options_.unauthenticated_count_max + kJustComeMax) {
+      AcceptedSocket accepted = accept_from(listening_);
+      // The run needs what descriptors there are more than those who want to join.
+      if (accepted.is_short) accepts_at_ = now + kPauseWithoutSockets;
+      if (!accepted.socket.is_open()) return;
+      std::unique_ptr<TransportStream> stream;
+      if (tls_ == nullptr) {
+        stream = plain_transport_stream(std::move(accepted.socket));
+      } else if (auto made = tls_->stream(std::move(accepted.socket), ""); made.ok()) {
+        stream = std::move(made).value();
+      } else {
+        continue;
+      }
+      strangers_.emplace_back(std::move(stream), std::move(accepted.peer), terms_, now);
+    }
+  }
+
+  void cut_the_late(Clock::time_point now) {
+    std::vector<milliseconds> ages;
+    for (const Stranger& one : strangers_) {
+      ages.push_back(std::chrono::duration_cast<milliseconds>(now - one.since()));
+    }
+    size_t count =
+        late_count(ages, options_.unauthenticated_max, options_.unauthenticated_count_max);
+    for (; count > 0; --count) {
+      const Stranger& one = strangers_.front();
+      if (one.why().ok()) {
+        host_.refuse(one.address() + " was cut off: it connected and did not say who it is");
+      }
+      strangers_.pop_front();
+    }
+  }
+
+  const TransportOptions& options_;
+  const GreetingTerms terms_;
   const ListenerHost host_;
-  Strangers strangers_;  // of the thread that calls look()
-  std::mutex mutex_;
-  std::multiset<std::string> known_;  // a client may have several calls on a connection
+  const ListeningSocket listening_;
+  const std::unique_ptr<TransportTls> tls_;  // null: none
+  const Descriptor wake_;
+  std::atomic<bool> is_stopping_ = false;
+
+  Clock::time_point accepts_at_{};
+  std::list<Stranger> strangers_;  // the first come first
+  std::vector<pollfd> polled_;
+  std::thread thread_;  // last: it uses all the others
 };
 
 Listener::Listener() = default;
-
-Listener::~Listener() {
-  if (server_ != nullptr) server_->stop();
-}
+Listener::~Listener() = default;
 
 Result<std::unique_ptr<Listener>> Listener::open(const TransportOptions& options,
                                                  ListenerHost host) {
   EVERGROVE_RETURN_IF_ERROR(check_may_listen(options));
+  EVERGROVE_ASSIGN_OR_RETURN(const HostPort place, parse_host_port(options.listen));
+  std::unique_ptr<TransportTls> tls;
+  if (!options.tls_cert_pem.empty()) {
+    EVERGROVE_ASSIGN_OR_RETURN(
+        tls, TransportTls::of_listener(options.tls_cert_pem, options.tls_key_pem));
+  }
   raise_socket_limit();
-  auto server = std::make_unique<Server>(options, std::move(host));
-  EVERGROVE_RETURN_IF_ERROR(server->start());
+  EVERGROVE_ASSIGN_OR_RETURN(ListeningSocket listening, listen_on(place));
   std::unique_ptr<Listener> listener(new Listener());
-  listener->server_ = std::move(server);
+  listener->thread_ =
+      std::make_unique<Thread>(options, std::move(host), std::move(listening), std::move(tls));
   return listener;
 }
 
-uint16_t Listener::port() const { return static_cast<uint16_t>(server_->port()); }
-
-void Listener::look_for_strangers(std::chrono::steady_clock::time_point now) { server_->look(now); }
+uint16_t Listener::port() const { return thread_->port(); }
 
 Status check_may_listen(const TransportOptions& options) {
   EVERGROVE_ASSIGN_OR_RETURN(const HostPort place, parse_host_port(options.listen));
@@ -195,21 +178,6 @@ Status check_may_listen(const TransportOptions& options) {
       {{"listen", options.listen},
        {"tls", has_tls ? "yes" : "no"},
        {"token", options.token.empty() ? "no" : "yes"}});
-}
-
-bool is_same_secret(std::string_view a, std::string_view b) {
-  // Of the hashes, so that the length does not show either.
-  Sha256 left_hash;
-  left_hash.update(a);
-  Sha256 right_hash;
-  right_hash.update(b);
-  const Sha256::Digest left = left_hash.digest();
-  const Sha256::Digest right = right_hash.digest();
-  unsigned difference = 0;
-  for (size_t i = 0; i < left.size(); ++i) {
-    difference |= static_cast<unsigned>(left[i] ^ right[i]);
-  }
-  return difference == 0;
 }
 
 }  // namespace evergrove::runtime

@@ -1,13 +1,12 @@
-// Listener: the Flight server of a Transport, and who is let in.
+// Listener: where a Transport is connected to, and who is let in.
 //
-// A call is let in if it brings the token and a greeting of our run and of no later version; it is
-// then handed to `accept`, which runs it to its end on gRPC's thread. Everybody else is told why
-// not, and `refuse` is called with a note. Connections that bring no call that was let in are cut
-// by look_for_strangers(), which is to be called about once a second.
+// Who shows that he has the token, is of our run and of no later version is handed to `accept`.
+// Everybody else is told why not, and `refuse` is called with a note. One thread talks to all
+// strangers and waits for none, so that they can slow each other down but nobody else; there are at
+// most unauthenticated_count_max of them, and kJustComeMax who have just come.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,34 +14,36 @@
 
 #include "evergrove/base/status.h"
 #include "evergrove/runtime/transport.h"
-#include "evergrove/runtime/transport_connection.h"
+#include "evergrove/runtime/transport_stream.h"
 
 namespace evergrove::runtime {
 
+// Both are called by the listener's thread, and are not to wait.
 struct ListenerHost {
-  std::function<void(const Greeting&, const std::string& peer, FlightStream)> accept;
+  std::function<void(const std::string& name, const std::string& address,
+                     std::unique_ptr<TransportStream>)>
+      accept;
   std::function<void(const std::string& note)> refuse;
 };
 
 class Listener {
  public:
   static Result<std::unique_ptr<Listener>> open(const TransportOptions& options, ListenerHost host);
-  // Cuts what is still connected, and waits for the calls to return.
+  // Cuts off all strangers; no more calls of the host follow.
   ~Listener();
 
   uint16_t port() const;
-  void look_for_strangers(std::chrono::steady_clock::time_point now);
+
+  static constexpr size_t kJustComeMax = 1000;
 
  private:
-  class Server;
+  class Thread;
   Listener();
 
-  std::unique_ptr<Server> server_;
+  std::unique_ptr<Thread> thread_;
 };
 
 // Why the options may not listen as they say: a host beyond loopback without TLS and a token.
 Status check_may_listen(const TransportOptions& options);
-// Whether two secrets are equal, in a time that does not tell where they differ.
-bool is_same_secret(std::string_view a, std::string_view b);
 
 }  // namespace evergrove::runtime

@@ -11,116 +11,271 @@
 #include "evergrove/runtime/backoff.h"
 #include "evergrove/runtime/transport_address.h"
 #include "evergrove/runtime/transport_frame.h"
-#include "evergrove/runtime/transport_sockets.h"
+#include "evergrove/runtime/transport_greeting.h"
+#include "evergrove/runtime/transport_stranger.h"
 
 namespace evergrove::runtime {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
 
-Bytes shared(std::string text) {
-  const auto owner = std::make_shared<const std::string>(std::move(text));
-  return {*owner, owner};
+std::string frame(FrameKind kind, std::string_view body) {
+  const auto header = encode_header({kind, static_cast<uint32_t>(body.size())});
+  return std::string(header.begin(), header.end()).append(body);
 }
 
-TEST(TransportFrame, PutsMessagesTogetherThatWereCut) {
-  rc::check("small ones and parts", [] {
-    const auto texts = *rc::gen::container<std::vector<std::string>>(
+// Gives the reader some bytes, as if they came so.
+Status give(FrameReader& reader, std::string_view bytes, std::vector<Bytes>& messages) {
+  while (!bytes.empty()) {
+    const std::span<char> room = reader.room();
+    const size_t size = std::min(room.size(), bytes.size());
+    std::copy_n(bytes.data(), size, room.data());
+    bytes.remove_prefix(size);
+    EVERGROVE_RETURN_IF_ERROR(reader.take(size, messages));
+  }
+  return {};
+}
+
+TEST(TransportFrame, PutsMessagesTogetherHoweverTheyCome) {
+  EXPECT_TRUE(rc::check("any messages, cut anywhere", [] {
+    auto texts = *rc::gen::container<std::vector<std::string>>(
         rc::gen::container<std::string>(rc::gen::arbitrary<char>()));
-    const auto part_size = *rc::gen::inRange<size_t>(1, 50);
-    const auto is_small =
-        *rc::gen::container<std::vector<bool>>(texts.size(), rc::gen::arbitrary<bool>());
+    if (*rc::gen::arbitrary<bool>()) {
+      texts.emplace_back(*rc::gen::inRange<size_t>(1, 4 * kReadAheadBytes), 'x');
+    }
+    std::string bytes;
+    for (const std::string& text : texts) {
+      bytes += frame(FrameKind::message, text);
+      if (*rc::gen::arbitrary<bool>()) bytes += frame(FrameKind::ping, "");
+    }
     FrameReader reader(1 << 20);
     std::vector<Bytes> messages;
-    for (size_t i = 0; i < texts.size(); ++i) {
-      if (is_small[i] || texts[i].empty()) {
-        std::string frame;
-        append_small_message(frame, texts[i]);
-        RC_ASSERT(reader.take(shared(frame), {}, messages).ok());
-        continue;
-      }
-      for (size_t offset = 0; offset < texts[i].size(); offset += part_size) {
-        const auto kind = reader.take(shared(part_frame(texts[i].size(), offset)),
-                                      shared(texts[i].substr(offset, part_size)), messages);
-        RC_ASSERT(kind.ok());
-      }
+    std::string_view rest = bytes;
+    while (!rest.empty()) {
+      const size_t size = std::min(*rc::gen::inRange<size_t>(1, 30000), rest.size());
+      RC_ASSERT(give(reader, rest.substr(0, size), messages).ok());
+      rest.remove_prefix(size);
     }
     RC_ASSERT(messages.size() == texts.size());
     for (size_t i = 0; i < texts.size(); ++i) RC_ASSERT(messages[i].view == texts[i]);
-  });
+  }));
 }
 
-TEST(TransportFrame, DoesNotCopyAMessageOfOnePart) {
-  FrameReader reader(100);
+TEST(TransportFrame, ReadsALargeMessageToWhereItStays) {
+  FrameReader reader(1 << 20);
   std::vector<Bytes> messages;
-  const Bytes body = shared("whole");
-  ASSERT_TRUE(reader.take(shared(part_frame(5, 0)), body, messages).ok());
+  const std::string text(100000, 'x');
+  ASSERT_TRUE(give(reader, frame(FrameKind::message, text).substr(0, 1000), messages).ok());
+  const std::span<char> room = reader.room();
+  EXPECT_EQ(room.size(), text.size() + kFrameHeaderBytes - 1000) << "all of the rest, nothing more";
+  std::copy_n(text.data(), room.size(), room.data());
+  ASSERT_TRUE(reader.take(room.size(), messages).ok());
   ASSERT_EQ(messages.size(), 1u);
-  EXPECT_EQ(messages[0].view.data(), body.view.data());
-  EXPECT_EQ(messages[0].owner, body.owner);
+  EXPECT_EQ(messages[0].view, text);
+  EXPECT_EQ(messages[0].view.data() + text.size(), room.data() + room.size());
 }
 
 TEST(TransportFrame, RefusesWhatDoesNotFit) {
-  const auto refused = [](const std::vector<std::pair<std::string, std::string>>& frames) {
+  const auto refused = [](const std::string& bytes) {
     FrameReader reader(1000);
     std::vector<Bytes> messages;
-    Status status;
-    for (const auto& [frame, body] : frames) {
-      status = reader.take(shared(frame), shared(body), messages).status();
-    }
+    const Status status = give(reader, bytes, messages);
     return !status.ok() && status.kind() == StatusKind::corrupt;
   };
-  EXPECT_TRUE(refused({{"", ""}}));
-  EXPECT_TRUE(refused({{"\x05", ""}}));
-  EXPECT_TRUE(refused({{std::string("\x00x", 2), ""}}));
-  EXPECT_TRUE(refused({{"\x04x", ""}}));
-  EXPECT_TRUE(refused({{"\x02", ""}})) << "no messages";
-  EXPECT_TRUE(refused({{std::string("\x02\x02\x00\x00\x00x", 6), ""}})) << "too long for its frame";
-  EXPECT_TRUE(refused({{std::string("\x02\x00\x00", 3), ""}})) << "half a length";
-  EXPECT_TRUE(refused({{part_frame(10, 0).substr(0, 12), "x"}}));
-  EXPECT_TRUE(refused({{part_frame(1001, 0), "x"}})) << "beyond the limit";
-  EXPECT_TRUE(refused({{part_frame(~uint64_t{0}, 0), "x"}}));
-  EXPECT_TRUE(refused({{part_frame(10, 1), "x"}})) << "begins in its middle";
-  EXPECT_TRUE(refused({{part_frame(1, 0), "xy"}})) << "more than its size";
-  EXPECT_TRUE(refused({{part_frame(10, 0), ""}}));
-  EXPECT_TRUE(refused({{part_frame(10, 0), "xy"}, {part_frame(10, 3), "x"}})) << "a gap";
-  EXPECT_TRUE(refused({{part_frame(10, 0), "xy"}, {part_frame(10, 0), "xy"}})) << "twice";
-  EXPECT_TRUE(refused({{part_frame(10, 0), "xy"}, {part_frame(11, 2), "x"}})) << "another size";
-  EXPECT_TRUE(refused({{part_frame(10, 0), "xy"}, {part_frame(10, 2), "123456789"}}));
-  std::string small;
-  append_small_message(small, "x");
-  EXPECT_TRUE(refused({{part_frame(10, 0), "xy"}, {small, ""}})) << "inside of another";
-  EXPECT_TRUE(refused({{small.substr(0, 5), ""}}));
+  EXPECT_FALSE(refused(frame(FrameKind::message, std::string(1000, 'x'))));
+  EXPECT_TRUE(refused(frame(FrameKind::message, std::string(1001, 'x'))));
+  EXPECT_TRUE(refused("\x07\xff\xff\xff\xff")) << "four gigabytes";
+  EXPECT_TRUE(refused(std::string(5, '\0')));
+  EXPECT_TRUE(refused("\x09" + std::string(4, '\0')));
+  EXPECT_TRUE(refused("\xff" + std::string(4, '\0')));
+  EXPECT_TRUE(refused(frame(FrameKind::ping, "x")));
+  EXPECT_TRUE(refused(frame(FrameKind::goodbye, "x")));
+  for (FrameKind kind : {FrameKind::hello, FrameKind::challenge, FrameKind::login,
+                         FrameKind::accepted, FrameKind::refused}) {
+    EXPECT_TRUE(refused(frame(kind, ""))) << "a greeting, again";
+  }
 }
 
-TEST(TransportFrame, PingsMayComeBetweenParts) {
+TEST(TransportFrame, KeepsWhatCameBeforeAFailureAndNothingAfterAGoodbye) {
   FrameReader reader(1000);
   std::vector<Bytes> messages;
-  ASSERT_TRUE(reader.take(shared(part_frame(4, 0)), shared("ab"), messages).ok());
-  ASSERT_TRUE(reader.take(shared(plain_frame(FrameKind::ping)), {}, messages).ok());
-  ASSERT_TRUE(reader.take(shared(part_frame(4, 2)), shared("cd"), messages).ok());
+  EXPECT_FALSE(give(reader, frame(FrameKind::message, "whole") + "nonsense", messages).ok());
   ASSERT_EQ(messages.size(), 1u);
-  EXPECT_EQ(messages[0].view, "abcd");
+  EXPECT_EQ(messages[0].view, "whole");
+  FrameReader other(1000);
+  messages.clear();
+  const std::string end = frame(FrameKind::message, "last") + frame(FrameKind::goodbye, "");
+  ASSERT_TRUE(give(other, end + frame(FrameKind::message, "more"), messages).ok());
+  EXPECT_TRUE(other.has_said_goodbye());
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_EQ(messages[0].view, "last");
 }
 
-TEST(TransportFrame, GreetingsComeBackAndOthersDoNot) {
-  const std::string bytes = encode_greeting({1, "worker 3", "fraud"});
-  const auto greeting = decode_greeting(bytes, 1);
-  ASSERT_TRUE(greeting.ok());
-  EXPECT_EQ(greeting->name, "worker 3");
-  EXPECT_EQ(greeting->run, "fraud");
-  for (size_t size = 0; size < bytes.size(); ++size) {
-    EXPECT_EQ(decode_greeting(bytes.substr(0, size), 1).status().kind(), StatusKind::corrupt);
+// What one says to the other, and what becomes of it.
+struct Talk {
+  Status dialler;
+  Status listener;
+  bool is_done = false;
+  std::string bytes;  // all that were said
+};
+
+GreetingFrame frame_of(std::string_view bytes) {
+  GreetingFrame frame;
+  while (!frame.is_whole()) {
+    const std::string_view some = bytes.substr(0, std::min<size_t>(frame.missing(), 7));
+    EXPECT_TRUE(frame.take(some).ok());
+    bytes.remove_prefix(some.size());
   }
-  EXPECT_FALSE(decode_greeting(bytes + "x", 1).ok());
-  EXPECT_FALSE(decode_greeting(encode_greeting({0, "a", "b"}), 1).ok());
-  const std::string long_name(kGreetingTextMax + 1, 'x');
-  EXPECT_FALSE(decode_greeting(encode_greeting({1, long_name, ""}), 1).ok());
-  EXPECT_FALSE(decode_greeting(encode_greeting({1, "", long_name}), 1).ok());
+  EXPECT_TRUE(bytes.empty());
+  return frame;
+}
+
+Talk talk(const GreetingTerms& dialler_terms, const GreetingTerms& listener_terms) {
+  Greeting dialler(Greeting::Side::dialler, dialler_terms, make_nonce());
+  Greeting listener(Greeting::Side::listener, listener_terms, make_nonce());
+  EXPECT_EQ(listener.begin(), "");
+  Talk talk;
+  std::string said = dialler.begin();
+  while (!dialler.is_done()) {
+    talk.bytes += said;
+    const Result<std::string> answer = listener.take(frame_of(said));
+    talk.listener = answer.status();
+    said = answer.ok() ? *answer : refusal(talk.listener);
+    talk.bytes += said;
+    const Result<std::string> reply = dialler.take(frame_of(said));
+    talk.dialler = reply.status();
+    if (!reply.ok()) return talk;
+    said = *reply;
+  }
+  EXPECT_TRUE(said.empty());
+  talk.is_done = listener.is_done();
+  EXPECT_EQ(dialler.peer_name(), listener_terms.name);
+  EXPECT_EQ(listener.peer_name(), dialler_terms.name);
+  return talk;
+}
+
+GreetingTerms terms(std::string name, std::string run, std::string token) {
+  GreetingTerms terms;
+  terms.name = std::move(name);
+  terms.run = std::move(run);
+  terms.token = std::move(token);
+  return terms;
+}
+
+TEST(TransportGreeting, LetsInWhoBelongsToTheRun) {
+  EXPECT_TRUE(talk(terms("worker 3", "fraud", "secret"), terms("c", "fraud", "secret")).is_done);
+  EXPECT_TRUE(talk(terms("", "", "secret"), terms("", "fraud", "secret")).is_done);
+  EXPECT_TRUE(talk(terms("w", "fraud", ""), terms("c", "", "")).is_done);
+  EXPECT_TRUE(talk(terms(std::string(kGreetingTextMax, 'x'), std::string(kGreetingTextMax, 'y'),
+                         std::string(10000, 'z')),
+                   terms("", "", std::string(10000, 'z')))
+                  .is_done);
+}
+
+TEST(TransportGreeting, NeverSaysTheToken) {
+  const std::string token = "a-token-of-some-length";
+  const Talk good = talk(terms("w", "r", token), terms("c", "r", token));
+  EXPECT_TRUE(good.is_done);
+  EXPECT_EQ(good.bytes.find(token), std::string::npos);
+  const Talk again = talk(terms("w", "r", token), terms("c", "r", token));
+  EXPECT_NE(good.bytes, again.bytes) << "what was listened to could be said again";
+}
+
+TEST(TransportGreeting, BothProveThatTheyHaveTheToken) {
+  EXPECT_EQ(talk(terms("", "", ""), terms("", "", "secret")).listener.kind(),
+            StatusKind::invalid_input);
+  EXPECT_EQ(talk(terms("", "", "wrong"), terms("", "", "secret")).dialler.kind(),
+            StatusKind::invalid_input);
+  // A listener that takes anybody, at an address where one was to be that has the token.
+  const Talk trap = talk(terms("", "", "secret"), terms("", "", ""));
+  EXPECT_EQ(trap.dialler.kind(), StatusKind::invalid_input);
+  EXPECT_NE(trap.dialler.message().find("does not have the run's token"), std::string::npos);
+}
+
+TEST(TransportGreeting, WhatADiallerSaidProvesNothingForAListener) {
+  Greeting dialler(Greeting::Side::dialler, terms("", "", "secret"), make_nonce());
+  Greeting listener(Greeting::Side::listener, terms("", "", "secret"), make_nonce());
+  const std::string challenge = listener.take(frame_of(dialler.begin())).value();
+  std::string login = dialler.take(frame_of(challenge)).value();
+  login[0] = static_cast<char>(FrameKind::accepted);  // sent back as if it were the answer
+  EXPECT_FALSE(dialler.take(frame_of(login)).ok());
+}
+
+// Has two greet each other, with one bit changed on the way; false if one of them will not.
+bool is_greeted(size_t changed_byte, uint8_t bit) {
+  Greeting dialler(Greeting::Side::dialler, terms("w", "r", "secret"), make_nonce());
+  Greeting listener(Greeting::Side::listener, terms("c", "r", "secret"), make_nonce());
+  std::string said = dialler.begin();
+  size_t said_bytes = 0;
+  for (bool is_to_listener = true; !dialler.is_done(); is_to_listener = !is_to_listener) {
+    const size_t place = changed_byte - said_bytes;
+    if (place < said.size()) said[place] ^= static_cast<char>(1 << bit);
+    said_bytes += said.size();
+    GreetingFrame frame;
+    while (!frame.is_whole()) {
+      const size_t here = frame.bytes().size();
+      // One that lacks bytes would be waited for, and cut.
+      if (here == said.size()) return false;
+      if (!frame.take(std::string_view(said).substr(here, frame.missing())).ok()) return false;
+    }
+    const auto answer = (is_to_listener ? listener : dialler).take(frame);
+    if (!answer.ok()) return false;
+    said = *answer;
+  }
+  return true;
+}
+
+TEST(TransportGreeting, AnyBitThatIsChangedIsNoticed) {
+  constexpr size_t kSaidBytes = 2 * (5 + 8 + 4 + 32) + 2 * (5 + 4 + 32 + 4 + 1 + 4 + 1);
+  for (size_t i = 0; i < kSaidBytes; ++i) {
+    for (uint8_t bit = 0; bit < 8; ++bit) EXPECT_FALSE(is_greeted(i, bit)) << i;
+  }
+  EXPECT_TRUE(is_greeted(kSaidBytes, 0)) << "when nothing was changed";
+}
+
+TEST(TransportGreeting, RefusesOtherRunsAndLaterVersions) {
+  EXPECT_EQ(talk(terms("", "churn", ""), terms("", "fraud", "")).dialler.kind(),
+            StatusKind::invalid_input);
+  GreetingTerms later = terms("", "", "");
+  later.version = kTransportVersion + 1;
+  const Talk there = talk(later, terms("", "", ""));
+  EXPECT_EQ(there.dialler.kind(), StatusKind::unsupported);
+  EXPECT_EQ(there.listener.kind(), StatusKind::unsupported);
+  EXPECT_EQ(talk(terms("", "", ""), later).dialler.kind(), StatusKind::unsupported);
   // Whatever a later version says after its number.
-  EXPECT_EQ(decode_greeting(encode_greeting({2, "a", "b"}) + "more", 1).status().kind(),
+  Greeting listener(Greeting::Side::listener, terms("", "", ""), make_nonce());
+  const std::string hello = "evergrov" + std::string("\xff\0\0\0", 4) + "something else";
+  EXPECT_EQ(listener.take(frame_of(frame(FrameKind::hello, hello))).status().kind(),
             StatusKind::unsupported);
+}
+
+TEST(TransportGreeting, RefusesWhatIsNone) {
+  const auto refused = [](const std::string& bytes) {
+    Greeting listener(Greeting::Side::listener, terms("", "", ""), make_nonce());
+    return listener.take(frame_of(bytes)).status().kind() == StatusKind::corrupt;
+  };
+  const std::string good = Greeting(Greeting::Side::dialler, {}, make_nonce()).begin();
+  EXPECT_FALSE(refused(good));
+  const std::string body = good.substr(kFrameHeaderBytes);
+  for (size_t size = 0; size < body.size(); ++size) {
+    EXPECT_TRUE(refused(frame(FrameKind::hello, body.substr(0, size)))) << size;
+  }
+  EXPECT_TRUE(refused(frame(FrameKind::hello, body + "x")));
+  EXPECT_TRUE(refused(frame(FrameKind::challenge, body)));
+  GreetingFrame large;
+  const auto header = encode_header({FrameKind::message, 1 << 20});
+  EXPECT_FALSE(large.take({header.data(), header.size()}).ok());
+}
+
+TEST(TransportGreeting, RefusalsAreOneLineOfPlainText) {
+  Greeting dialler(Greeting::Side::dialler, {}, make_nonce());
+  const std::string bytes = refusal(unsupported("a\x1b[31m" + std::string(5000, 'x') + "\nmore"));
+  const Status status = dialler.take(frame_of(bytes)).status();
+  EXPECT_EQ(status.kind(), StatusKind::unsupported);
+  EXPECT_EQ(status.message().substr(0, 7), "a?[31mx");
+  EXPECT_LT(status.message().size(), 700u);
+  EXPECT_EQ(dialler.take(frame_of(frame(FrameKind::refused, ""))).status().kind(),
+            StatusKind::corrupt);
 }
 
 TEST(TransportAddress, ReadsHostAndPort) {
@@ -151,28 +306,20 @@ TEST(TransportAddress, KnowsLoopback) {
   EXPECT_TRUE(parse_host_port(to_text({first_address(), 1})).ok());
 }
 
-TEST(TransportSockets, ReadsWhatGrpcCallsAPeer) {
-  EXPECT_EQ(peer_of_grpc("ipv4:127.0.0.1:43210"), "127.0.0.1:43210");
-  EXPECT_EQ(peer_of_grpc("ipv6:%5B::1%5D:43210"), "[::1]:43210");
-  EXPECT_EQ(peer_of_grpc("ipv6:[::1]:43210"), "[::1]:43210");
-  EXPECT_EQ(peer_of_grpc("unix:"), "unix:");
-  EXPECT_EQ(peer_of_grpc(""), "");
-}
-
-TEST(Strangers, AreCutWhenTheyAreLateOrTooMany) {
-  Strangers strangers(milliseconds(1000), 2);
-  const auto start = steady_clock::time_point(milliseconds(5000));
-  using Names = std::vector<std::string>;
-  EXPECT_EQ(strangers.look(start, {"a", "friend"}, {"friend"}), Names{});
-  EXPECT_EQ(strangers.look(start + milliseconds(999), {"a", "b"}, {}), Names{});
-  EXPECT_EQ(strangers.look(start + milliseconds(1000), {"a", "b"}, {}), Names{"a"});
-  // Who has said who he is is none any more, and begins anew when it is over.
-  EXPECT_EQ(strangers.look(start + milliseconds(2500), {"b"}, {"b"}), Names{});
-  EXPECT_EQ(strangers.look(start + milliseconds(2600), {"b"}, {}), Names{});
-  // Too many: those who were there before, the first come of them first.
-  EXPECT_EQ(strangers.look(start + milliseconds(2700), {"b", "c", "d", "e"}, {}), Names{"b"});
-  EXPECT_EQ(strangers.look(start + milliseconds(2800), {"c", "d", "e", "f"}, {}),
-            (Names{"c", "d"}));
+TEST(Strangers, AreLateByAgeOrNumber) {
+  const auto late = [](std::vector<int> ages_ms) {
+    std::vector<milliseconds> ages;
+    for (int age_ms : ages_ms) ages.emplace_back(age_ms);
+    return late_count(ages, milliseconds(5000), 2);
+  };
+  EXPECT_EQ(late({}), 0u);
+  EXPECT_EQ(late({4999, 4000}), 0u);
+  EXPECT_EQ(late({5000, 4000}), 1u);
+  EXPECT_EQ(late({9000, 5000, 100}), 2u);
+  // Too many: the first come, unless they have just come.
+  EXPECT_EQ(late({4000, 3000, 2000}), 1u);
+  EXPECT_EQ(late({4000, 3000, 500, 400, 300}), 2u);
+  EXPECT_EQ(late({900, 800, 700, 600, 500}), 0u);
 }
 
 TEST(Backoff, GrowsToItsLimitWithJitter) {

@@ -1,96 +1,105 @@
 // Peers that have the token, and use it to send what no transport would.
 // SPDX-License-Identifier: Apache-2.0
-#include <arrow/array/util.h>
-#include <arrow/buffer.h>
-#include <arrow/flight/client.h>
-#include <arrow/record_batch.h>
-#include <arrow/scalar.h>
-#include <arrow/type.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <fstream>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
-#include "evergrove/base/bytes.h"
 #include "evergrove/runtime/testing_transport.h"
 #include "evergrove/runtime/transport.h"
 #include "evergrove/runtime/transport_frame.h"
-#include "evergrove/runtime/transport_status.h"
+#include "evergrove/runtime/transport_greeting.h"
+#include "evergrove/runtime/transport_sockets.h"
+#include "evergrove/runtime/transport_stream.h"
 
 namespace evergrove::runtime {
 namespace {
 
-// A client that has the token, and uses it to send what it likes.
+std::string frame(FrameKind kind, std::string_view body) {
+  const auto header = encode_header({kind, static_cast<uint32_t>(body.size())});
+  return std::string(header.begin(), header.end()).append(body);
+}
+
+// Only the header of a frame that is longer than all that follows it.
+std::string header_alone(FrameKind kind, uint32_t bytes) {
+  const auto header = encode_header({kind, bytes});
+  return {header.begin(), header.end()};
+}
+
+// What this process has resident now.
+uint64_t current_memory_bytes() {
+  std::ifstream file("/proc/self/statm");
+  uint64_t all_pages = 0;
+  uint64_t resident_pages = 0;
+  file >> all_pages >> resident_pages;
+  return resident_pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// Greets as it should, if it is asked to, and then says what it likes.
 class Rogue {
  public:
-  Rogue(const std::string& address, const std::string& greeting) {
-    const auto location = *arrow::flight::Location::Parse("grpc://" + address);
-    client_ = *arrow::flight::FlightClient::Connect(location);
-    arrow::flight::FlightCallOptions call;
-    call.headers = {{kTokenHeader, std::string(kTokenStart) + "secret"},
-                    {kGreetingHeader, greeting}};
-    auto made = client_->DoExchange(call, arrow::flight::FlightDescriptor::Command("evergrove"));
-    refusal_ = made.status();
-    if (!made.ok()) return;
-    writer_ = std::move(made->writer);
-    reader_ = std::move(made->reader);
+  explicit Rogue(const std::string& address)
+      : stream_(
+            plain_transport_stream(connect_to(*parse_host_port(address), Endpoint::kWaitMax, [] {
+                                     return false;
+                                   }).value())) {}
+
+  void greet() {
+    GreetingTerms terms;
+    terms.name = "rogue";
+    terms.token = "secret";
+    Greeting greeting(Greeting::Side::dialler, terms, make_nonce());
+    write(greeting.begin());
+    while (!greeting.is_done()) write(greeting.take(read_frame()).value());
   }
-  void write(const std::string& frame) {
-    if (writer_ != nullptr) (void)writer_->WriteMetadata(arrow::Buffer::FromString(frame));
+  void write(const std::string& bytes) {
+    iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+    (void)stream_->write(std::span(&piece, 1));
   }
-  // With a table that has another column than a part's.
-  void write_table(const std::string& frame) {
-    const auto schema = arrow::schema({arrow::field("bytes", arrow::int64())});
-    const auto column = *arrow::MakeArrayFromScalar(arrow::Int64Scalar(7), 1);
-    EXPECT_TRUE(writer_->Begin(schema).ok());
-    (void)writer_->WriteWithMetadata(*arrow::RecordBatch::Make(schema, 1, {column}),
-                                     arrow::Buffer::FromString(frame));
-  }
-  // Reads to the end of the stream.
-  arrow::Status finish() {
-    if (reader_ == nullptr) return refusal_;
-    for (;;) {
-      const auto chunk = reader_->Next();
-      if (!chunk.ok()) (void)writer_->Close();
-      if (!chunk.ok()) return chunk.status();
-      if (chunk->app_metadata == nullptr) return writer_->Close();
+  // The next frame, or an empty one at the end.
+  GreetingFrame read_frame() {
+    GreetingFrame frame;
+    while (!frame.is_whole()) {
+      char bytes[4096];
+      const Io io = stream_->read_waiting(std::span(bytes).first(frame.missing()));
+      if (io.state != Io::done) return {};
+      EXPECT_TRUE(frame.take({bytes, io.bytes}).ok());
     }
+    return frame;
+  }
+  // Reads to the end of the connection.
+  void finish() {
+    char bytes[4096];
+    while (stream_->read_waiting(bytes).state == Io::done) continue;
   }
 
  private:
-  arrow::Status refusal_;
-  std::unique_ptr<arrow::flight::FlightClient> client_;
-  std::unique_ptr<arrow::flight::FlightStreamWriter> writer_;
-  std::unique_ptr<arrow::flight::FlightStreamReader> reader_;
+  std::unique_ptr<TransportStream> stream_;
 };
-
-std::string part_of_ten_gigabytes() {
-  ByteWriter out;
-  out.u8(static_cast<uint8_t>(FrameKind::part)).u64(uint64_t{10} << 30).u64(0);
-  return out.take();
-}
-
-std::string message_of_four_gigabytes() {
-  ByteWriter out;
-  out.u8(static_cast<uint8_t>(FrameKind::messages)).u32(0xffffffff);
-  return out.take();
-}
 
 TEST(TransportRogue, EndsTheConnectionOfWhoSendsNonsense) {
   Besieged place(besieged_options());
-  const std::string greeting = encode_greeting({kTransportVersion, "rogue", ""});
-  for (const std::string& frame :
-       {part_of_ten_gigabytes(), message_of_four_gigabytes(), std::string(1, '\x63'),
-        std::string("\x02\x05\x00\x00\x00x", 6), part_frame(100, 50), welcome_frame({})}) {
-    SCOPED_TRACE("frame of kind " + std::to_string(static_cast<int>(frame[0])) + ", " +
-                 std::to_string(frame.size()) + " bytes");
+  const std::string hello = frame(FrameKind::hello, "evergrov");
+  for (const std::string& bytes :
+       {header_alone(FrameKind::message, 0xffffffff), std::string(20, '\x63'), std::string(5, '\0'),
+        header_alone(FrameKind::message, kMessageBytesMax + 1), frame(FrameKind::ping, "x"),
+        frame(FrameKind::goodbye, "x"), hello, frame(FrameKind::accepted, ""),
+        frame(FrameKind::message, "fine") + hello}) {
+    SCOPED_TRACE("frame of kind " + std::to_string(static_cast<int>(bytes[0])) + ", " +
+                 std::to_string(bytes.size()) + " bytes");
     const size_t closed_before = [&] {
       const std::lock_guard lock(place.listener.mutex);
       return place.listener.closed.size();
     }();
-    Rogue rogue(place.listener.transport->address(), greeting);
-    rogue.write(plain_frame(FrameKind::ping));
-    rogue.write(frame);
-    (void)rogue.finish();
+    Rogue rogue(place.listener.transport->address());
+    rogue.greet();
+    rogue.write(frame(FrameKind::ping, ""));
+    rogue.write(bytes);
+    rogue.finish();
     ASSERT_TRUE(
         place.listener.wait([&] { return place.listener.closed.size() == closed_before + 1; }));
     const Status why = place.listener.closed.rbegin()->second;
@@ -99,28 +108,88 @@ TEST(TransportRogue, EndsTheConnectionOfWhoSendsNonsense) {
   }
 }
 
-TEST(TransportRogue, EndsTheConnectionOfWhoSendsAnotherTable) {
+TEST(TransportRogue, APromisedGigabyteTakesNoMemory) {
   Besieged place(besieged_options());
-  Rogue rogue(place.listener.transport->address(),
-              encode_greeting({kTransportVersion, "rogue", ""}));
-  rogue.write(plain_frame(FrameKind::ping));
-  rogue.write_table(part_frame(8, 0));
-  (void)rogue.finish();
+  const uint64_t before = current_memory_bytes();
+  std::vector<std::unique_ptr<Rogue>> all;
+  for (int i = 0; i < 20; ++i) {
+    all.push_back(std::make_unique<Rogue>(place.listener.transport->address()));
+    all.back()->greet();
+    all.back()->write(header_alone(FrameKind::message, kMessageBytesMax) + std::string(10000, 'x'));
+  }
+  ASSERT_TRUE(place.listener.wait([&] { return place.listener.opened.size() == 21; }));
+  place.expect_unharmed();
+  EXPECT_LT(current_memory_bytes(), before + (uint64_t{200} << 20)) << "of 20 GiB promised";
+}
+
+TEST(TransportRogue, EndsWhoLeavesInTheMiddleOfAMessage) {
+  Besieged place(besieged_options());
+  {
+    Rogue rogue(place.listener.transport->address());
+    rogue.greet();
+    rogue.write(header_alone(FrameKind::message, 100000) + std::string(50000, 'x'));
+  }
   ASSERT_TRUE(place.listener.wait([&] { return place.listener.closed.size() == 1; }));
-  const Status why = place.listener.closed.begin()->second;
-  EXPECT_EQ(why.kind(), StatusKind::corrupt) << why.message();
+  EXPECT_EQ(place.listener.closed.begin()->second.kind(), StatusKind::storage);
 }
 
 TEST(TransportRogue, RefusesGreetingsThatAreNone) {
   Besieged place(besieged_options());
-  for (const std::string& greeting :
-       {std::string(), std::string("x"), std::string(8000, 'x'), std::string(12, '\0'),
-        std::string("\x01\x00\x00\x00\xff\xff\xff\xff", 8)}) {
-    Rogue rogue(place.listener.transport->address(), greeting);
-    rogue.write(plain_frame(FrameKind::ping));
-    EXPECT_FALSE(rogue.finish().ok());
+  const std::string nonce(kNonceBytes, 'x');
+  const std::string version("\2\0\0\0", 4);
+  const std::string good = frame(FrameKind::hello, "evergrov" + version + nonce);
+  const std::string login = frame(FrameKind::login, std::string(12, '\0'));
+  const std::vector<std::string> all = {
+      std::string(5, 'x'),
+      frame(FrameKind::hello, ""),
+      frame(FrameKind::hello, "evergroV" + version + nonce),
+      frame(FrameKind::hello, "evergrov" + version + nonce + "x"),
+      frame(FrameKind::hello, "evergrov" + version),
+      frame(FrameKind::hello, "evergrov" + std::string("\1\0\0\0", 4) + nonce),  // a version before
+      frame(FrameKind::hello, "evergrov" + std::string("\0\0\0\0", 4) + nonce),
+      frame(FrameKind::hello, std::string(kGreetingBytesMax, 'x')),
+      header_alone(FrameKind::hello, kGreetingBytesMax + 1),
+      frame(FrameKind::message, std::string(100, 'x')),  // before it is known
+      frame(FrameKind::login, std::string(12, '\0')),    // before the hello
+      frame(FrameKind::accepted, std::string(12, '\0')),
+      frame(FrameKind::refused, std::string("\1\1\0\0\0x", 6)),
+      good + good,
+      good + login,  // without a proof
+      good + frame(FrameKind::login, std::string("\xff\xff\xff\xff", 4)),
+      good + frame(FrameKind::login, ""),
+  };
+  for (size_t i = 0; i < all.size(); ++i) {
+    SCOPED_TRACE("greeting " + std::to_string(i));
+    Rogue rogue(place.listener.transport->address());
+    rogue.write(all[i]);
+    GreetingFrame answer = rogue.read_frame();
+    if (answer.missing() == 0 && answer.kind() == FrameKind::challenge) answer = rogue.read_frame();
+    ASSERT_TRUE(answer.is_whole());
+    EXPECT_EQ(answer.kind(), FrameKind::refused);
+    rogue.finish();
+    EXPECT_TRUE(
+        place.listener.wait([&] { return place.listener.transport->refused_count() == i + 1; }));
   }
-  EXPECT_EQ(place.listener.transport->refused_count(), 5u);
+  EXPECT_EQ(place.listener.opened.size(), 1u);
+}
+
+TEST(TransportRogue, WhatWasSaidOnceOpensNothing) {
+  // Somebody has listened to a good dialler, byte by byte, and says the same.
+  Besieged place(besieged_options());
+  GreetingTerms terms;
+  terms.token = "secret";
+  Greeting greeting(Greeting::Side::dialler, terms, make_nonce());
+  Rogue first(place.listener.transport->address());
+  const std::string hello = greeting.begin();
+  first.write(hello);
+  const std::string login = greeting.take(first.read_frame()).value();
+  first.write(login);
+  EXPECT_EQ(first.read_frame().kind(), FrameKind::accepted);
+  Rogue second(place.listener.transport->address());
+  second.write(hello);
+  EXPECT_EQ(second.read_frame().kind(), FrameKind::challenge);
+  second.write(login);
+  EXPECT_EQ(second.read_frame().kind(), FrameKind::refused);
 }
 
 }  // namespace

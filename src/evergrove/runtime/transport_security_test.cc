@@ -16,8 +16,7 @@
 #include "evergrove/runtime/tls_credentials.h"
 #include "evergrove/runtime/transport.h"
 #include "evergrove/runtime/transport_address.h"
-#include "evergrove/runtime/transport_frame.h"
-#include "evergrove/runtime/transport_listener.h"
+#include "evergrove/runtime/transport_greeting.h"
 
 namespace evergrove::runtime {
 namespace {

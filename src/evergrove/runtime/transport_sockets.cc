@@ -2,23 +2,18 @@
 #include "evergrove/runtime/transport_sockets.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <memory>
-
-#include "evergrove/runtime/durable_file.h"
-#include "evergrove/runtime/transport_address.h"
+#include <utility>
 
 namespace evergrove::runtime {
 namespace {
@@ -26,7 +21,21 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// An address of IPv4 that is written as one of IPv6 counts as what it is, as it does for gRPC.
+using Addresses = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
+
+// Null, and why, if there is none.
+std::pair<Addresses, std::string> addresses_of(const HostPort& place, int flags) {
+  addrinfo hints = {};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = flags;
+  addrinfo* found = nullptr;
+  const int error =
+      ::getaddrinfo(place.host.c_str(), std::to_string(place.port).c_str(), &hints, &found);
+  return {Addresses(error == 0 ? found : nullptr, ::freeaddrinfo),
+          error == 0 ? "" : ::gai_strerror(error)};
+}
+
+// An address of IPv4 that is written as one of IPv6 counts as what it is.
 HostPort place_of(const sockaddr_storage& address) {
   char text[INET6_ADDRSTRLEN] = {};
   if (address.ss_family == AF_INET) {
@@ -44,76 +53,13 @@ HostPort place_of(const sockaddr_storage& address) {
   return {text, ntohs(six->sin6_port)};
 }
 
-bool is_accepted_on(int descriptor, uint16_t port) {
-  sockaddr_storage local = {};
-  socklen_t size = sizeof local;
-  if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&local), &size) != 0) return false;
-  int listens = 0;
-  socklen_t listens_size = sizeof listens;
-  ::getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_size);
-  return listens == 0 && place_of(local).port == port;
-}
-
-// Calls visit(descriptor, peer) for each. The descriptor is a duplicate, so that it goes on
-// meaning the same socket whatever gRPC does with its own.
-template <typename Visit>
-void for_each_accepted(uint16_t port, Visit visit) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir("/proc/self/fd"), ::closedir);
-  if (folder == nullptr) return;
-  while (const dirent* entry = ::readdir(folder.get())) {
-    const std::string_view name = entry->d_name;
-    int number = -1;
-    std::from_chars(name.data(), name.data() + name.size(), number);
-    // Asked first without a duplicate: most are no sockets of ours.
-    if (number < 0 || !is_accepted_on(number, port)) continue;
-    const Descriptor duplicate(::fcntl(number, F_DUPFD_CLOEXEC, 0));
-    if (!duplicate.is_open() || !is_accepted_on(duplicate.get(), port)) continue;
-    sockaddr_storage peer = {};
-    socklen_t size = sizeof peer;
-    if (::getpeername(duplicate.get(), reinterpret_cast<sockaddr*>(&peer), &size) != 0) continue;
-    visit(duplicate.get(), to_text(place_of(peer)));
-  }
-}
-
-// Whether a connection in the making was made within the time.
-Status wait_connected(int descriptor, steady_clock::time_point end,
-                      const std::function<bool()>& is_stopped) {
-  constexpr int kLookMs = 20;  // how soon is_stopped is noticed
-  while (steady_clock::now() < end && !is_stopped()) {
-    pollfd one{descriptor, POLLOUT, 0};
-    if (::poll(&one, 1, kLookMs) <= 0) continue;
-    int error = 0;
-    socklen_t size = sizeof error;
-    ::getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error == 0) return {};
-    return storage_error("The connection could not be made", {{"reason", std::strerror(error)}});
-  }
-  return storage_error("The connection could not be made in time; is the host there?");
-}
-
-}  // namespace
-
-Status check_can_listen(const std::string& host, uint16_t port) {
-  addrinfo hints = {};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
-  addrinfo* found = nullptr;
-  const HostPort place{host, port};
-  const int error = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
-  if (error != 0) {
-    return invalid_input("The host to listen on is not known; give one of this machine's",
-                         {{"address", to_text(place)}, {"reason", ::gai_strerror(error)}});
-  }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, ::freeaddrinfo);
-  const Descriptor socket(::socket(found->ai_family, found->ai_socktype | SOCK_CLOEXEC, 0));
+void send_at_once(int socket) {
   const int on = 1;
-  // As gRPC does: a port that was listened on a moment ago may be taken again.
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (::bind(socket.get(), found->ai_addr, found->ai_addrlen) == 0 &&
-      ::listen(socket.get(), 1) == 0) {
-    return {};
-  }
-  switch (errno) {
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+Status why_not_listening(const HostPort& place, int error) {
+  switch (error) {
     case EADDRINUSE:
       return storage_error("Somebody listens on the port already; give another, or 0 for any",
                            {{"address", to_text(place)}});
@@ -125,8 +71,93 @@ Status check_can_listen(const std::string& host, uint16_t port) {
                            {{"address", to_text(place)}});
     default:
       return storage_error("This cannot be listened on; give another host or port",
-                           {{"address", to_text(place)}, {"reason", std::strerror(errno)}});
+                           {{"address", to_text(place)}, {"reason", std::strerror(error)}});
   }
+}
+
+Status not_connected(int error) {
+  return storage_error("The connection could not be made", {{"reason", std::strerror(error)}});
+}
+
+// Whether a connection in the making was made within the time.
+Status wait_connected(int socket, steady_clock::time_point end,
+                      const std::function<bool()>& is_stopped) {
+  constexpr int kLookMs = 20;  // how soon is_stopped is noticed
+  while (steady_clock::now() < end && !is_stopped()) {
+    pollfd one{socket, POLLOUT, 0};
+    if (::poll(&one, 1, kLookMs) <= 0) continue;
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size);
+    return error == 0 ? Status() : not_connected(error);
+  }
+  return storage_error("The connection could not be made in time; is the host there?");
+}
+
+}  // namespace
+
+Result<ListeningSocket> listen_on(const HostPort& place) {
+  const auto [addresses, reason] = addresses_of(place, AI_PASSIVE);
+  if (addresses == nullptr) {
+    return invalid_input("The host to listen on is not known; give one of this machine's",
+                         {{"address", to_text(place)}, {"reason", reason}});
+  }
+  ListeningSocket listening;
+  listening.socket =
+      Descriptor(::socket(addresses->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const int socket = listening.socket.get();
+  // A port that was listened on a moment ago may be taken again.
+  const int on = 1;
+  ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(socket, addresses->ai_addr, addresses->ai_addrlen) != 0 ||
+      ::listen(socket, SOMAXCONN) != 0) {
+    return why_not_listening(place, errno);
+  }
+  sockaddr_storage own = {};
+  socklen_t size = sizeof own;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &size) != 0) {
+    return why_not_listening(place, errno);
+  }
+  listening.port = place_of(own).port;
+  return listening;
+}
+
+AcceptedSocket accept_from(const ListeningSocket& listening) {
+  sockaddr_storage peer = {};
+  socklen_t size = sizeof peer;
+  AcceptedSocket accepted;
+  accepted.socket = Descriptor(
+      ::accept4(listening.socket.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC));
+  if (accepted.socket.is_open()) {
+    send_at_once(accepted.socket.get());
+    accepted.peer = to_text(place_of(peer));
+  } else {
+    accepted.is_short = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
+  }
+  return accepted;
+}
+
+Result<Descriptor> connect_to(const HostPort& place, milliseconds time_max,
+                              const std::function<bool()>& is_stopped) {
+  const auto end = steady_clock::now() + time_max;
+  const auto [addresses, reason] = addresses_of(place, 0);
+  if (addresses == nullptr) return storage_error("The host is not known", {{"reason", reason}});
+  Status status = storage_error("The host has no address");
+  for (const addrinfo* one = addresses.get(); one != nullptr; one = one->ai_next) {
+    Descriptor socket(::socket(one->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    status = Status();
+    if (!socket.is_open()) {
+      status = not_connected(errno);
+    } else if (::connect(socket.get(), one->ai_addr, one->ai_addrlen) != 0) {
+      status = errno == EINPROGRESS ? wait_connected(socket.get(), end, is_stopped)
+                                    : not_connected(errno);
+    }
+    if (!status.ok()) continue;
+    send_at_once(socket.get());
+    ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) & ~O_NONBLOCK);
+    return socket;
+  }
+  return status;
 }
 
 void raise_socket_limit() {
@@ -134,87 +165,6 @@ void raise_socket_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-std::vector<std::string> accepted_peers(uint16_t port) {
-  std::vector<std::string> peers;
-  for_each_accepted(port, [&](int, std::string peer) { peers.push_back(std::move(peer)); });
-  return peers;
-}
-
-void shut_down_peers(uint16_t port, const std::function<bool(const std::string&)>& is_meant) {
-  for_each_accepted(port, [&](int descriptor, const std::string& peer) {
-    if (is_meant(peer)) ::shutdown(descriptor, SHUT_RDWR);
-  });
-}
-
-std::string peer_of_grpc(std::string_view text) {
-  std::string plain;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text.substr(i, 3) == "%5B" || text.substr(i, 3) == "%5D") {
-      plain += text[i + 2] == 'B' ? '[' : ']';
-      i += 2;
-    } else {
-      plain += text[i];
-    }
-  }
-  for (std::string_view kind : {"ipv4:", "ipv6:"}) {
-    if (plain.starts_with(kind)) return plain.substr(kind.size());
-  }
-  return plain;
-}
-
-Status probe(const std::string& host, uint16_t port, milliseconds time_max,
-             const std::function<bool()>& is_stopped) {
-  const auto end = steady_clock::now() + time_max;
-  addrinfo hints = {};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const int error = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
-  if (error != 0) {
-    return storage_error("The host is not known", {{"reason", ::gai_strerror(error)}});
-  }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, ::freeaddrinfo);
-  Status status = storage_error("The host has no address");
-  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
-    const Descriptor socket(
-        ::socket(one->ai_family, one->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (!socket.is_open()) continue;
-    if (::connect(socket.get(), one->ai_addr, one->ai_addrlen) == 0) return {};
-    if (errno == EINPROGRESS) {
-      status = wait_connected(socket.get(), end, is_stopped);
-      if (status.ok()) return status;
-    } else {
-      status =
-          storage_error("The connection could not be made", {{"reason", std::strerror(errno)}});
-    }
-  }
-  return status;
-}
-
-std::vector<std::string> Strangers::look(steady_clock::time_point now,
-                                         const std::vector<std::string>& connected,
-                                         const std::set<std::string>& known) {
-  std::map<std::string, Stranger> still;
-  for (const std::string& peer : connected) {
-    if (known.contains(peer)) continue;
-    const auto before = strangers_.find(peer);
-    still.emplace(peer, before == strangers_.end() ? Stranger{now, next_order_++} : before->second);
-  }
-  strangers_ = std::move(still);
-  std::vector<std::pair<uint64_t, std::string>> by_age;
-  for (const auto& [peer, stranger] : strangers_) by_age.emplace_back(stranger.order, peer);
-  std::sort(by_age.begin(), by_age.end());
-  std::vector<std::string> cut;
-  size_t left = by_age.size();
-  for (const auto& [order, peer] : by_age) {
-    const auto age = now - strangers_.at(peer).since;
-    const bool is_one_too_many = left > count_max_ && age.count() > 0;
-    if (age < time_max_ && !is_one_too_many) continue;
-    cut.push_back(peer);
-    --left;
-  }
-  return cut;
 }
 
 }  // namespace evergrove::runtime

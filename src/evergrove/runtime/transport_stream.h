@@ -1,0 +1,53 @@
+// TransportStream: bytes over a TCP connection, as they are or by TLS.
+//
+// One thread may read while another writes; several that write take turns. Nothing waits but
+// read_waiting() and wait_for(), and these only until cut(), which any thread may call.
+//
+//   std::unique_ptr<TransportStream> stream = plain_stream(std::move(socket));
+//   while (stream->shake_hands().state == Io::wants_read) stream->wait_for(POLLIN);
+//   const Io io = stream->read_waiting(room);
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "evergrove/base/status.h"
+#include "evergrove/runtime/durable_file.h"
+#include "evergrove/runtime/server_stream.h"
+
+namespace evergrove::runtime {
+
+class TransportStream {
+ public:
+  explicit TransportStream(Descriptor socket) : socket_(std::move(socket)) {}
+  virtual ~TransportStream() = default;
+
+  // Is done at once without TLS. Comes before the others, again until it is done.
+  virtual Io shake_hands() { return {Io::done}; }
+  // Why shaking hands is over; ok if it only ended.
+  virtual Status why_no_hands() const { return {}; }
+  // Reads what is there, or waits until something is.
+  virtual Io read(std::span<char> room) = 0;
+  virtual Io read_waiting(std::span<char> room) = 0;
+  // Writes as much as it can at once. After wants_write the next call has to begin with the bytes
+  // that this one began with.
+  virtual Io write(std::span<const iovec> pieces) = 0;
+  // Says that nothing more will be written.
+  virtual void finish() = 0;
+
+  // Ends both directions now; what has arrived can still be read.
+  void cut() const;
+  void wait_for(short events) const;
+  int socket() const { return socket_.get(); }
+
+ private:
+  Descriptor socket_;
+};
+
+std::unique_ptr<TransportStream> plain_transport_stream(Descriptor socket);
+
+}  // namespace evergrove::runtime
