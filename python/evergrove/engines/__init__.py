@@ -7,6 +7,6 @@ two and to carry words between them:
 
     steward.py   decides who does what: a state machine without clock, network or imports
     run_spec.py  what a run is, as plain values that any engine can carry
+    frames.py    partitions in an engine's memory, as a run knows and fetches them
     host.py      inside one of the engine's workers: starts and ends what the steward orders
-    secrets.py   the token and certificate of one run
 """
