@@ -19,7 +19,7 @@ from tests.process.dask_deeds import DEEDS, adapt, scale_down_and_up
 
 LABEL = "income"
 PARAMS = {"max_leaves": 31}
-TREES, TREES_WHEN_WORKERS_COME = 600, 2500
+TREES, TREES_WHEN_WORKERS_COME = 600, 5000
 
 
 @pytest.fixture(scope="module")
