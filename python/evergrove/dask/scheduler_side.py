@@ -204,6 +204,9 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
                 await asyncio.wait_for(
                     self.scheduler.broadcast(msg=message, on_error="ignore"), CLEAN_SECONDS
                 )
+        if self.steward.own_log:
+            # A worker that was restarted just now may not have been there to be told.
+            await asyncio.to_thread(shutil.rmtree, self.steward.own_log, ignore_errors=True)
         self.scheduler.client_releases_keys(self.keys, self.name)
         self.scheduler.clients.pop(self.name, None)
         self.is_settled = True
