@@ -37,7 +37,7 @@ std::string bytes_of(const StatusAnswer& answer) {
 struct StatusConnection::State {
   enum Phase : uint8_t { hands, request, answer, swallow };
 
-  std::unique_ptr<ServerStream> stream;
+  std::unique_ptr<TransportStream> stream;
   Answerer answerer;
   Phase phase = hands;
   short events = POLLIN;
@@ -76,7 +76,7 @@ bool StatusConnection::State::shake_hands() {
 
 bool StatusConnection::State::read_request() {
   char bytes[4096];
-  const Io io = stream->read(bytes, sizeof bytes);
+  const Io io = stream->read(bytes);
   if (io.state != Io::done) return wait(io);
   in.append(bytes, io.bytes);
   boost::system::error_code error;
@@ -100,7 +100,8 @@ bool StatusConnection::State::read_request() {
 }
 
 bool StatusConnection::State::write_answer() {
-  const Io io = stream->write(std::string_view(out).substr(out_begin));
+  const iovec rest{out.data() + out_begin, out.size() - out_begin};
+  const Io io = stream->write({&rest, 1});
   if (io.state != Io::done) return wait(io);
   out_begin += io.bytes;
   if (out_begin < out.size()) return true;
@@ -111,14 +112,14 @@ bool StatusConnection::State::write_answer() {
 
 bool StatusConnection::State::swallow_rest() {
   char bytes[4096];
-  const Io io = stream->read(bytes, sizeof bytes);
+  const Io io = stream->read(bytes);
   if (io.state != Io::done) return wait(io);
   swallowed += io.bytes;
   if (swallowed > kSwallowedMax) is_over = true;
   return !is_over;
 }
 
-StatusConnection::StatusConnection(std::unique_ptr<ServerStream> stream, Answerer answerer)
+StatusConnection::StatusConnection(std::unique_ptr<TransportStream> stream, Answerer answerer)
     : state_(std::make_unique<State>()) {
   state_->stream = std::move(stream);
   state_->answerer = std::move(answerer);

@@ -5,7 +5,8 @@
 // whoever owns the connection lets it live. Boost.Beast understands the request and writes the
 // answer. One thread.
 //
-//   StatusConnection connection(plain_stream(std::move(socket)), [&](const StatusRequest& request)
+//   StatusConnection connection(plain_transport_stream(std::move(socket)), [&](const StatusRequest&
+//   request)
 //   {
 //     return site.answer(request);
 //   });
@@ -16,8 +17,8 @@
 #include <functional>
 #include <memory>
 
-#include "evergrove/runtime/server_stream.h"
 #include "evergrove/runtime/status_site.h"
+#include "evergrove/runtime/transport_stream.h"
 
 namespace evergrove::runtime {
 
@@ -25,7 +26,7 @@ class StatusConnection {
  public:
   using Answerer = std::function<StatusAnswer(const StatusRequest&)>;
 
-  StatusConnection(std::unique_ptr<ServerStream> stream, Answerer answerer);
+  StatusConnection(std::unique_ptr<TransportStream> stream, Answerer answerer);
   ~StatusConnection();
   StatusConnection(StatusConnection&&) noexcept;
   StatusConnection& operator=(StatusConnection&&) noexcept;

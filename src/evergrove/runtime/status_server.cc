@@ -17,11 +17,11 @@
 #include <vector>
 
 #include "evergrove/runtime/durable_file.h"
-#include "evergrove/runtime/server_stream.h"
 #include "evergrove/runtime/status_connection.h"
 #include "evergrove/runtime/status_site.h"
 #include "evergrove/runtime/transport_address.h"
 #include "evergrove/runtime/transport_sockets.h"
+#include "evergrove/runtime/transport_tls.h"
 
 namespace evergrove::runtime {
 namespace {
@@ -48,7 +48,7 @@ Status check_may_show(const StatusServerOptions& options) {
 
 class StatusServer::Thread {
  public:
-  Thread(ListeningSocket listening, std::unique_ptr<TlsServer> tls, std::string token)
+  Thread(ListeningSocket listening, std::unique_ptr<TransportTls> tls, std::string token)
       : listener_(std::move(listening)),
         tls_(std::move(tls)),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
@@ -105,11 +105,11 @@ class StatusServer::Thread {
         if (is_short) accepts_at_ = now + kPauseWithoutSockets;
         return;
       }
-      std::unique_ptr<ServerStream> stream =
-          tls_ ? tls_->stream(std::move(socket)) : plain_stream(std::move(socket));
-      if (!stream) continue;
+      Result<std::unique_ptr<TransportStream>> stream =
+          tls_ ? tls_->stream(std::move(socket), "") : plain_transport_stream(std::move(socket));
+      if (!stream.ok()) continue;
       guests_.push_back(
-          {StatusConnection(std::move(stream),
+          {StatusConnection(std::move(stream).value(),
                             [this](const StatusRequest& request) { return site.answer(request); }),
            now + kConnectionSeconds});
       if (guests_.size() > kConnectionsMax) guests_.pop_front();
@@ -117,7 +117,7 @@ class StatusServer::Thread {
   }
 
   ListeningSocket listener_;
-  std::unique_ptr<TlsServer> tls_;
+  std::unique_ptr<TransportTls> tls_;
   Descriptor wake_;
   Clock::time_point accepts_at_{};
   std::list<Guest> guests_;  // the oldest first
@@ -137,9 +137,10 @@ StatusServer::~StatusServer() = default;
 Result<std::unique_ptr<StatusServer>> StatusServer::open(const StatusServerOptions& options) {
   EVERGROVE_RETURN_IF_ERROR(check_may_show(options));
   EVERGROVE_ASSIGN_OR_RETURN(HostPort place, parse_host_port(options.listen));
-  std::unique_ptr<TlsServer> tls;
+  std::unique_ptr<TransportTls> tls;
   if (!is_loopback(place.host)) {
-    EVERGROVE_ASSIGN_OR_RETURN(tls, TlsServer::create(options.tls_cert_pem, options.tls_key_pem));
+    EVERGROVE_ASSIGN_OR_RETURN(
+        tls, TransportTls::of_listener(options.tls_cert_pem, options.tls_key_pem));
   }
   Result<ListeningSocket> made = listen_on(place);
   if (!made.ok()) return made.status().with_context("The status page");

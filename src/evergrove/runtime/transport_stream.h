@@ -1,9 +1,10 @@
-// TransportStream: bytes over a TCP connection, as they are or by TLS.
+// TransportStream: bytes over a TCP connection, as they are or by TLS; of the transport, and of the
+// status page.
 //
 // One thread may read while another writes; several that write take turns. Nothing waits but
 // read_waiting() and wait_for(), and these only until cut(), which any thread may call.
 //
-//   std::unique_ptr<TransportStream> stream = plain_stream(std::move(socket));
+//   std::unique_ptr<TransportStream> stream = plain_transport_stream(std::move(socket));
 //   while (stream->shake_hands().state == Io::wants_read) stream->wait_for(POLLIN);
 //   const Io io = stream->read_waiting(room);
 // SPDX-License-Identifier: Apache-2.0
@@ -12,14 +13,20 @@
 #include <sys/uio.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 
 #include "evergrove/base/status.h"
 #include "evergrove/runtime/durable_file.h"
-#include "evergrove/runtime/server_stream.h"
 
 namespace evergrove::runtime {
+
+struct Io {
+  enum State : uint8_t { done, wants_read, wants_write, over };
+  State state = over;  // over: the other end has closed or failed
+  size_t bytes = 0;
+};
 
 class TransportStream {
  public:
