@@ -90,7 +90,7 @@ class WorkerHost {
   void follow_coordinator();
   Status leave(Clock::time_point now);
   Status open_cache();
-  void read_shards();
+  void read_shards(const Result<train::DataSpec>& spec);
   void drop_unwanted();
   Result<train::TrainingData> read_shard(const train::DataSpec& spec, const train::Shard& shard);
 
@@ -114,7 +114,8 @@ class WorkerHost {
   std::map<ConnectionId, std::string> peer_addresses_;
   ClusterSetup setup_;
   std::optional<ShardCache> cache_;  // the reader's
-  std::string described_;            // the data that part_reader_ reads
+  std::string described_;            // the data that opened_ is of, as encode_describe() has it
+  std::optional<Result<train::DataSpec>> opened_;
   std::unique_ptr<PartReader> part_reader_;
   std::unique_ptr<cluster::Worker> worker_;
   uint64_t busy_us_ = 0;  // in receive()
@@ -289,9 +290,9 @@ Result<bool> WorkerHost::describe(const Received& received) {
     if (!part_reader_ || described_ != bytes) {
       EVERGROVE_ASSIGN_OR_RETURN(const DataDescription data, decode_describe(bytes.substr(1)));
       described_ = bytes;
+      opened_ = open_data(data, request_.fetch);
       part_reader_ = std::make_unique<PartReader>(
-          open_data(data, request_.fetch), threads_,
-          [this](NumberedFacts facts) { events_.push(std::move(facts)); });
+          *opened_, threads_, [this](NumberedFacts facts) { events_.push(std::move(facts)); });
     }
     part_reader_->forget();  // what another coordinator asked
     send("", std::string(1, kReaderTag));
@@ -323,7 +324,11 @@ Status WorkerHost::receive(const Received& received) {
       worker_ = std::make_unique<cluster::Worker>(
           name_, transport_->address(), setup_.run,
           request_.memory_bytes > 0 ? request_.memory_bytes : shard_memory_bytes());
-      reader_ = std::thread([this] { read_shards(); });
+      // What was opened to be described keeps footers and partitions; who comes later opens it.
+      auto opened = described_ == encode_describe(setup_.data) ? opened_ : std::nullopt;
+      reader_ = std::thread([this, opened = std::move(opened)] {
+        read_shards(opened ? *opened : open_data(setup_.data, request_.fetch));
+      });
     } else if (train::encode_header(setup.run.header) != train::encode_header(setup_.run.header)) {
       return invalid_input("The coordinator has another run now; start this worker again");
     }
@@ -403,9 +408,8 @@ void WorkerHost::drop_unwanted() {
 }
 
 // Reads shards, one after the other, in a thread of its own.
-void WorkerHost::read_shards() {
+void WorkerHost::read_shards(const Result<train::DataSpec>& spec) {
   const ThreadLimit threads(threads_);
-  const Result<train::DataSpec> spec = open_data(setup_.data, request_.fetch);
   while (true) {
     ToRead next;
     {
