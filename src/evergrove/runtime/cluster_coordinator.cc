@@ -181,13 +181,10 @@ Result<train::RunDescription> CoordinatorHost::describe() {
     }
     if (Clock::now() - tick_at < kTickEvery) continue;
     tick_at = Clock::now();
-    if (!tell("reading", describing_->share())) {
-      return interrupted(
-          "Stopped before the first tree, so nothing was lost; repeat the command to begin");
-    }
+    if (!tell("reading", describing_->share())) return train::stopped_before_training();
     if (request_.on_status) EVERGROVE_RETURN_IF_ERROR(request_.on_status({}));
   }
-  if (!tell("reading", 1)) return interrupted("Stopped before the first tree");
+  if (!tell("reading", 1)) return train::stopped_before_training();
   manifests.wait();
   train::RunDescription run = describing_->finish();
   describing_.reset();

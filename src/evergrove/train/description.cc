@@ -15,14 +15,14 @@ namespace {
 // At about 2 MiB of sample a column, 64 MiB of a group.
 constexpr uint32_t kColumnsAtOnce = 32;
 
-Status stopped() {
-  return interrupted(
-      "Stopped before the first tree, so nothing was lost; repeat the command to begin");
-}
-
 double weight_max(const LabelFacts& facts) { return facts.has_weights ? facts.all.weight_max : 0; }
 
 }  // namespace
+
+Status stopped_before_training() {
+  return interrupted(
+      "Stopped before the first tree, so nothing was lost; repeat the command to begin");
+}
 
 Status check_spec(const DataSpec& spec, const Parameters& parameters, const RunHeader* known) {
   const uint64_t row_count = spec.data->row_count();
@@ -114,11 +114,12 @@ Result<Description> Description::begin(DataSpec spec, const Parameters& paramete
 
 std::vector<PartRequest> Description::requests(uint64_t rows_wanted) {
   const uint64_t seed = header_.parameters.seed;
-  const std::vector<Shard> parts = make_shards(spec_, seed, rows_wanted);
+  // The same in both phases; with rows held out it hashes every row's id.
+  if (parts_.empty()) parts_ = make_shards(spec_, seed, rows_wanted);
   std::vector<PartRequest> requests;
   if (phase_ == Phase::sums) {
     const LabelSumsRequest sums = sums_request(header_.parameters, header_.classes, *facts_[0]);
-    for (const Shard& part : parts) {
+    for (const Shard& part : parts_) {
       if (part.set == 0) requests.push_back({.part = part, .seed = seed, .sums = sums});
     }
     return requests;
@@ -127,7 +128,7 @@ std::vector<PartRequest> Description::requests(uint64_t rows_wanted) {
   // Where a block is read whole anyway, all of it is used at once.
   const uint32_t at_once = spec_.data->reads_single_columns() ? kColumnsAtOnce : column_count;
   for (uint32_t first = 0; first == 0 || first < column_count; first += at_once) {
-    for (const Shard& part : parts) {
+    for (const Shard& part : parts_) {
       if (part.set != 0) continue;
       requests.push_back({.part = part,
                           .seed = seed,
@@ -139,7 +140,7 @@ std::vector<PartRequest> Description::requests(uint64_t rows_wanted) {
     }
     if (column_count == 0) break;
   }
-  for (const Shard& part : parts) {
+  for (const Shard& part : parts_) {
     if (part.set != 0)
       requests.push_back({.part = part, .seed = seed, .labels = true, .sums = std::nullopt});
   }
@@ -239,7 +240,7 @@ Result<RunDescription> describe(const DataSpec& spec, const Parameters& paramete
   EVERGROVE_ASSIGN_OR_RETURN(Description description, Description::begin(spec, parameters, known));
   while (!description.is_complete()) {
     for (const PartRequest& request : description.requests(spec.data->row_count())) {
-      if (progress && !progress("reading", 0)) return stopped();
+      if (progress && !progress("reading", 0)) return stopped_before_training();
       EVERGROVE_ASSIGN_OR_RETURN(PartFacts facts, describe_part(spec, request));
       EVERGROVE_RETURN_IF_ERROR(description.add(request, std::move(facts)));
     }

@@ -23,6 +23,9 @@
 
 namespace evergrove::train {
 
+// Somebody asked to stop while the data was being read.
+Status stopped_before_training();
+
 // Refuses what can be seen before any row is read.
 Status check_spec(const DataSpec& spec, const Parameters& parameters, const RunHeader* known);
 
@@ -44,7 +47,8 @@ class Description {
                                    const RunHeader* known);
 
   bool is_complete() const { return phase_ == Phase::complete; }
-  // What the phase needs, in parts of about rows_wanted rows. Requires: !is_complete().
+  // What the phase needs, in parts of about rows_wanted rows. Requires: !is_complete(), and the
+  // same rows_wanted in all phases.
   std::vector<PartRequest> requests(uint64_t rows_wanted);
   // Requires: a request of this phase, which has not been added. corrupt for another's facts.
   Status add(const PartRequest& request, PartFacts facts);
@@ -67,6 +71,7 @@ class Description {
   std::optional<RunHeader> known_;
   Phase phase_ = Phase::facts;
   RunHeader header_;
+  std::vector<Shard> parts_;
   std::vector<size_t> columns_;
   std::vector<std::optional<LabelFacts>> facts_;  // of the training data and each of spec_.valid
   LabelSums sums_;

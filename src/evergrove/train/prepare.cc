@@ -111,11 +111,6 @@ Result<FirstPass> first_pass(const DataSpec& spec, const Parameters& parameters,
   return pass;
 }
 
-Status stopped() {
-  return interrupted(
-      "Stopped before the first tree, so nothing was lost; repeat the command to begin");
-}
-
 }  // namespace
 
 Result<PreparedData> prepare(const DataSpec& spec, const Parameters& parameters,
@@ -136,7 +131,7 @@ Result<PreparedData> prepare(const DataSpec& spec, const Parameters& parameters,
                                         nullptr));
     set.bins.drop_columns();
   }
-  if (progress && !progress("binning", 1)) return stopped();
+  if (progress && !progress("binning", 1)) return stopped_before_training();
   PreparedData prepared;
   prepared.header = std::move(pass.header);
   prepared.data = std::move(pass.data);
