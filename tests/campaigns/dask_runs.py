@@ -12,7 +12,6 @@ that does not end in time is hung. A seed fixes the deeds, not the instants.
 """
 
 import argparse
-import collections
 import contextlib
 import functools
 import json
@@ -25,13 +24,17 @@ import time
 from pathlib import Path
 
 import dask.dataframe as dd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 import evergrove
 from tests import data_sets
-from tests.campaigns.report import table, write_page
-from tests.process.dask_cluster import Cluster, DaskRun, left_behind, local_cluster
+from tests.campaigns.report import deeds_counted, failures, seconds_of_runs, table, write_page
+from tests.process.dask_cluster import (
+    Cluster,
+    DaskRun,
+    left_behind,
+    local_cluster,
+    write_adult_rows,
+)
 from tests.process.dask_deeds import DEEDS, restart_all
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,9 +96,7 @@ def prepare() -> str:
     """Returns the digest of one machine."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    pq.write_table(
-        pa.Table.from_pandas(DATA().frame, preserve_index=False), rows(), row_group_size=1000
-    )
+    write_adult_rows(rows())
     alone = evergrove.train(PARAMS, rows(), DATA().label, valid_fraction=0.1, progress=False)
     return str(alone.digest)
 
@@ -149,19 +150,13 @@ def answer_of(seed: int) -> dict[str, object]:
 
 def page_of(answers: list[dict[str, object]], digest: str, seconds: float) -> str:
     failed = [answer for answer in answers if answer["result"] != digest]
-    deeds: collections.Counter[str] = collections.Counter()
-    for answer in answers:
-        told = answer["deeds"]
-        assert isinstance(told, list)
-        deeds.update(told)
-    times = sorted(float(str(answer["seconds"])) for answer in answers)
     figures = [
         ["runs", str(len(answers))],
         ["equal to one machine, nothing left behind", str(len(answers) - len(failed))],
         ["hung", str(sum("hung" in str(answer["result"]) for answer in failed))],
         ["from a frame in memory", str(sum(answer["data"] == "frame" for answer in answers))],
-        ["deeds", ", ".join(f"{deeds[kind]} {kind.replace('_', ' ')}" for kind in sorted(deeds))],
-        ["seconds of a run", f"{times[len(times) // 2]:.1f} median, {times[-1]:.1f} longest"],
+        ["deeds", deeds_counted(answers)],
+        ["seconds of a run", seconds_of_runs(answers)],
         ["minutes in all", f"{seconds / 60:.1f}"],
     ]
     text = (
@@ -170,14 +165,7 @@ def page_of(answers: list[dict[str, object]], digest: str, seconds: float) -> st
         " A LocalCluster with nannies; clusters without them, over TLS, without scheduler or client"
         " are in `tests/process/test_dask_processes.py`.\n\n" + table(["what", "n"], figures)
     )
-    if failed:
-        lines = [
-            f"- seed {answer['seed']}: {answer['result']}; `script/campaign dask_runs --seeds"
-            f" {answer['seed']}-{answer['seed']}`"
-            for answer in failed
-        ]
-        text += "\n\nWhat failed:\n\n" + "\n".join(lines)
-    return text
+    return text + failures("dask_runs", failed)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ that does not end in 90 seconds is hung. A seed fixes the deeds, not the instant
 """
 
 import argparse
-import collections
 import concurrent.futures
 import json
 import os
@@ -24,7 +23,7 @@ import time
 from pathlib import Path
 
 from tests.campaigns.real_runs_network import Host, Network, reason_not_possible
-from tests.campaigns.report import table, write_page
+from tests.campaigns.report import deeds_counted, failures, seconds_of_runs, table, write_page
 from tests.process.command import environment, evergrove, executable
 from tests.process.object_store import ACCESS_KEY, SECRET_KEY, program
 from tests.process.rows import LABEL, small_rows, write
@@ -265,12 +264,6 @@ def main() -> int:
 def page_of(answers: list[dict[str, object]], digest: str, seconds: float) -> str:
     failed = [answer for answer in answers if answer["result"] != digest]
     hung = [answer for answer in failed if answer["result"] == "hung"]
-    deeds: collections.Counter[str] = collections.Counter()
-    for answer in answers:
-        told = answer["deeds"]
-        assert isinstance(told, list)
-        deeds.update(told)
-    times = sorted(float(str(answer["seconds"])) for answer in answers)
     packets = sum(int(str(answer["packets"])) for answer in answers)
     dropped = sum(int(str(answer["dropped"])) for answer in answers)
     figures = [
@@ -278,11 +271,9 @@ def page_of(answers: list[dict[str, object]], digest: str, seconds: float) -> st
         ["equal to one process", str(len(answers) - len(failed))],
         ["hung (90 s)", str(len(hung))],
         ["with the log on S3 (versitygw)", str(sum(bool(answer["s3"]) for answer in answers))],
-        ["deeds", ", ".join(f"{deeds[kind]} {kind}" for kind in sorted(deeds))],
+        ["deeds", deeds_counted(answers)],
         ["packets carried, dropped", f"{packets:,}, {dropped:,}"],
-        ["seconds of a run", f"{times[len(times) // 2]:.1f} median, {times[-1]:.1f} longest"]
-        if times
-        else ["seconds of a run", "none"],
+        ["seconds of a run", seconds_of_runs(answers)],
         ["minutes in all", f"{seconds / 60:.1f}"],
     ]
     text = (
@@ -292,14 +283,7 @@ def page_of(answers: list[dict[str, object]], digest: str, seconds: float) -> st
         " The hosts are network namespaces joined by TUN devices, and a switch in user space delays"
         " and drops the packets: this kernel has no `tc netem`.\n\n" + table(["what", "n"], figures)
     )
-    if failed:
-        lines = [
-            f"- seed {answer['seed']}: {answer['result']}; `script/campaign real_runs --seeds"
-            f" {answer['seed']}-{answer['seed']}`"
-            for answer in failed
-        ]
-        text += "\n\nWhat failed:\n\n" + "\n".join(lines)
-    return text
+    return text + failures("real_runs", failed)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a campaign writes: a page in docs/campaigns with the date, the machine and the command."""
 
+import collections
 import datetime
 import os
 import platform
@@ -54,3 +55,30 @@ def write_page(name: str, title: str, command: str, body: str) -> Path:
     )
     path.write_text(f"# {title}\n\n{facts}\n\n{body.rstrip()}\n", encoding="utf-8")
     return path
+
+
+def deeds_counted(answers: list[dict[str, object]]) -> str:
+    """What befell the runs of a campaign, and how often."""
+    deeds: collections.Counter[str] = collections.Counter()
+    for answer in answers:
+        told = answer["deeds"]
+        assert isinstance(told, list)
+        deeds.update(told)
+    return ", ".join(f"{deeds[kind]} {kind.replace('_', ' ')}" for kind in sorted(deeds))
+
+
+def seconds_of_runs(answers: list[dict[str, object]]) -> str:
+    times = sorted(float(str(answer["seconds"])) for answer in answers)
+    return f"{times[len(times) // 2]:.1f} median, {times[-1]:.1f} longest" if times else "none"
+
+
+def failures(campaign: str, failed: list[dict[str, object]]) -> str:
+    """The end of a page: what failed, and the command that runs it again."""
+    if not failed:
+        return ""
+    lines = [
+        f"- seed {answer['seed']}: {answer['result']}; `script/campaign {campaign} --seeds"
+        f" {answer['seed']}-{answer['seed']}`"
+        for answer in failed
+    ]
+    return "\n\nWhat failed:\n\n" + "\n".join(lines)

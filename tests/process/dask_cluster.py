@@ -19,13 +19,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from distributed import Client, LocalCluster
 
 import evergrove
 import evergrove.dask
+from tests import data_sets
 
 PATIENCE_SECONDS = 90.0
 NUMBERS = itertools.count(1)
+
+
+def write_adult_rows(path: Path) -> Path:
+    """Categories and missing values, in 20 row groups; the label is `income`."""
+    table = pa.Table.from_pandas(data_sets.adult_like(20_000).frame, preserve_index=False)
+    pq.write_table(table, path, row_group_size=1000)
+    return path
 
 
 @dataclass

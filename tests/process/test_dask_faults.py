@@ -5,16 +5,20 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 import evergrove
-from tests import data_sets
 
 pytest.importorskip("distributed")
 
-from tests.process.dask_cluster import Cluster, DaskRun, left_behind, local_cluster, own_logs
+from tests.process.dask_cluster import (
+    Cluster,
+    DaskRun,
+    left_behind,
+    local_cluster,
+    own_logs,
+    write_adult_rows,
+)
 from tests.process.dask_deeds import DEEDS, adapt, scale_down_and_up
 
 LABEL = "income"
@@ -24,10 +28,7 @@ TREES, TREES_WHEN_WORKERS_COME = 600, 5000
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("rows") / "rows.parquet"
-    table = pa.Table.from_pandas(data_sets.adult_like(20_000).frame, preserve_index=False)
-    pq.write_table(table, path, row_group_size=1000)
-    return path
+    return write_adult_rows(tmp_path_factory.mktemp("rows") / "rows.parquet")
 
 
 @functools.cache

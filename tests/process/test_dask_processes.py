@@ -12,12 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 import evergrove
-from tests import data_sets
 
 pytest.importorskip("distributed")
 
@@ -25,7 +22,7 @@ import dask
 from distributed import Client, Security, worker_client
 
 import evergrove.dask
-from tests.process.dask_cluster import DaskRun, left_behind, local_cluster
+from tests.process.dask_cluster import DaskRun, left_behind, local_cluster, write_adult_rows
 from tests.process.dask_processes import DaskProcesses
 
 LABEL = "income"
@@ -38,10 +35,7 @@ FEW = {"n_estimators": 20}
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("rows") / "rows.parquet"
-    table = pa.Table.from_pandas(data_sets.adult_like(20_000).frame, preserve_index=False)
-    pq.write_table(table, path, row_group_size=1000)
-    return path
+    return write_adult_rows(tmp_path_factory.mktemp("rows") / "rows.parquet")
 
 
 @pytest.fixture(scope="module")
