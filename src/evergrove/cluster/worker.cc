@@ -23,7 +23,8 @@ Worker::Worker(std::string name, std::string address, RunSetup setup, uint64_t m
       pool_(blocks_.back().bin_end),
       rows_(setup_),
       sums_(setup_, blocks_, options_),
-      memory_bytes_(memory_bytes) {}
+      memory_bytes_(memory_bytes),
+      done_counts_(blocks_.size(), 0) {}
 
 Worker::~Worker() = default;
 
@@ -73,6 +74,7 @@ void Worker::start_epoch(uint64_t epoch) {
   last_load_ = 0;
   open_.clear();
   order_.clear();
+  look_at_all_rounds();
   if (!is_broken(Mutation::keep_sums_of_old_epoch)) sums_.drop_all();
   if (!is_broken(Mutation::keep_splits_of_old_epoch)) told_.clear();
   // Views are numbered anew.
@@ -139,6 +141,9 @@ void Worker::load(const LoadShards& load) {
   }
 }
 
+// The rounds there are, or what is done of them, are others than before.
+void Worker::look_at_all_rounds() { done_counts_.assign(blocks_.size(), 0); }
+
 // Whether nothing more is to be added up: it was told, or passed on in this view.
 bool Worker::is_done(uint64_t round, uint32_t block) const {
   return told_.contains({round, block}) || passed_.contains({round, block});
@@ -159,6 +164,7 @@ void Worker::take_view(const View& view) {
   view_ = view;
   if (is_new && !is_broken(Mutation::keep_sums_over_view)) sums_.drop_sums();
   if (is_new && !is_broken(Mutation::keep_passed_over_view)) passed_.clear();
+  look_at_all_rounds();
   is_member_ = false;
   routes_ = {};
   std::vector<uint32_t> counted;
@@ -218,6 +224,7 @@ void Worker::forget_before(uint64_t round) {
   std::erase_if(told_, [&](const auto& entry) { return entry.first.first < round; });
   std::erase_if(passed_, [&](const auto& entry) { return entry.first.first < round; });
   sums_.drop_sums_before(round);
+  look_at_all_rounds();
 }
 
 void Worker::finish_tree(const FinishedTree& finished) {
@@ -354,12 +361,16 @@ void Worker::say_again(uint64_t round, uint32_t block) {
 // Rounds are completed in their order, block by block: one needs the histograms of those before.
 void Worker::complete(uint32_t block) {
   if (!routes_.adds(block)) return;
-  for (uint64_t number : order_) {
-    const Round& round = open_.at(number);
+  bool are_done = true;  // all so far
+  for (size_t i = done_counts_[block]; i < order_.size(); ++i) {
+    const Round& round = open_.at(order_[i]);
     const bool has_block = round.kind != RoundKind::rebuild ||
                            std::count(round.blocks.begin(), round.blocks.end(), block) > 0;
-    if (!has_block || is_done(number, block)) continue;
-    if (!complete(round, block) && !is_broken(Mutation::complete_out_of_order)) return;
+    if (has_block && !is_done(round.number, block) && !complete(round, block)) {
+      if (!is_broken(Mutation::complete_out_of_order)) return;
+      are_done = false;
+    }
+    if (are_done) done_counts_[block] = i + 1;
   }
 }
 

@@ -101,6 +101,7 @@ class Worker {
   void contribute(const Round& round);
   void take_part(const Part& part);
   void take_early_parts();
+  void look_at_all_rounds();
   void say_again(uint64_t round, uint32_t block);
   void complete(uint32_t block);
   bool complete(const Round& round, uint32_t block);
@@ -125,11 +126,12 @@ class Worker {
   uint64_t last_round_ = 0;
   std::set<uint32_t> loading_;
   uint64_t last_load_ = 0;
-  std::map<uint64_t, Round> open_;  // rounds whose blocks may still be incomplete
-  std::vector<uint64_t> order_;     // of the open rounds, as they are to be done
-  std::map<Key, Splits> told_;      // to be said again
-  std::map<Key, Part> passed_;      // sums for other members, to be said again in this view
-  std::vector<Part> early_;         // of views and rounds to come
+  std::map<uint64_t, Round> open_;   // rounds whose blocks may still be incomplete
+  std::vector<uint64_t> order_;      // of the open rounds, as they are to be done
+  std::vector<size_t> done_counts_;  // by block: of them, how many are done from the first on
+  std::map<Key, Splits> told_;       // to be said again
+  std::map<Key, Part> passed_;       // sums for other members, to be said again in this view
+  std::vector<Part> early_;          // of views and rounds to come
   std::vector<WorkerAction> actions_;
 };
 

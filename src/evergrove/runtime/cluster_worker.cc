@@ -340,12 +340,20 @@ Status WorkerHost::receive(const Received& received) {
     note(messages.status().message());
     return {};
   }
-  for (const cluster::Message& message : *messages) {
+  // What comes of parts that came together goes out together: each frame wakes somebody.
+  std::vector<cluster::WorkerAction> actions;
+  for (size_t i = 0; i < messages->size(); ++i) {
+    const cluster::Message& message = (*messages)[i];
     const Clock::time_point begin = Clock::now();
-    std::vector<cluster::WorkerAction> actions = worker_->receive(message);
+    for (cluster::WorkerAction& action : worker_->receive(message)) {
+      actions.push_back(std::move(action));
+    }
     busy_us_ += static_cast<uint64_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin).count());
-    EVERGROVE_RETURN_IF_ERROR(act(std::move(actions)));
+    const bool more_parts =
+        i + 1 < messages->size() && std::holds_alternative<cluster::Part>((*messages)[i + 1].body);
+    if (more_parts && std::holds_alternative<cluster::Part>(message.body)) continue;
+    EVERGROVE_RETURN_IF_ERROR(act(std::exchange(actions, {})));
     if (std::holds_alternative<cluster::LoadShards>(message.body)) drop_unwanted();
   }
   return {};
