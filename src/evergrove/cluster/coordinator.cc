@@ -59,6 +59,12 @@ std::vector<CoordinatorAction> Coordinator::receive(const std::string& worker,
   } else {
     WorkerState& state = known->second;
     state.heard = now;
+    if (state.is_straggler) {
+      // It was quicker than those who read for it.
+      state.is_straggler = false;
+      ++strikes_[worker];
+      is_placement_due_ = true;
+    }
     if (message.epoch != options_.epoch) {
       tell(worker, Rejoin{});
     } else if (const auto* loaded = std::get_if<Loaded>(&message.body)) {
@@ -106,7 +112,7 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
       }
     }
   } else {
-    ++joined_count_;
+    if (overtaken_.erase(name) == 0) ++joined_count_;
     ledger_.note(RunEvent::joined, name, now);
   }
   WorkerState& state = workers_[name];
@@ -119,6 +125,7 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
            now,
            0,
            is_leaving,
+           false,
            {},
            0};
   is_placement_due_ = true;
@@ -127,18 +134,30 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
 
 std::vector<CoordinatorAction> Coordinator::lost(const std::string& worker, Time now) {
   now_ = now;
-  lose(worker, now);
+  if (overtaken_.contains(worker)) give_up_overtaken(worker);
+  lose(worker, RunEvent::lost, now);
   go_on();
   return std::exchange(actions_, {});
 }
 
-void Coordinator::lose(const std::string& name, Time now) {
-  if (workers_.erase(name) == 0) return;
-  ++lost_count_;
+void Coordinator::lose(const std::string& name, RunEvent::Kind how, Time now) {
+  const auto worker = workers_.find(name);
+  if (worker == workers_.end()) return;
+  const Time heard = worker->second.heard;
+  workers_.erase(worker);
+  if (how == RunEvent::overtaken) {
+    overtaken_[name] = heard;
+    ++overtaken_count_;
+    ++strikes_[name];
+    tell(name, Rejoin{});
+  } else {
+    ++lost_count_;
+    strikes_.erase(name);
+  }
   is_placement_due_ = true;
   progress_ = now;
   const bool is_member = member(name) != nullptr;
-  ledger_.note(RunEvent::lost, name, now);
+  ledger_.note(how, name, now);
   ledger_.lose(name, is_member ? rounds_.size() : 0, now);
   if (is_member && !is_broken(Mutation::wait_for_lost_member)) is_view_lost_ = true;
 }
@@ -157,7 +176,13 @@ std::vector<CoordinatorAction> Coordinator::tick(Time now) {
         now - state.heard > options_.lease && !is_broken(Mutation::never_declare_lost);
     if (is_silent) silent.push_back(name);
   }
-  for (const std::string& name : silent) lose(name, now);
+  for (const std::string& name : silent) lose(name, RunEvent::lost, now);
+  silent.clear();
+  for (const auto& [name, heard] : overtaken_) {
+    if (now - heard > options_.lease) silent.push_back(name);
+  }
+  for (const std::string& name : silent) give_up_overtaken(name);
+  find_stragglers();
   if (now - weighed_ > options_.weigh_every) {
     weighed_ = now;
     weigh();
@@ -177,6 +202,7 @@ void Coordinator::issue(Round round) {
   round.number = ++round_number_;
   OpenRound& open = rounds_.emplace_back();
   open.round = std::move(round);
+  if (rounds_.size() == 1) front_since_ = now_;
   ledger_.begin_round(now_);
   for (const Member& member : view_.members) {
     if (workers_.contains(member.name)) tell(member.name, NextRound{view_.number, open.round});
@@ -193,6 +219,7 @@ void Coordinator::go_on() {
     is_view_due_ = true;
     place_shards();
     is_all_held_ = all_held();
+    if (is_all_held_) overtake();
   }
   if (!is_all_held_) return;
   while (!is_finished_) {
@@ -229,6 +256,9 @@ void Coordinator::go_on() {
     if (!is_complete(rounds_.front())) return;
     const OpenRound open = std::move(rounds_.front());
     rounds_.pop_front();
+    longest_round_ = std::max(now_ - front_since_, longest_round_ * 31 / 32);
+    front_since_ = now_;
+    ++rounds_timed_;
     ledger_.finish_round(open.round.kind == RoundKind::rebuild, now_);
     done(open);
   }
@@ -376,6 +406,7 @@ void Coordinator::appraised(const OpenRound& open) {
 
 void Coordinator::finish_run() {
   is_finished_ = true;
+  while (!overtaken_.empty()) give_up_overtaken(overtaken_.begin()->first);
   actions_.emplace_back(FinishedAction{});
 }
 
@@ -526,8 +557,8 @@ CoordinatorStatus Coordinator::status() const {
   CoordinatorStatus status;
   for (const auto& [name, state] : workers_) {
     CoordinatorStatus::WorkerStatus worker{
-        name,  state.address,    state.threads,         state.held.size(),     0,
-        false, state.is_leaving, memory_planned(state), state.memory_bytes_max};
+        name,  state.address,    state.threads,      state.held.size(),     0,
+        false, state.is_leaving, state.is_straggler, memory_planned(state), state.memory_bytes_max};
     if (const Member* is = member(name)) {
       worker.is_member = true;
       worker.shards_active = is->shards.size();
@@ -548,6 +579,7 @@ CoordinatorStatus Coordinator::status() const {
   status.joined_count = joined_count_;
   status.lost_count = lost_count_;
   status.left_count = left_count_;
+  status.overtaken_count = overtaken_count_;
   status.weighed_count = weighed_count_;
   status.is_finished = is_finished_;
   status.waits_for = waits_for();

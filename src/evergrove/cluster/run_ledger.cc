@@ -15,6 +15,8 @@ const char* name_of(RunEvent::Kind kind) {
       return "left";
     case RunEvent::lost:
       return "lost";
+    case RunEvent::overtaken:
+      return "overtaken";
   }
   return "";
 }

@@ -29,7 +29,8 @@ namespace evergrove::cluster {
 using Time = std::chrono::milliseconds;  // since any fixed moment, never going back
 
 struct RunEvent {
-  enum Kind : uint8_t { joined, leaving, left, lost };
+  // Overtaken: it was not heard, and others have done its part; it may come back.
+  enum Kind : uint8_t { joined, leaving, left, lost, overtaken };
   Time at{0};
   Kind kind = joined;
   std::string worker;

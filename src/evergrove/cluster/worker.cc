@@ -64,6 +64,12 @@ std::vector<WorkerAction> Worker::load_failed(uint32_t id, const std::string& re
   return std::exchange(actions_, {});
 }
 
+// In a new epoch not before the plan is here: what was decided before may not be in the log.
+bool Worker::keep_up() {
+  const bool knows_place = view_.number > 0 || is_broken(Mutation::keep_up_before_plan);
+  return place_.epoch > 0 && knows_place && rows_.keep_up(place_);
+}
+
 void Worker::start_epoch(uint64_t epoch) {
   place_.epoch = epoch;
   view_ = {};

@@ -70,6 +70,9 @@ class Worker {
   std::vector<WorkerAction> load_failed(uint32_t shard, const std::string& reason);
   // Asks to hand over and leave; Goodbye follows.
   std::vector<WorkerAction> leave();
+  // Brings spare copies nearer to where the run is; for when there is nothing else to do. Returns
+  // whether there was something to do.
+  bool keep_up();
   // To be sent now and then. busy_us: how long receive() has taken so far, in all.
   Heartbeat heartbeat(uint64_t busy_us) const { return {view_.number, last_round_, busy_us}; }
 

@@ -188,7 +188,9 @@ Status WorkerHost::run() {
   Clock::time_point beat_at = Clock::now() + kHeartbeatEvery;
   while (!is_over_) {
     const Clock::time_point until = coordinator_ == 0 ? std::min(beat_at, dial_at_) : beat_at;
-    std::optional<WorkerEvent> event = events_.pop(until);
+    const bool is_idle = worker_ && events_.is_empty();
+    const bool kept_up = is_idle && threads.execute([&] { return worker_->keep_up(); });
+    std::optional<WorkerEvent> event = events_.pop(kept_up ? Clock::now() : until);
     if (event) {
       EVERGROVE_RETURN_IF_ERROR(threads.execute([&]() -> Status {
         if (auto* from_transport = std::get_if<TransportEvent>(&*event)) {
