@@ -88,7 +88,7 @@ std::vector<CoordinatorAction> Coordinator::receive(const std::string& worker,
       const Member* is = beat->view == view_.number ? member(worker) : nullptr;
       state.speed.hear(*beat, is != nullptr ? rows_counted(*is) : 0);
     } else if (std::holds_alternative<Leave>(message.body)) {
-      if (!state.is_leaving) ledger_.note(RunEvent::leaving, worker, now);
+      if (!state.is_leaving) note(RunEvent::leaving, worker);
       state.is_leaving = true;
       is_placement_due_ = true;
     }
@@ -113,7 +113,7 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
     }
   } else {
     if (overtaken_.erase(name) == 0) ++joined_count_;
-    ledger_.note(RunEvent::joined, name, now);
+    note(RunEvent::joined, name);
   }
   WorkerState& state = workers_[name];
   const bool is_leaving = state.is_leaving;
@@ -157,7 +157,7 @@ void Coordinator::lose(const std::string& name, RunEvent::Kind how, Time now) {
   is_placement_due_ = true;
   progress_ = now;
   const bool is_member = member(name) != nullptr;
-  ledger_.note(how, name, now);
+  note(how, name);
   ledger_.lose(name, is_member ? rounds_.size() : 0, now);
   if (is_member && !is_broken(Mutation::wait_for_lost_member)) is_view_lost_ = true;
 }

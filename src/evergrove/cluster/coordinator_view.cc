@@ -98,6 +98,12 @@ void Coordinator::begin_view(View view) {
     blocks_lost_.clear();
   }
   view.number = view_.number + 1;
+  for (const Member& is : view.members) {
+    const Member* was = member(is.name);
+    if (!is.shards.empty() && (was == nullptr || was->shards.empty())) {
+      note(RunEvent::active, is.name);
+    }
+  }
   view_ = std::move(view);
   member_places_.clear();
   for (size_t i = 0; i < view_.members.size(); ++i) member_places_[view_.members[i].name] = i;
@@ -133,7 +139,7 @@ void Coordinator::begin_view(View view) {
     if (worker->second.is_leaving && member(worker->first) == nullptr) {
       tell(worker->first, Goodbye{"It was asked to leave, and has handed over"});
       ++left_count_;
-      ledger_.note(RunEvent::left, worker->first, now_);
+      note(RunEvent::left, worker->first);
       strikes_.erase(worker->first);
       worker = workers_.erase(worker);
     } else {
