@@ -202,8 +202,8 @@ def loss(part: Figures) -> str:
 def minutes(part: Figures) -> str:
     copies = f"`--replicas {part['replicas']}`" if part["replicas"] else "no copies"
     return (
-        f"Four workers, {copies}, for {part['seconds']:.0f} s, of which {part['kills']} were killed "
-        "one after the other at equal times and replaced at once: "
+        f"Four workers, {copies}, for {part['seconds']:.0f} s, of which {part['kills']} were "
+        "killed one after the other at equal times and replaced at once: "
         f"**{100 * part['share_lost']:.2f} %** of the work was done twice "
         f"({seconds(part['work_lost_seconds'])} of {part['work_seconds']:.0f} s of workers' "
         f"time; {part['trees']:,} trees; {seconds(part['recovery_seconds'])} until the run "
