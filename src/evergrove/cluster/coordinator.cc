@@ -16,8 +16,7 @@ Coordinator::Coordinator(CoordinatorOptions options, RunSetup setup, std::vector
       shards_(std::move(shards)),
       history_(setup_.header),
       growth_(train::growth_options(setup_.header)),
-      output_count_(setup_.header.base_margins.size()),
-      block_count_(make_blocks(setup_.header.features).size()) {
+      output_count_(setup_.header.base_margins.size()) {
   std::sort(shards_.begin(), shards_.end(),
             [](const ShardRows& a, const ShardRows& b) { return a.id < b.id; });
   // Fewer iterations may be asked for now than were logged.
@@ -277,7 +276,7 @@ bool Coordinator::is_complete(const OpenRound& open) const {
     return std::all_of(open.round.blocks.begin(), open.round.blocks.end(),
                        [&](uint32_t block) { return open.by_block.contains(block); });
   }
-  return open.by_block.size() == block_count_;
+  return open.by_block.size() == block_count();
 }
 
 void Coordinator::add_facts(const std::string& worker, const Facts& facts) {
@@ -298,7 +297,7 @@ void Coordinator::add_facts(const std::string& worker, const Facts& facts) {
 }
 
 void Coordinator::add_splits(const std::string& worker, const Splits& splits) {
-  if (splits.block >= block_count_) return;
+  if (splits.block >= block_count()) return;
   if (splits.view != view_.number && !is_broken(Mutation::take_splits_of_old_view)) return;
   if (view_.members[view_.block_owners[splits.block]].name != worker &&
       !is_broken(Mutation::take_splits_of_anyone)) {
@@ -394,7 +393,7 @@ std::string Coordinator::waits_for() const {
       if (!open.facts_from.contains(member.name)) text += ", facts of " + member.name;
     }
   }
-  for (uint32_t block = 0; block < block_count_ && has_histograms(open.round.kind); ++block) {
+  for (uint32_t block = 0; block < block_count() && has_histograms(open.round.kind); ++block) {
     const auto& asked = open.round.blocks;
     if (open.by_block.contains(block)) continue;
     if (!asked.empty() && std::count(asked.begin(), asked.end(), block) == 0) continue;

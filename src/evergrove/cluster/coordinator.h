@@ -162,6 +162,7 @@ class Coordinator {
   }
   void join(const std::string& name, const Join& join, Time now);
   void lose(const std::string& name, RunEvent::Kind how, Time now);
+  size_t block_count() const { return view_.block_owners.size(); }
   const Member* member(const std::string& name) const;  // of the view; null if it is none
   void finish_run();
   Time patience(const std::string& name) const;
@@ -229,7 +230,6 @@ class Coordinator {
   train::RunHistory history_;
   trees::GrowthOptions growth_;
   size_t output_count_;
-  size_t block_count_;
 
   std::map<std::string, WorkerState> workers_;
   View view_;
