@@ -54,7 +54,7 @@ struct CoordinatorOptions {
   // 0: never.
   Time straggler_after{1'500};
   uint32_t straggler_rounds = 4;
-  uint32_t replicas = 0;        // spare copies of each shard, kept up with the run
+  uint32_t replicas = 0;  // spare copies of each shard, kept up with the run
 };
 
 struct ShardRows {
@@ -157,8 +157,12 @@ class Coordinator {
     std::map<uint32_t, Splits> by_block;  // as the owners have found them
   };
   void tell(const std::string& worker, Body body);
+  void note(RunEvent::Kind kind, const std::string& worker) {
+    ledger_.note(kind, worker, history_.iterations().size(), now_);
+  }
   void join(const std::string& name, const Join& join, Time now);
   void lose(const std::string& name, RunEvent::Kind how, Time now);
+  size_t block_count() const { return view_.block_owners.size(); }
   const Member* member(const std::string& name) const;  // of the view; null if it is none
   void finish_run();
   Time patience(const std::string& name) const;
@@ -226,7 +230,6 @@ class Coordinator {
   train::RunHistory history_;
   trees::GrowthOptions growth_;
   size_t output_count_;
-  size_t block_count_;
 
   std::map<std::string, WorkerState> workers_;
   View view_;

@@ -65,7 +65,7 @@ void Coordinator::give_up_overtaken(std::string name) {
   overtaken_.erase(name);
   strikes_.erase(name);
   ++lost_count_;
-  ledger_.note(RunEvent::lost, name, now_);
+  note(RunEvent::lost, name);
 }
 
 }  // namespace evergrove::cluster

@@ -76,12 +76,13 @@ View Coordinator::next_view() const {
     }
     return -1;
   };
-  for (size_t block = 0; block < block_count_; ++block) {
+  // Histograms of a tree are of its blocks.
+  const size_t most = std::min(kBlocksMax, setup_.header.features.size());
+  const size_t count = walk_ ? block_count() : std::clamp(view.members.size(), size_t{1}, most);
+  for (size_t block = 0; block < count; ++block) {
     int64_t owner = -1;
-    if (walk_ && !view_.block_owners.empty()) {
-      owner = place_of(view_.members[view_.block_owners[block]].name);
-    }
-    if (owner < 0) owner = static_cast<int64_t>(block * view.members.size() / block_count_);
+    if (walk_) owner = place_of(view_.members[view_.block_owners[block]].name);
+    if (owner < 0) owner = static_cast<int64_t>(block * view.members.size() / count);
     view.block_owners.push_back(static_cast<uint32_t>(owner));
   }
   return view;
@@ -89,7 +90,7 @@ View Coordinator::next_view() const {
 
 void Coordinator::begin_view(View view) {
   if (walk_) {
-    for (size_t block = 0; block < block_count_; ++block) {
+    for (size_t block = 0; block < block_count(); ++block) {
       const std::string& then = view_.members[view_.block_owners[block]].name;
       const std::string& now = view.members[view.block_owners[block]].name;
       if (then != now) blocks_lost_.insert(static_cast<uint32_t>(block));
@@ -98,6 +99,12 @@ void Coordinator::begin_view(View view) {
     blocks_lost_.clear();
   }
   view.number = view_.number + 1;
+  for (const Member& is : view.members) {
+    const Member* was = member(is.name);
+    if (!is.shards.empty() && (was == nullptr || was->shards.empty())) {
+      note(RunEvent::active, is.name);
+    }
+  }
   view_ = std::move(view);
   member_places_.clear();
   for (size_t i = 0; i < view_.members.size(); ++i) member_places_[view_.members[i].name] = i;
@@ -133,7 +140,7 @@ void Coordinator::begin_view(View view) {
     if (worker->second.is_leaving && member(worker->first) == nullptr) {
       tell(worker->first, Goodbye{"It was asked to leave, and has handed over"});
       ++left_count_;
-      ledger_.note(RunEvent::left, worker->first, now_);
+      note(RunEvent::left, worker->first);
       strikes_.erase(worker->first);
       worker = workers_.erase(worker);
     } else {

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <variant>
@@ -81,8 +82,8 @@ class Worker {
   std::vector<uint32_t> shards() const { return rows_.shards(); }
   const std::set<uint32_t>& loading() const { return loading_; }
   WorkerHoldings holdings() const {
-    return {early_.size(), open_.size(), sums_.sum_count() + passed_.size(), told_.size(),
-            sums_.histogram_count()};
+    return {early_.size(), open_.size(), sums_->sum_count() + passed_.size(), told_.size(),
+            sums_->histogram_count()};
   }
 
  private:
@@ -104,6 +105,7 @@ class Worker {
   void contribute(const Round& round);
   void take_part(const Part& part);
   void take_early_parts();
+  void cut_into_blocks(size_t count);
   void look_at_all_rounds();
   void say_again(uint64_t round, uint32_t block);
   void complete(uint32_t block);
@@ -118,7 +120,7 @@ class Worker {
   std::vector<Block> blocks_;
   trees::HistogramPool pool_;
   WorkerRows rows_;
-  BlockSums sums_;
+  std::optional<BlockSums> sums_;  // there is always one
   RunPlace place_;
   uint64_t memory_bytes_;
   uint32_t threads_ = 1;

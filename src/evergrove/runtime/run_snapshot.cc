@@ -68,7 +68,8 @@ ordered_json events_json(const RunSnapshot& snapshot) {
   for (const cluster::RunEvent& event : snapshot.events) {
     events.push_back({{"seconds", in_seconds(event.at)},
                       {"event", cluster::name_of(event.kind)},
-                      {"worker", event.worker}});
+                      {"worker", event.worker},
+                      {"trees", event.iterations * snapshot.trees_an_iteration}});
   }
   return events;
 }
