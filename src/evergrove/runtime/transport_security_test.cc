@@ -263,7 +263,7 @@ TEST(TransportSecurity, TellsTlsFromPlain) {
   Endpoint with_tls(tls_listener());
   Endpoint plain_dialler(with_token({}, credentials().token));
   const Status needs_tls = plain_dialler.why_refused(with_tls.transport->address());
-  // Not what passes, such as a cut network: who tries again tries for ever.
+  // Not what passes, such as a cut network: trying again is in vain.
   EXPECT_EQ(needs_tls.kind(), StatusKind::invalid_input);
   EXPECT_TRUE(has(needs_tls, "The peer speaks TLS; give by --tls-ca")) << needs_tls.message();
   Endpoint plain(with_token(loopback(), credentials().token));

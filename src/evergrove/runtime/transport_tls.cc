@@ -119,8 +119,9 @@ class TlsTransportStream : public TransportStream {
 
   Io shake_hands() override {
     code_ = mbedtls_ssl_handshake(&ssl_);
-    const bool is_listener = ssl_.conf->endpoint == MBEDTLS_SSL_IS_SERVER;
-    if (code_ == MBEDTLS_ERR_SSL_INVALID_RECORD && is_listener) say_that_this_is_tls();
+    const bool is_no_tls =
+        code_ == MBEDTLS_ERR_SSL_INVALID_RECORD || code_ == MBEDTLS_ERR_SSL_BAD_HS_CLIENT_HELLO;
+    if (is_no_tls && ssl_.conf->endpoint == MBEDTLS_SSL_IS_SERVER) say_that_this_is_tls();
     return io(code_);
   }
   Status why_no_hands() const override;
@@ -163,7 +164,7 @@ class TlsTransportStream : public TransportStream {
     return {Io::over};
   }
   // Mbed TLS says nothing to who does not speak TLS; one of ours would take that for a cut network,
-  // and try for ever.
+  // and try again.
   void say_that_this_is_tls() {
     (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
                                          MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION);
