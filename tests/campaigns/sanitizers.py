@@ -52,7 +52,8 @@ def body() -> str:
             rows.append([kind, f"`{module.stem}`", *of_gtest(module), commit_of(module.parent)])
         for name, row in of_pytest(tests / "processes" / "pytest.xml").items():
             rows.append([kind, f"`{name}`", *row, commit_of(tests / "processes")])
-        reports.append(f"{reports_of(build)} of the {kind} sanitizer")
+        if tests.exists():
+            reports.append(f"{reports_of(build)} of the {kind} sanitizer")
     return (
         "What ran last of each, with clang's sanitizers: `thread` with a oneTBB that is "
         "instrumented too, `address` with undefined behaviour and leaks. Tests of `tests/process` "
