@@ -3,12 +3,14 @@
 such as cannot train."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,13 @@ import dask
 from distributed import Client, Security, worker_client
 
 import evergrove.dask
-from tests.process.dask_cluster import DaskRun, left_behind, local_cluster, write_adult_rows
+from tests.process.dask_cluster import (
+    DaskRun,
+    left_behind,
+    local_cluster,
+    tree_of,
+    write_adult_rows,
+)
 from tests.process.dask_processes import DaskProcesses
 
 LABEL = "income"
@@ -228,6 +236,57 @@ def test_beyond_loopback_the_run_has_tls_of_its_own(rows: Path, digest_of_few: s
         assert address in cluster.client.scheduler.address
         model = evergrove.dask.train(cluster.client, FEW, rows, LABEL, progress=False)
         assert model.digest == digest_of_few
+
+
+def test_ports_may_be_chosen(rows: Path, digest_of_few: str) -> None:
+    def listening() -> list[int]:
+        """The ports of this process, by Linux's own table."""
+        own = {
+            str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()
+        }
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        found = [line for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in own]
+        return [int(line[1].partition(":")[2], 16) for line in found]
+
+    first = free_ports(4)
+    with local_cluster(n_workers=3) as cluster:
+        params = {"n_estimators": 100_000}
+        ports = f"{first}:{first + 3}"
+        run = DaskRun(cluster.client, rows, LABEL, params, run_id="in-ports", ports=ports)
+        run.wait_for_tree(1)
+        run.wait_until(lambda view: len(view["workers"]) == 3)
+        taken = [port for ports in cluster.client.run(listening).values() for port in ports]
+        assert sorted(port for port in taken if first <= port < first + 4) == [
+            first + place for place in range(4)
+        ]
+        # There is none left for another run; what it can do then is said, and the first goes on.
+        with pytest.raises(OSError, match="listens on all of the ports already; give a wider"):
+            evergrove.dask.train(
+                cluster.client, FEW, rows, LABEL, progress=False, ports=f"{first}-{first + 3}"
+            )
+        tree = tree_of(run.view())
+        run.wait_for_tree(tree + 5)
+        for wrong in ("9500-", "0-80", "9599-9500", "65536", "all"):
+            with pytest.raises(ValueError, match='ports are a range, such as "9500-9599"'):
+                evergrove.dask.train(cluster.client, FEW, rows, LABEL, ports=wrong)
+        run.stop()
+        # A worker that finds no port is named.
+        begin = time.monotonic()
+        with pytest.raises(OSError, match=r"tcp://127\.0\.0\.1:\d+\): Somebody listens on"):
+            train = evergrove.dask.train
+            train(cluster.client, params, rows, LABEL, progress=False, ports=first)
+        assert time.monotonic() < begin + 30
+        assert left_behind(cluster.client) == []
+
+
+def free_ports(count: int) -> int:
+    """The first of so many ports in a row that nobody listens at, below those given to dial."""
+    for first in range(20_000, 30_000, count):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+    raise AssertionError("no free ports")
 
 
 def own_address() -> str:

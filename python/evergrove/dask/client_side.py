@@ -18,9 +18,9 @@ from evergrove.dask import scheduler_side, worker_side
 from evergrove.dask.row_sets import RowSet, column_of, no_partitions, prepare_sets, row_sets
 from evergrove.dask.scheduler_side import SchedulerSide
 from evergrove.dask.worker_side import WorkerSide, host_of, is_name, name_of
-from evergrove.engines import steward
-from evergrove.engines.run_spec import RunSpec, make_spec
-from evergrove.engines.steward import Limits
+from evergrove.engines import orders, peers, steward
+from evergrove.engines.orders import Limits
+from evergrove.engines.run_spec import RunSpec, make_spec, port_range
 from evergrove.model import Model, load, thread_count
 from evergrove.parameters import check_settings, settings_of
 from evergrove.progress import Display, Progress, make_display
@@ -43,7 +43,7 @@ EXCEPTIONS: dict[str, type[Exception]] = {
 logger = logging.getLogger("evergrove")
 
 # They go to where no Evergrove need be.
-for module in (scheduler_side, worker_side, steward):
+for module in (scheduler_side, worker_side, steward, orders, peers):
     cloudpickle.register_pickle_by_value(module)
 
 
@@ -67,6 +67,7 @@ def train(
     wait_seconds: float = 300.0,
     cache: str | os.PathLike[str] | None = None,
     status_listen: str = "",
+    ports: str | int | None = None,
     progress: bool | None = None,
 ) -> Model:
     """Trains a model on a Dask cluster; the same, to the bit, that evergrove.train() makes.
@@ -87,6 +88,9 @@ def train(
     cache: a folder on the workers' local disks, to keep binned rows in.
     status_listen: HOST:PORT of a page about the run, such as 127.0.0.1:9464, on the machine of its
         coordinator.
+    ports: where the run's coordinator and workers listen, such as "9500-9599", so that a firewall
+        can be opened there. Each run needs one for each Dask worker of a machine, and one more.
+        None: ports of the system's choice.
     """
     client = client or get_client()
     settings = settings_of(params or {})
@@ -113,6 +117,7 @@ def train(
         cache="" if cache is None else os.fspath(cache),
         uses_tls=not _core.is_loopback(host_of(client.scheduler.address)),
         status_listen=status_listen,
+        ports=port_range(ports),
     )
     if run_id is not None:
         spec["run_id"] = checked_run_id(run_id)
@@ -171,7 +176,8 @@ async def start_and_watch(
         spec["partitions"] = [each.known if each else no_partitions() for each in prepared]
     keys = [[future.key for future in each.tables] if each else [] for each in prepared]
     worker_side = cloudpickle.dumps(WorkerSide(dict(spec), keys))
-    plugin = SchedulerSide(run_id, worker_side, [key for some in keys for key in some], limits)
+    all_keys = [key for some in keys for key in some]
+    plugin = SchedulerSide(run_id, worker_side, all_keys, limits, spec["ports"])
     await client.register_plugin(plugin, name=plugin.name)
     del prepared  # the steward keeps them from now on
     logger.info("Run %s: evergrove.dask.attach(client, %r) finds it again", run_id, run_id)

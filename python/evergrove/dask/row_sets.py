@@ -8,8 +8,8 @@ from typing import Any
 from distributed import Client
 
 from evergrove.dask.frames import Parts, Prepared, column_of, is_rows, parts_of, prepare
+from evergrove.engines.orders import Limits
 from evergrove.engines.run_spec import PartitionSet
-from evergrove.engines.steward import Limits
 from evergrove.sources import paths_of
 
 __all__ = ["RowSet", "column_of", "no_partitions", "prepare_sets", "row_sets"]

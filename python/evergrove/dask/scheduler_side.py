@@ -18,15 +18,17 @@ from distributed import SchedulerPlugin
 from distributed.core import Status
 
 from evergrove.dask.worker_side import name_of
-from evergrove.engines.steward import (
+from evergrove.engines.orders import (
     DrainWorker,
     Limits,
     MoveWorker,
     Order,
     StartCoordinator,
     StartWorker,
-    Steward,
+    StopWorker,
 )
+from evergrove.engines.peers import Look
+from evergrove.engines.steward import Steward
 
 TICK_SECONDS = 0.25
 ORDER_SECONDS = 15.0
@@ -37,19 +39,23 @@ METHODS = {
     StartWorker: "start_worker",
     MoveWorker: "move_worker",
     DrainWorker: "drain_worker",
+    StopWorker: "stop_worker",
+    Look: "look",
 }
 
 logger = logging.getLogger("distributed.scheduler.evergrove")
 
 
 class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
-    def __init__(self, run_id: str, worker_side: bytes, keys: list[str], limits: Limits) -> None:
+    def __init__(
+        self, run_id: str, worker_side: bytes, keys: list[str], limits: Limits, ports: str
+    ) -> None:
         """keys: tasks whose results the run needs until it is over."""
         self.run_id = run_id
         self.name = name_of(run_id)
         self.worker_side = worker_side
         self.keys = keys
-        self.steward = Steward(run_id, limits)
+        self.steward = Steward(run_id, limits, ports)
         self.is_settled = False  # the run is over, and nothing of it is left at the workers
         self.removes_at = 0.0
         self.noted = 0

@@ -8,8 +8,10 @@ with it and leave nothing behind. What they have to say is given to `say` as pla
     {"kind": "progress", "attempt": 1, "progress": {...}}       # as it changes, and now and then
     {"kind": "finished", "attempt": 1, "model": bytes, "notes": [...]}
     {"kind": "failed", "attempt": 1, "error": {"type": "ValueError", "message": "..."}}
+    {"kind": "worker_listens", "address": "10.0.0.5:40124"}
     {"kind": "worker_ended", "error": None or the same}
     {"kind": "unreachable", "address": "10.0.0.5:40123", "why": "timed out"}
+    {"kind": "looked", "number": 1, "unreached": {"10.0.0.6:40125": "timed out"}}
     {"kind": "sees_log", "sees_log": True}
     {"kind": "note", "attempt": 1, "text": "..."}
 
@@ -26,7 +28,8 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +39,7 @@ from evergrove.engines.run_spec import RunSpec
 
 LOOK_EVERY_SECONDS = 0.25
 SAY_EVERY_SECONDS = 2.0
+LISTENS_SOON_SECONDS = 0.02
 REACH_SECONDS = 5.0
 MEMORY_BYTES_MIN = 32 << 20
 
@@ -124,6 +128,18 @@ class Host:
                 fetch=self.around.fetch if spec["partitions"] else None,
             )
             self._start(self._work, self._worker)
+            self._start(self._watch_worker, self._worker, self._threads[-1])
+
+    def stop_worker(self) -> None:
+        with self._lock:
+            if self._worker is not None:
+                self._worker.stop()
+
+    def look(self, addresses: Sequence[str], number: int) -> None:
+        """Sees which of the other workers can be connected to."""
+        with self._lock:
+            if not self._is_closed:
+                self._start(self._look, addresses, number)
 
     def move_worker(self, coordinator: str) -> None:
         with self._lock:
@@ -195,6 +211,19 @@ class Host:
                 self._say_of(attempt, kind="progress", progress=progress)
             thread.join(LOOK_EVERY_SECONDS)
 
+    def _watch_worker(self, worker: _core.Worker, thread: threading.Thread) -> None:
+        while thread.is_alive() and not worker.address:
+            thread.join(LISTENS_SOON_SECONDS)
+        if worker.address and not self._is_closed:
+            self.say({"kind": "worker_listens", "address": worker.address})
+
+    def _look(self, addresses: Sequence[str], number: int) -> None:
+        with ThreadPoolExecutor(len(addresses), thread_name_prefix="evergrove") as pool:
+            answers = zip(addresses, pool.map(reason_not_reached, addresses), strict=True)
+            unreached = {address: why for address, why in answers if why}
+        if not self._is_closed:
+            self.say({"kind": "looked", "number": number, "unreached": unreached})
+
     def _work(self, worker: _core.Worker) -> None:
         error = None
         try:
@@ -222,7 +251,8 @@ class Host:
 
     def _listen(self) -> str:
         host = self.around.address
-        return f"[{host}]:0" if ":" in host else f"{host}:0"
+        ports = self.spec["ports"] or "0"
+        return f"[{host}]:{ports}" if ":" in host else f"{host}:{ports}"
 
     def _thread_count(self) -> int:
         return self.spec["threads"] or self.around.threads
