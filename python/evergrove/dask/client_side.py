@@ -2,6 +2,7 @@
 """train() and attach(): what a Dask client asks for, and the wait for it."""
 
 import asyncio
+import functools
 import logging
 import os
 import re
@@ -130,7 +131,8 @@ def train(
 def attach(client: Client | None, run_id: str, *, progress: bool | None = None) -> Model:
     """Waits for a run that was begun before, by any client; its model is kept for an hour."""
     client = client or get_client()
-    return wait_for_model(client, run_id, watch(client, checked_run_id(run_id), progress))
+    work = watch(client, checked_run_id(run_id), make_display(progress))
+    return wait_for_model(client, run_id, work)
 
 
 def runs(client: Client | None = None) -> dict[str, dict[str, Any]]:
@@ -171,7 +173,9 @@ async def start_and_watch(
         )
     if known is not None:
         await getattr(client.scheduler, name_of(run_id))(question="forget")
-    prepared = await prepare_sets(client, sets, spec["label"], spec["weight"], limits)
+    display = make_display(progress)
+    note = functools.partial(tell, is_shown=display is not None)
+    prepared = await prepare_sets(client, sets, spec["label"], spec["weight"], limits, note)
     if any(prepared):
         spec["partitions"] = [each.known if each else no_partitions() for each in prepared]
     keys = [[future.key for future in each.tables] if each else [] for each in prepared]
@@ -182,7 +186,7 @@ async def start_and_watch(
     del prepared  # the steward keeps them from now on
     logger.info("Run %s: evergrove.dask.attach(client, %r) finds it again", run_id, run_id)
     try:
-        return await watch(client, run_id, progress)
+        return await watch(client, run_id, display)
     except OSError as error:
         if not isinstance(error, LostSchedulerError):
             raise
@@ -208,10 +212,9 @@ async def views(client: Client) -> dict[str, dict[str, Any]]:
     return found
 
 
-async def watch(client: Client, run_id: str, progress: bool | None) -> Model:
+async def watch(client: Client, run_id: str, display: Display | None) -> Model:
     if run_id not in await views(client):
         raise ValueError(f"The cluster has no run of this name (run_id: {run_id!r})")
-    display = make_display(progress)
     try:
         view = await follow(client, run_id, display)
     finally:
@@ -248,9 +251,7 @@ async def follow(client: Client, run_id: str, display: Display | None) -> dict[s
         heard_at = time.monotonic()
         notes_known += len(view["notes"])
         for note in view["notes"]:
-            logger.info(note)
-            if display is not None:
-                print(f"evergrove: {note}", file=sys.stderr)
+            tell(note, is_shown=display is not None)
         if display is not None and view["progress"]:
             display.show(progress_of(view["progress"]))
         if view["is_settled"]:
@@ -258,6 +259,12 @@ async def follow(client: Client, run_id: str, display: Display | None) -> dict[s
             answer: dict[str, Any] = view
             return answer
         await asyncio.sleep(ASK_EVERY_SECONDS)
+
+
+def tell(note: str, is_shown: bool) -> None:
+    logger.info(note)
+    if is_shown:
+        print(f"evergrove: {note}", file=sys.stderr)
 
 
 def progress_of(values: Mapping[str, Any]) -> Progress:

@@ -295,22 +295,22 @@ def described(error: BaseException) -> dict[str, str]:
     return {"type": type(error).__name__, "message": str(error)}
 
 
-def refusal(spec_version: str, memory_bytes: int) -> dict[str, str] | None:
+def refusal(label: str, spec_version: str, memory_bytes: int) -> dict[str, str] | None:
     """Why this process cannot take part in a run."""
     if _core.__version__ != spec_version:
         return {
             "type": "ValueError",
             "message": (
-                f"A worker has Evergrove {_core.__version__}, but the client {spec_version}; "
-                "install the same version everywhere"
+                f"The worker {label} has Evergrove {_core.__version__}, but the client "
+                f"{spec_version}; install the same version everywhere"
             ),
         }
     if 0 < memory_bytes < MEMORY_BYTES_MIN:
         return {
             "type": "MemoryError",
             "message": (
-                "A worker's memory limit leaves no room for rows; start workers with a larger "
-                f"--memory-limit (left: {memory_bytes >> 20} MiB of at least "
+                f"The memory limit of the worker {label} leaves no room for rows; start it with a "
+                f"larger --memory-limit (left: {memory_bytes >> 20} MiB of at least "
                 f"{MEMORY_BYTES_MIN >> 20})"
             ),
         }

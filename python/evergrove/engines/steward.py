@@ -98,7 +98,7 @@ class Steward:
         if refusal is None:
             self.places[place] = Place(label=label, is_early=is_early)
         elif is_early:
-            self._fail(refusal["type"], f"{label}: {refusal['message']}")
+            self._fail(refusal["type"], refusal["message"])
         else:
             self._note(f"{label} does not take part: {refusal['message']}")
         return self._decide(now)
