@@ -71,9 +71,9 @@ def test_a_coordinator_that_was_given_up_says_nothing_any_more() -> None:
     steward = started("a", "b")
     late = LIMITS.silence_seconds + 1
     assert steward.tick(late) == [StartCoordinator("b", 2)]
-    steward.said("a", news("finished", 1, model=b"old", notes=[]), late + 1)
+    steward.said("a", news("finished", 1, model=b"old", notes=[], progress={}), late + 1)
     assert not steward.is_over
-    steward.said("b", news("finished", 2, model=b"new", notes=["one"]), late + 2)
+    steward.said("b", news("finished", 2, model=b"new", notes=["one"], progress={}), late + 2)
     assert (steward.state, steward.model) == ("finished", b"new")
 
 

@@ -116,6 +116,11 @@ class DaskRun:
         found: dict[str, int] = self.client.run(os.getpid)
         return found
 
+    def labels(self) -> dict[str, str]:
+        """The place of each Dask worker, by its name."""
+        workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        return {str(worker["name"]): place for place, worker in workers.items()}
+
     def stop(self) -> None:
         """As Ctrl-C at its client would."""
 

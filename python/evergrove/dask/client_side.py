@@ -15,11 +15,11 @@ import cloudpickle
 from distributed import Client, get_client
 
 from evergrove import _core
-from evergrove.dask import scheduler_side, worker_side
+from evergrove.dask import panel, scheduler_side, worker_side
 from evergrove.dask.row_sets import RowSet, column_of, no_partitions, prepare_sets, row_sets
 from evergrove.dask.scheduler_side import SchedulerSide
 from evergrove.dask.worker_side import WorkerSide, host_of, is_name, name_of
-from evergrove.engines import orders, peers, steward
+from evergrove.engines import costs, orders, peers, steward
 from evergrove.engines.orders import Limits
 from evergrove.engines.run_spec import RunSpec, make_spec, port_range
 from evergrove.model import Model, load, thread_count
@@ -44,7 +44,7 @@ EXCEPTIONS: dict[str, type[Exception]] = {
 logger = logging.getLogger("evergrove")
 
 # They go to where no Evergrove need be.
-for module in (scheduler_side, worker_side, steward, orders, peers):
+for module in (scheduler_side, worker_side, panel, steward, orders, peers, costs):
     cloudpickle.register_pickle_by_value(module)
 
 
@@ -137,8 +137,8 @@ def attach(client: Client | None, run_id: str, *, progress: bool | None = None) 
 
 def runs(client: Client | None = None) -> dict[str, dict[str, Any]]:
     """What the cluster's runs are at, by their names: those under way, and those whose model was
-    not taken yet. "state", "progress", "waits_for", "workers", "lost", "notes" and "error" are for
-    whoever looks."""
+    not taken yet. "state", "progress", "waits_for", "workers", "lost", "costs", "notes" and
+    "error" are for whoever looks."""
     client = client or get_client()
 
     async def look() -> dict[str, dict[str, Any]]:
@@ -185,12 +185,20 @@ async def start_and_watch(
     await client.register_plugin(plugin, name=plugin.name)
     del prepared  # the steward keeps them from now on
     logger.info("Run %s: evergrove.dask.attach(client, %r) finds it again", run_id, run_id)
+    if link := panel_link(client):
+        logger.info("Run %s: %s shows it", run_id, link)
     try:
         return await watch(client, run_id, display)
     except OSError as error:
         if not isinstance(error, LostSchedulerError):
             raise
         raise LostSchedulerError(f"{error}; {went_on_from(spec)}") from error
+
+
+def panel_link(client: Client) -> str:
+    """Where the panel is, if Dask knows where its dashboard is."""
+    link = str(getattr(client, "dashboard_link", "") or "")
+    return link.rpartition("/")[0] + "/" + panel.NAME if link else ""
 
 
 class LostSchedulerError(OSError):

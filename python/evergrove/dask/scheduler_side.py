@@ -17,7 +17,8 @@ from typing import Any
 from distributed import SchedulerPlugin
 from distributed.core import Status
 
-from evergrove.dask.worker_side import name_of
+from evergrove.dask.panel import add_panel, remove_panel
+from evergrove.dask.worker_side import is_name, name_of
 from evergrove.engines.orders import (
     DrainWorker,
     Limits,
@@ -66,6 +67,7 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         self.orders: set[asyncio.Task[None]] = set()
         self.clock = time.monotonic
         scheduler.handlers[self.name] = self.answer
+        add_panel(scheduler, lambda: [plugin.view() for plugin in known_runs(scheduler)])
         # As a client would, so that they stay, and are made again, when the client is gone.
         scheduler.client_desires_keys(self.keys, self.name)
         self._carry_out(self.steward.begin(list(scheduler.workers), self.clock()))
@@ -173,6 +175,8 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         self.scheduler.handlers.pop(self.name, None)
         if self.scheduler.plugins.get(self.name) is self:
             self.scheduler.remove_plugin(name=self.name)
+        if not known_runs(self.scheduler):
+            remove_panel(self.scheduler)
 
     def _carry_out(self, orders: list[Order]) -> None:
         for order in orders:
@@ -241,3 +245,7 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         )
         count = progress["iteration_count"]
         logger.info("Evergrove run %s: tree %d of %d%s", self.run_id, iteration, count, metrics)
+
+
+def known_runs(scheduler: Any) -> list[SchedulerSide]:
+    return [plugin for name, plugin in scheduler.plugins.items() if is_name(name)]

@@ -6,7 +6,7 @@ with it and leave nothing behind. What they have to say is given to `say` as pla
 
     {"kind": "listening", "attempt": 1, "address": "10.0.0.5:40123", "own_log": ""}
     {"kind": "progress", "attempt": 1, "progress": {...}}       # as it changes, and now and then
-    {"kind": "finished", "attempt": 1, "model": bytes, "notes": [...]}
+    {"kind": "finished", "attempt": 1, "model": bytes, "notes": [...], "progress": {...}}
     {"kind": "failed", "attempt": 1, "error": {"type": "ValueError", "message": "..."}}
     {"kind": "worker_listens", "address": "10.0.0.5:40124"}
     {"kind": "worker_ended", "error": None or the same}
@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from evergrove import _core
+from evergrove.engines.run_figures import RunFigures
 from evergrove.engines.run_spec import RunSpec
 
 LOOK_EVERY_SECONDS = 0.25
@@ -102,8 +103,9 @@ class Host:
                 status_listen=spec["status_listen"],
             )
             self._coordinator = coordinator
-            self._start(self._coordinate, coordinator, attempt)
-            self._start(self._watch, coordinator, attempt, self._threads[-1])
+            figures = RunFigures()
+            self._start(self._coordinate, coordinator, figures, attempt)
+            self._start(self._watch, coordinator, figures, attempt, self._threads[-1])
 
     def start_worker(self, coordinator: str) -> None:
         spec = self.spec
@@ -181,7 +183,9 @@ class Host:
             with contextlib.suppress(OSError):
                 mark_of(self.spec).unlink(missing_ok=True)
 
-    def _coordinate(self, coordinator: _core.Coordinator, attempt: int) -> None:
+    def _coordinate(
+        self, coordinator: _core.Coordinator, figures: RunFigures, attempt: int
+    ) -> None:
         try:
             report = coordinator.run()
         except BaseException as error:
@@ -191,14 +195,25 @@ class Host:
             with self._lock:
                 if self._coordinator is coordinator:
                     self._coordinator = None
+        progress = coordinator.progress() | figures.take(coordinator.status_json())
         self._say_of(
-            attempt, kind="finished", model=report.model.to_bytes(), notes=list(report.notes)
+            attempt,
+            kind="finished",
+            model=report.model.to_bytes(),
+            notes=list(report.notes),
+            progress=progress,
         )
 
     def _watch(
-        self, coordinator: _core.Coordinator, attempt: int, thread: threading.Thread
+        self,
+        coordinator: _core.Coordinator,
+        figures: RunFigures,
+        attempt: int,
+        thread: threading.Thread,
     ) -> None:
         address, said, said_at = "", None, 0.0
+        taken: dict[str, Any] = {}
+        taken_at = 0.0
         while thread.is_alive():
             if address != coordinator.address:
                 address = coordinator.address
@@ -208,7 +223,9 @@ class Host:
             now = time.monotonic()
             if progress["iteration"] != said or now - said_at > SAY_EVERY_SECONDS:
                 said, said_at = progress["iteration"], now
-                self._say_of(attempt, kind="progress", progress=progress)
+                if now > taken_at + SAY_EVERY_SECONDS:  # it is large where there are many shards
+                    taken, taken_at = figures.take(coordinator.status_json()), now
+                self._say_of(attempt, kind="progress", progress=progress | taken)
             thread.join(LOOK_EVERY_SECONDS)
 
     def _watch_worker(self, worker: _core.Worker, thread: threading.Thread) -> None:

@@ -2,8 +2,8 @@
 """Steward: decides where a run's coordinator and workers are, as an engine's workers come and go.
 
 A state machine: what happened goes in with the time, orders come out, and an engine carries them
-out. It imports orders.py and peers.py alone, for it may live where Evergrove is not installed, and
-it holds nothing that grows with the rows.
+out. It imports orders.py, peers.py and costs.py alone, for it may live where Evergrove is not
+installed, and it holds nothing that grows with the rows.
 
     steward = Steward(run_id, Limits())
     orders = steward.begin(["tcp://10.0.0.1:4000"], now)
@@ -18,6 +18,7 @@ given up can say nothing any more (and its log refuses it: another has taken a l
 from dataclasses import dataclass, field
 from typing import Any
 
+from evergrove.engines.costs import Costs
 from evergrove.engines.orders import (
     DrainWorker,
     Limits,
@@ -71,6 +72,7 @@ class Steward:
     _failures: int = 0
     _iteration_at_failure: int = -1
     _short_since: float | None = None
+    _costs: Costs = field(default_factory=Costs)
     _peers: Peers = field(default_factory=Peers)
     _moved_at: float = 0.0
     _connects_until: float = 0.0
@@ -114,7 +116,7 @@ class Steward:
             self.lost_count += 1
         self._note(f"{was.label} {'has left' if was.is_leaving else 'is gone'}")
         if place == self.coordinator_place:
-            self._lose_coordinator(f"its host {was.label} is gone")
+            self._lose_coordinator(f"its host {was.label} is gone", now)
         return self._decide(now)
 
     def retires(self, place: str, now: float) -> list[Order]:
@@ -162,11 +164,12 @@ class Steward:
         elif kind == "progress":
             if news["progress"].get("iteration", 0) != self._iterations():
                 self._moved_at = now
-            self.progress = news["progress"]
+            self._take_progress(news["progress"], now)
         elif kind == "note":
             self._note(news["text"])
         elif kind == "finished":
             self.model = news["model"]
+            self._take_progress(news["progress"], now)
             for note in news["notes"]:
                 self._note(note)
             self.state = "finished"
@@ -179,7 +182,7 @@ class Steward:
         if self.is_over:
             return []
         if isinstance(order, StartCoordinator) and order.attempt == self.attempt:
-            self._lose_coordinator(f"it could not be started ({why})")
+            self._lose_coordinator(f"it could not be started ({why})", now)
             self._again_at = now + self.limits.again_seconds
         elif isinstance(order, StartWorker) and order.place in self.places:
             found = self.places[order.place]
@@ -208,6 +211,7 @@ class Steward:
             "attempt": self.attempt,
             "workers": workers,
             "lost": self.lost_count,
+            "costs": self._costs.view(),
             "notes": list(self.notes),
         }
 
@@ -363,10 +367,16 @@ class Steward:
         if error["type"] in FINAL_ERRORS or self._failures >= self.limits.attempts_max:
             self._fail(error["type"], error["message"])
             return
-        self._lose_coordinator(error["message"])
+        self._lose_coordinator(error["message"], now)
         self._again_at = now + self.limits.again_seconds
 
-    def _lose_coordinator(self, why: str) -> None:
+    def _take_progress(self, progress: dict[str, Any], now: float) -> None:
+        self.progress = progress
+        workers = sum(place.has_worker for place in self.places.values())
+        self._costs.progressed(progress, workers, now)
+
+    def _lose_coordinator(self, why: str, now: float) -> None:
+        self._costs.coordinator_lost(now)
         self._note(f"The coordinator is lost: {why}; another one goes on from the log")
         self.coordinator_place = ""
         self.coordinator_address = ""
@@ -375,7 +385,8 @@ class Steward:
         limits = self.limits
         if self.coordinator_place and now > self._heard_at + limits.silence_seconds:
             silent = self.coordinator_place
-            self._lose_coordinator(f"nothing was heard of it for {limits.silence_seconds:.0f} s")
+            why = f"nothing was heard of it for {limits.silence_seconds:.0f} s"
+            self._lose_coordinator(why, now)
             # Not there again, if there is anybody else.
             if len(self.places) > 1:
                 self.places[silent] = self.places.pop(silent)
