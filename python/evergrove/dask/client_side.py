@@ -196,8 +196,11 @@ async def start_and_watch(
 
 
 def panel_link(client: Client) -> str:
-    """Where the panel is, if Dask knows where its dashboard is."""
-    link = str(getattr(client, "dashboard_link", "") or "")
+    """Where the panel is, if Dask knows where its dashboard is: a client in a task may not."""
+    try:
+        link = str(client.dashboard_link or "")
+    except (AttributeError, KeyError, ValueError):
+        return ""
     return link.rpartition("/")[0] + "/" + panel.NAME if link else ""
 
 
