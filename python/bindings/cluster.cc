@@ -225,6 +225,10 @@ class Worker {
       const std::lock_guard lock(mutex_);
       return coordinator_;
     };
+    request_.on_listening = [this](const std::string& address) {
+      const std::lock_guard lock(mutex_);
+      address_ = address;
+    };
     request_.note = [this](const std::string& text) {
       const std::lock_guard lock(mutex_);
       notes_.push_back(text);
@@ -242,6 +246,10 @@ class Worker {
 
   void leave() { is_asked_to_leave_ = true; }
   void stop() { is_asked_to_stop_ = true; }
+  std::string address() const {
+    const std::lock_guard lock(mutex_);
+    return address_;
+  }
   void set_coordinator(std::string address) {
     const std::lock_guard lock(mutex_);
     coordinator_ = std::move(address);
@@ -256,8 +264,8 @@ class Worker {
  private:
   runtime::WorkerRequest request_;
   std::atomic<bool> is_asked_to_leave_ = false, is_asked_to_stop_ = false;
-  std::mutex mutex_;
-  std::string coordinator_;
+  mutable std::mutex mutex_;
+  std::string coordinator_, address_;
   std::deque<std::string> notes_;
 };
 
@@ -335,6 +343,7 @@ void init_cluster(nb::module_& module) {
            nb::arg("tls_ca_pem"), nb::arg("threads"), nb::arg("memory_bytes"),
            nb::arg("cache_folder"), nb::arg("fetch").none())
       .def("run", &Worker::run)
+      .def_prop_ro("address", &Worker::address)
       .def("leave", &Worker::leave)
       .def("stop", &Worker::stop)
       .def("set_coordinator", &Worker::set_coordinator, nb::arg("address"))

@@ -5,15 +5,17 @@ from typing import Any
 
 import pytest
 
-from evergrove.engines.steward import (
+from evergrove.engines.orders import (
     DrainWorker,
     Limits,
     MoveWorker,
     Order,
     StartCoordinator,
     StartWorker,
-    Steward,
+    StopWorker,
 )
+from evergrove.engines.peers import Look
+from evergrove.engines.steward import Steward
 
 LIMITS = Limits()
 
@@ -69,9 +71,9 @@ def test_a_coordinator_that_was_given_up_says_nothing_any_more() -> None:
     steward = started("a", "b")
     late = LIMITS.silence_seconds + 1
     assert steward.tick(late) == [StartCoordinator("b", 2)]
-    steward.said("a", news("finished", 1, model=b"old", notes=[]), late + 1)
+    steward.said("a", news("finished", 1, model=b"old", notes=[], progress={}), late + 1)
     assert not steward.is_over
-    steward.said("b", news("finished", 2, model=b"new", notes=["one"]), late + 2)
+    steward.said("b", news("finished", 2, model=b"new", notes=["one"], progress={}), late + 2)
     assert (steward.state, steward.model) == ("finished", b"new")
 
 
@@ -124,6 +126,7 @@ def test_a_worker_that_ends_is_started_again_later_each_time() -> None:
     ended = {"kind": "worker_ended", "error": {"type": "OSError", "message": "cut off"}}
     now, waits = 0.0, []
     for _ in range(3):
+        steward.said("b", {"kind": "worker_listens", "address": "b:2"}, now)
         assert steward.said("b", ended, now) == []
         orders: list[Order] = []
         begin = now
@@ -135,13 +138,110 @@ def test_a_worker_that_ends_is_started_again_later_each_time() -> None:
     assert waits == sorted(set(waits))
 
 
+def test_a_worker_that_cannot_listen_ends_the_run_though_others_work() -> None:
+    steward = started("a", "b")
+    steward.said("a", progress(3), 0.0)
+    error = {"type": "OSError", "message": "Somebody listens on all of the ports already"}
+    for _ in range(LIMITS.worker_attempts_max):
+        assert not steward.is_over
+        steward.said("b", {"kind": "worker_ended", "error": error}, 1.0)
+    assert steward.error == {"type": "OSError", "message": f"b: {error['message']}"}
+
+
 def test_a_worker_that_cannot_reach_the_coordinator_is_named() -> None:
     steward = started("a", "b")
-    for _ in range(LIMITS.worker_attempts_max):
-        unreachable = {"kind": "unreachable", "address": "a:1", "why": "timed out"}
+    # Of another one, which was lost meanwhile, it says nothing.
+    for address in ("a:0", "a:0", *["a:1"] * LIMITS.reach_attempts_max):
+        assert not steward.is_over
+        steward.said("a", progress(3), 1.0)
+        unreachable = {"kind": "unreachable", "address": address, "why": "timed out"}
         steward.said("b", unreachable, 1.0)
     assert steward.error is not None
-    assert "cannot reach the coordinator at a:1 (timed out)" in steward.error["message"]
+    words = "The worker b cannot reach the coordinator, which is at a, at a:1 (timed out); "
+    assert words in steward.error["message"]
+
+
+def with_workers(*places: str) -> tuple[Steward, list[Order]]:
+    """All of them listen, at PLACE:2; and who is to look at whom."""
+    steward = started(*places)
+    orders: list[Order] = []
+    for place in places:
+        orders = steward.said(place, {"kind": "worker_listens", "address": f"{place}:2"}, 0.0)
+    return steward, orders
+
+
+def looked(look: Look, **unreached: str) -> dict[str, Any]:
+    cut = {f"{place}:2": why for place, why in unreached.items()}
+    return {"kind": "looked", "number": look.number, "unreached": cut}
+
+
+def test_a_firewall_between_workers_is_named_when_both_are_there() -> None:
+    steward, orders = with_workers("a", "b", "c")
+    # Each has looked at those who came before it, and they look at it.
+    assert orders == [Look("a", ("c:2",), 3), Look("b", ("c:2",), 4), Look("c", ("a:2", "b:2"), 5)]
+    [ask] = steward.said("b", looked(orders[1], c="timed out"), 1.0)  # type: ignore[arg-type]
+    assert isinstance(ask, Look)
+    assert (ask.place, ask.addresses) == ("c", ("b:2",))
+    # What c has looked at before proves nothing: it may have gone since.
+    assert steward.said("c", looked(orders[2]), 1.1) == []  # type: ignore[arg-type]
+    assert not steward.is_over
+    assert steward.said("c", looked(ask), 1.2) == []
+    assert steward.error is not None
+    assert steward.error["type"] == "ConnectionError"
+    assert "The worker b cannot reach the worker c at c:2 (timed out)" in steward.error["message"]
+    assert 'ports="9500-9599"' in steward.error["message"]
+
+
+def test_a_worker_that_is_lost_is_no_firewall() -> None:
+    steward, _ = with_workers("a", "b")
+    steward.said("a", looked(Look("a", (), 9), b="refused"), 1.0)
+    steward.gone("b", 2.0)
+    steward.came("b2", {}, 3.0)
+    steward.said("b2", {"kind": "worker_listens", "address": "b:2"}, 3.0)
+    steward.said("b2", looked(Look("b2", (), 99)), 4.0)
+    assert not steward.is_over
+
+
+def test_who_comes_behind_a_firewall_does_not_take_part() -> None:
+    steward, _ = with_workers("a", "b")
+    steward.said("a", progress(3), 1.0)
+    steward.came("c", {}, 2.0)
+    steward.said("c", {"kind": "worker_listens", "address": "c:2"}, 2.0)
+    [ask] = steward.said("c", looked(Look("c", (), 7), b="timed out"), 3.0)
+    assert isinstance(ask, Look)
+    assert StopWorker("c") in steward.said("b", looked(ask), 4.0)
+    assert "c does not take part: The worker c cannot reach the worker b" in steward.notes[-1]
+    steward.said("c", {"kind": "worker_ended", "error": None}, 5.0)
+    now, orders = 5.0, []
+    while StartWorker("c", "a:1") not in orders:
+        now += 5.0
+        orders = steward.said("a", progress(int(now)), now)
+    assert now == pytest.approx(4.0 + LIMITS.cut_off_seconds, abs=5.0)
+
+
+def test_workers_look_again_when_nothing_moves() -> None:
+    steward, _ = with_workers("a", "b")
+    begin = 100.0
+    steward.said("a", progress(7), begin)
+    for second in range(1, int(LIMITS.still_seconds)):
+        assert steward.said("a", progress(7), begin + second) == []
+    orders = steward.said("a", progress(7), begin + LIMITS.still_seconds + 1)
+    assert [(order.place, order.addresses) for order in orders if isinstance(order, Look)] == [
+        ("a", ("b:2",)),
+        ("b", ("a:2",)),
+    ]
+
+
+def test_of_many_workers_each_looks_at_some() -> None:
+    places = [f"w{number}" for number in range(100)]
+    steward = started(*places)
+    looks: list[Look] = []
+    for place in places:
+        orders = steward.said(place, {"kind": "worker_listens", "address": f"{place}:2"}, 0.0)
+        looks += [order for order in orders if isinstance(order, Look)]
+    seen = {address for look in looks for address in look.addresses}
+    assert seen == {f"{place}:2" for place in places}
+    assert max(len(look.addresses) for look in looks) <= 32
 
 
 def test_a_log_that_not_all_see_is_refused_at_the_start_alone() -> None:

@@ -18,6 +18,7 @@ import json
 import logging
 import random
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -71,9 +72,16 @@ def one_run(seed: int) -> dict[str, object]:
         tasks = cluster.client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
         if is_model and (left or tasks):
             result = f"left behind: {left}, {tasks} tasks"
-    seconds = time.monotonic() - begin
-    data_kind = "frame" if is_frame else "paths"
-    return {"seed": seed, "result": result, "deeds": done, "data": data_kind, "seconds": seconds}
+        costs = run.view().get("costs", {}) if is_model else {}
+    return {
+        "seed": seed,
+        "result": result,
+        "deeds": done,
+        "data": "frame" if is_frame else "paths",
+        "seconds": time.monotonic() - begin,
+        "work_seconds": costs.get("work_seconds", 0.0),
+        "work_lost_seconds": costs.get("work_lost_seconds", 0.0),
+    }
 
 
 def do(deed: object, cluster: Cluster, run: DaskRun, dice: random.Random) -> bool:
@@ -157,6 +165,7 @@ def page_of(answers: list[dict[str, object]], digest: str, seconds: float) -> st
         ["from a frame in memory", str(sum(answer["data"] == "frame" for answer in answers))],
         ["deeds", deeds_counted(answers)],
         ["seconds of a run", seconds_of_runs(answers)],
+        ["work done twice, of a run's", work_lost(answers)],
         ["minutes in all", f"{seconds / 60:.1f}"],
     ]
     text = (
@@ -166,6 +175,18 @@ def page_of(answers: list[dict[str, object]], digest: str, seconds: float) -> st
         " are in `tests/process/test_dask_processes.py`.\n\n" + table(["what", "n"], figures)
     )
     return text + failures("dask_runs", failed)
+
+
+def work_lost(answers: list[dict[str, object]]) -> str:
+    """The share: here losses are seconds apart; script/campaign dask_losses has them apart."""
+    shares = [
+        float(str(answer["work_lost_seconds"])) / float(str(answer["work_seconds"]))
+        for answer in answers
+        if float(str(answer.get("work_seconds", 0.0))) > 0
+    ]
+    if not shares:
+        return "not known"
+    return f"{statistics.median(shares):.1%} median, {max(shares):.1%} largest"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
         process = subprocess.Popen([*host.command_prefix, "evergrove", ...])
         network.cut(host, into=True, out=False)      # a partition in one direction
         network.heal(host)
+        network.wall(host, other, open_ports=[8786])  # a firewall
 
 Each namespace has one interface, a TUN device whose other end is held here: a thread carries the
 packets from one to the other after a delay, and drops some. It does what `tc netem` would, which
@@ -21,6 +22,7 @@ import struct
 import subprocess
 import threading
 import time
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -71,6 +73,7 @@ class Network:
         self._hosts: list[Host] = []
         self._by_address: dict[bytes, Host] = {}
         self._cut: set[tuple[int, bool]] = set()  # (device, whether into the host)
+        self._walls: dict[tuple[int, int], Container[int]] = {}  # by (from, to) device
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._carry, daemon=True)
 
@@ -113,6 +116,10 @@ class Network:
     def heal(self, host: Host) -> None:
         self._cut -= {(host.device, True), (host.device, False)}
 
+    def wall(self, source: Host, target: Host, open_ports: Container[int]) -> None:
+        """Drops what asks for a connection at other ports, as a firewall does."""
+        self._walls[source.device, target.device] = open_ports
+
     def _carry(self) -> None:
         under_way: list[tuple[float, int, Host, bytes]] = []
         while not self._ends.is_set():
@@ -126,7 +133,7 @@ class Network:
                     except BlockingIOError:
                         break
                     target = self._by_address.get(packet[16:20])
-                    if target is None or not self._passes(device, target, len(under_way)):
+                    if target is None or not self._passes(device, target, len(under_way), packet):
                         self.dropped += 1
                         continue
                     due = time.monotonic() + self.delay_seconds
@@ -140,7 +147,18 @@ class Network:
                 except OSError:
                     self.dropped += 1
 
-    def _passes(self, source: int, target: Host, queued: int) -> bool:
+    def _passes(self, source: int, target: Host, queued: int, packet: bytes) -> bool:
         if (source, False) in self._cut or (target.device, True) in self._cut:
             return False
+        port = port_asked_for(packet)
+        if port is not None and port not in self._walls.get((source, target.device), (port,)):
+            return False
         return queued < QUEUE_PACKETS_MAX and self._dice.random() >= self.loss
+
+
+def port_asked_for(packet: bytes) -> int | None:
+    """Of a TCP packet over IPv4 that begins a connection."""
+    is_tcp, header = packet[0] >> 4 == 4 and packet[9] == 6, (packet[0] & 15) * 4
+    if not is_tcp or packet[header + 13] & 0x12 != 0x02:  # SYN without ACK
+        return None
+    return int.from_bytes(packet[header + 2 : header + 4])

@@ -25,6 +25,7 @@ from distributed import Client, LocalCluster
 
 import evergrove
 import evergrove.dask
+from evergrove.dask.worker_side import name_of
 from tests import data_sets
 
 PATIENCE_SECONDS = 90.0
@@ -114,6 +115,21 @@ class DaskRun:
         """The process of each Dask worker, by its address."""
         found: dict[str, int] = self.client.run(os.getpid)
         return found
+
+    def labels(self) -> dict[str, str]:
+        """The place of each Dask worker, by its name."""
+        workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        return {str(worker["name"]): place for place, worker in workers.items()}
+
+    def stop(self) -> None:
+        """As Ctrl-C at its client would."""
+
+        async def ask() -> None:
+            await getattr(self.client.scheduler, name_of(self.run_id))(question="stop")
+
+        self.client.sync(ask)
+        self.thread.join(PATIENCE_SECONDS)
+        assert isinstance(self.outcome[0], evergrove.Stopped), self.outcome
 
     def model(self) -> evergrove.Model:
         self.thread.join(PATIENCE_SECONDS)

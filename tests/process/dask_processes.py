@@ -45,7 +45,8 @@ class DaskProcesses:
         self.workers = [self.start_worker() for _ in range(workers)]
         self.address = self._address()
         self.client = Client(self.address, security=security)
-        self.client.wait_for_workers(workers, timeout=PATIENCE_SECONDS)
+        if workers > 0:
+            self.client.wait_for_workers(workers, timeout=PATIENCE_SECONDS)
 
     def start_worker(self, *more: str, **environment: str) -> "subprocess.Popen[bytes]":
         place = ("--scheduler-file", str(self.file), "--no-dashboard")

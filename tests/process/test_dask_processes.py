@@ -3,12 +3,14 @@
 such as cannot train."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,13 @@ import dask
 from distributed import Client, Security, worker_client
 
 import evergrove.dask
-from tests.process.dask_cluster import DaskRun, left_behind, local_cluster, write_adult_rows
+from tests.process.dask_cluster import (
+    DaskRun,
+    left_behind,
+    local_cluster,
+    tree_of,
+    write_adult_rows,
+)
 from tests.process.dask_processes import DaskProcesses
 
 LABEL = "income"
@@ -169,25 +177,6 @@ def test_asynchronous_clients_and_tasks(rows: Path, digest_of_few: str) -> None:
         assert left_behind(cluster.client) == []
 
 
-def test_a_worker_without_evergrove_is_named(rows: Path, tmp_path: Path) -> None:
-    hidden = tmp_path / "hidden" / "evergrove"
-    hidden.mkdir(parents=True)
-    (hidden / "__init__.py").write_text("raise ImportError('hidden')\n")
-    path = {"PYTHONPATH": str(hidden.parent)}
-    with DaskProcesses(tmp_path, workers=1, environment=path) as cluster:
-        with pytest.raises(ImportError, match="no Evergrove that can be imported"):
-            evergrove.dask.train(cluster.client, FEW, rows, LABEL, progress=False)
-        assert left_behind(cluster.client) == []
-
-
-def test_a_worker_of_another_version_is_named(rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with local_cluster(n_workers=1) as cluster:
-        monkeypatch.setattr(evergrove._core, "__version__", "9.9.9")
-        with pytest.raises(ValueError, match=r"but the client 9\.9\.9; install the same version"):
-            evergrove.dask.train(cluster.client, FEW, rows, LABEL, progress=False)
-        assert left_behind(cluster.client) == []
-
-
 def test_a_cluster_without_workers_is_waited_for(rows: Path, digest_of_few: str) -> None:
     with local_cluster(n_workers=0) as cluster:
         with pytest.raises(TimeoutError, match="No worker came for 2 s"):
@@ -200,7 +189,9 @@ def test_a_cluster_without_workers_is_waited_for(rows: Path, digest_of_few: str)
 
 def test_a_memory_limit_that_is_too_small_is_said(rows: Path) -> None:
     with local_cluster(n_workers=1, memory_limit="200MiB") as cluster:
-        with pytest.raises(MemoryError, match="memory limit leaves no room"):
+        with pytest.raises(
+            MemoryError, match=r"memory limit of the worker 0 \(.*\) leaves no room"
+        ):
             evergrove.dask.train(cluster.client, FEW, rows, LABEL, progress=False)
         assert left_behind(cluster.client) == []
 
@@ -228,6 +219,57 @@ def test_beyond_loopback_the_run_has_tls_of_its_own(rows: Path, digest_of_few: s
         assert address in cluster.client.scheduler.address
         model = evergrove.dask.train(cluster.client, FEW, rows, LABEL, progress=False)
         assert model.digest == digest_of_few
+
+
+def test_ports_may_be_chosen(rows: Path, digest_of_few: str) -> None:
+    def listening() -> list[int]:
+        """The ports of this process, by Linux's own table."""
+        own = {
+            str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()
+        }
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        found = [line for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in own]
+        return [int(line[1].partition(":")[2], 16) for line in found]
+
+    first = free_ports(4)
+    with local_cluster(n_workers=3) as cluster:
+        params = {"n_estimators": 100_000}
+        ports = f"{first}:{first + 3}"
+        run = DaskRun(cluster.client, rows, LABEL, params, run_id="in-ports", ports=ports)
+        run.wait_for_tree(1)
+        run.wait_until(lambda view: len(view["workers"]) == 3)
+        taken = [port for ports in cluster.client.run(listening).values() for port in ports]
+        assert sorted(port for port in taken if first <= port < first + 4) == [
+            first + place for place in range(4)
+        ]
+        # There is none left for another run; what it can do then is said, and the first goes on.
+        with pytest.raises(OSError, match="listens on all of the ports already; give a wider"):
+            evergrove.dask.train(
+                cluster.client, FEW, rows, LABEL, progress=False, ports=f"{first}-{first + 3}"
+            )
+        tree = tree_of(run.view())
+        run.wait_for_tree(tree + 5)
+        for wrong in ("9500-", "0-80", "9599-9500", "65536", "all"):
+            with pytest.raises(ValueError, match='ports are a range, such as "9500-9599"'):
+                evergrove.dask.train(cluster.client, FEW, rows, LABEL, ports=wrong)
+        run.stop()
+        # A worker that finds no port is named.
+        begin = time.monotonic()
+        with pytest.raises(OSError, match=r"tcp://127\.0\.0\.1:\d+\): Somebody listens on"):
+            train = evergrove.dask.train
+            train(cluster.client, params, rows, LABEL, progress=False, ports=first)
+        assert time.monotonic() < begin + 30
+        assert left_behind(cluster.client) == []
+
+
+def free_ports(count: int) -> int:
+    """The first of so many ports in a row that nobody listens at, below those given to dial."""
+    for first in range(20_000, 30_000, count):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+    raise AssertionError("no free ports")
 
 
 def own_address() -> str:

@@ -2,6 +2,7 @@
 """train() and attach(): what a Dask client asks for, and the wait for it."""
 
 import asyncio
+import functools
 import logging
 import os
 import re
@@ -14,13 +15,13 @@ import cloudpickle
 from distributed import Client, get_client
 
 from evergrove import _core
-from evergrove.dask import scheduler_side, worker_side
+from evergrove.dask import panel, scheduler_side, worker_side
 from evergrove.dask.row_sets import RowSet, column_of, no_partitions, prepare_sets, row_sets
 from evergrove.dask.scheduler_side import SchedulerSide
 from evergrove.dask.worker_side import WorkerSide, host_of, is_name, name_of
-from evergrove.engines import steward
-from evergrove.engines.run_spec import RunSpec, make_spec
-from evergrove.engines.steward import Limits
+from evergrove.engines import costs, orders, peers, steward
+from evergrove.engines.orders import Limits
+from evergrove.engines.run_spec import RunSpec, make_spec, port_range
 from evergrove.model import Model, load, thread_count
 from evergrove.parameters import check_settings, settings_of
 from evergrove.progress import Display, Progress, make_display
@@ -43,7 +44,7 @@ EXCEPTIONS: dict[str, type[Exception]] = {
 logger = logging.getLogger("evergrove")
 
 # They go to where no Evergrove need be.
-for module in (scheduler_side, worker_side, steward):
+for module in (scheduler_side, worker_side, panel, steward, orders, peers, costs):
     cloudpickle.register_pickle_by_value(module)
 
 
@@ -67,6 +68,7 @@ def train(
     wait_seconds: float = 300.0,
     cache: str | os.PathLike[str] | None = None,
     status_listen: str = "",
+    ports: str | int | None = None,
     progress: bool | None = None,
 ) -> Model:
     """Trains a model on a Dask cluster; the same, to the bit, that evergrove.train() makes.
@@ -87,6 +89,9 @@ def train(
     cache: a folder on the workers' local disks, to keep binned rows in.
     status_listen: HOST:PORT of a page about the run, such as 127.0.0.1:9464, on the machine of its
         coordinator.
+    ports: where the run's coordinator and workers listen, such as "9500-9599", so that a firewall
+        can be opened there. Each run needs one for each Dask worker of a machine, and one more.
+        None: ports of the system's choice.
     """
     client = client or get_client()
     settings = settings_of(params or {})
@@ -113,6 +118,7 @@ def train(
         cache="" if cache is None else os.fspath(cache),
         uses_tls=not _core.is_loopback(host_of(client.scheduler.address)),
         status_listen=status_listen,
+        ports=port_range(ports),
     )
     if run_id is not None:
         spec["run_id"] = checked_run_id(run_id)
@@ -125,13 +131,14 @@ def train(
 def attach(client: Client | None, run_id: str, *, progress: bool | None = None) -> Model:
     """Waits for a run that was begun before, by any client; its model is kept for an hour."""
     client = client or get_client()
-    return wait_for_model(client, run_id, watch(client, checked_run_id(run_id), progress))
+    work = watch(client, checked_run_id(run_id), make_display(progress))
+    return wait_for_model(client, run_id, work)
 
 
 def runs(client: Client | None = None) -> dict[str, dict[str, Any]]:
     """What the cluster's runs are at, by their names: those under way, and those whose model was
-    not taken yet. "state", "progress", "waits_for", "workers", "lost", "notes" and "error" are for
-    whoever looks."""
+    not taken yet. "state", "progress", "waits_for", "workers", "lost", "costs", "notes" and
+    "error" are for whoever looks."""
     client = client or get_client()
 
     async def look() -> dict[str, dict[str, Any]]:
@@ -166,21 +173,35 @@ async def start_and_watch(
         )
     if known is not None:
         await getattr(client.scheduler, name_of(run_id))(question="forget")
-    prepared = await prepare_sets(client, sets, spec["label"], spec["weight"], limits)
+    display = make_display(progress)
+    note = functools.partial(tell, is_shown=display is not None)
+    prepared = await prepare_sets(client, sets, spec["label"], spec["weight"], limits, note)
     if any(prepared):
         spec["partitions"] = [each.known if each else no_partitions() for each in prepared]
     keys = [[future.key for future in each.tables] if each else [] for each in prepared]
     worker_side = cloudpickle.dumps(WorkerSide(dict(spec), keys))
-    plugin = SchedulerSide(run_id, worker_side, [key for some in keys for key in some], limits)
+    all_keys = [key for some in keys for key in some]
+    plugin = SchedulerSide(run_id, worker_side, all_keys, limits, spec["ports"])
     await client.register_plugin(plugin, name=plugin.name)
     del prepared  # the steward keeps them from now on
     logger.info("Run %s: evergrove.dask.attach(client, %r) finds it again", run_id, run_id)
+    if link := panel_link(client):
+        logger.info("Run %s: %s shows it", run_id, link)
     try:
-        return await watch(client, run_id, progress)
+        return await watch(client, run_id, display)
     except OSError as error:
         if not isinstance(error, LostSchedulerError):
             raise
         raise LostSchedulerError(f"{error}; {went_on_from(spec)}") from error
+
+
+def panel_link(client: Client) -> str:
+    """Where the panel is, if Dask knows where its dashboard is: a client in a task may not."""
+    try:
+        link = str(client.dashboard_link or "")
+    except (AttributeError, KeyError, ValueError):
+        return ""
+    return link.rpartition("/")[0] + "/" + panel.NAME if link else ""
 
 
 class LostSchedulerError(OSError):
@@ -202,10 +223,9 @@ async def views(client: Client) -> dict[str, dict[str, Any]]:
     return found
 
 
-async def watch(client: Client, run_id: str, progress: bool | None) -> Model:
+async def watch(client: Client, run_id: str, display: Display | None) -> Model:
     if run_id not in await views(client):
         raise ValueError(f"The cluster has no run of this name (run_id: {run_id!r})")
-    display = make_display(progress)
     try:
         view = await follow(client, run_id, display)
     finally:
@@ -242,9 +262,7 @@ async def follow(client: Client, run_id: str, display: Display | None) -> dict[s
         heard_at = time.monotonic()
         notes_known += len(view["notes"])
         for note in view["notes"]:
-            logger.info(note)
-            if display is not None:
-                print(f"evergrove: {note}", file=sys.stderr)
+            tell(note, is_shown=display is not None)
         if display is not None and view["progress"]:
             display.show(progress_of(view["progress"]))
         if view["is_settled"]:
@@ -252,6 +270,12 @@ async def follow(client: Client, run_id: str, display: Display | None) -> dict[s
             answer: dict[str, Any] = view
             return answer
         await asyncio.sleep(ASK_EVERY_SECONDS)
+
+
+def tell(note: str, is_shown: bool) -> None:
+    logger.info(note)
+    if is_shown:
+        print(f"evergrove: {note}", file=sys.stderr)
 
 
 def progress_of(values: Mapping[str, Any]) -> Progress:

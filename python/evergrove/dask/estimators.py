@@ -22,7 +22,7 @@ from evergrove.tables import Array
 from sklearn.base import ClassifierMixin, RegressorMixin  # isort: skip
 
 # What is a setting of these estimators alone.
-PLACING = ("client", "threads_per_worker", "log")
+PLACING = ("client", "threads_per_worker", "log", "ports")
 
 
 class DaskEstimator(Estimator):
@@ -35,11 +35,13 @@ class DaskEstimator(Estimator):
         client: Any = None,
         threads_per_worker: int | None = None,
         log: str | None = None,
+        ports: str | int | None = None,
         **settings: Any,
     ) -> None:
         self.client = client
         self.threads_per_worker = threads_per_worker
         self.log = log
+        self.ports = ports
         super().__init__(**settings)
 
     @classmethod
@@ -69,6 +71,7 @@ class DaskEstimator(Estimator):
             objective=self._objective(),
             threads_per_worker=self.threads_per_worker,
             log=self.log,
+            ports=self.ports,
             progress=self.progress,
         )
         self.n_features_in_ = len(self.model_.feature_names)

@@ -15,7 +15,8 @@ import dask
 from dask.delayed import Delayed
 from distributed import Client, Future
 
-from evergrove.engines.frames import describe, partition_set, partition_table
+from evergrove.dask.there import there
+from evergrove.engines.frames import partition_set
 from evergrove.engines.run_spec import PartitionSet
 from evergrove.sources import column_names_of, free_name
 
@@ -118,7 +119,7 @@ def is_series(values: Any) -> bool:
 
 async def prepare(client: Client, parts: Parts, label_name: str, weight_name: str) -> Prepared:
     """Computes the partitions where they are, and describes them there."""
-    make = dask.delayed(partition_table, pure=False)
+    make = dask.delayed(there("evergrove.engines.frames", "partition_table"), pure=False)
     count = len(parts.rows)
     nothing = [None] * count
     tables = client.compute(
@@ -129,7 +130,7 @@ async def prepare(client: Client, parts: Parts, label_name: str, weight_name: st
             )
         ]
     )
-    described = client.map(describe, tables, pure=False)
+    described = client.map(there("evergrove.engines.frames", "describe"), tables, pure=False)
     try:
         known, kept = partition_set(await gathered(client, described))
     except BaseException:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """RowSet: the training data, or a validation set: paths, or partitions in Dask's memory."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,8 @@ from typing import Any
 from distributed import Client
 
 from evergrove.dask.frames import Parts, Prepared, column_of, is_rows, parts_of, prepare
+from evergrove.engines.orders import Limits
 from evergrove.engines.run_spec import PartitionSet
-from evergrove.engines.steward import Limits
 from evergrove.sources import paths_of
 
 __all__ = ["RowSet", "column_of", "no_partitions", "prepare_sets", "row_sets"]
@@ -62,10 +63,17 @@ def row_set(data: Any, label: Any, weight: Any, what: str) -> RowSet:
 
 
 async def prepare_sets(
-    client: Client, sets: list[RowSet], label: str, weight: str, limits: Limits
+    client: Client,
+    sets: list[RowSet],
+    label: str,
+    weight: str,
+    limits: Limits,
+    note: Callable[[str], None],
 ) -> list[Prepared | None]:
     """Computes and describes what is not paths. It needs workers, and waits for one so long."""
     if any(each.parts is not None for each in sets):
+        if not (await client.scheduler.identity())["workers"]:
+            note("No worker is there; waits for one to make the partitions")
         try:
             await client.wait_for_workers(1, timeout=limits.wait_seconds)
         except TimeoutError as error:

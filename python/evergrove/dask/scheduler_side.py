@@ -17,16 +17,19 @@ from typing import Any
 from distributed import SchedulerPlugin
 from distributed.core import Status
 
-from evergrove.dask.worker_side import name_of
-from evergrove.engines.steward import (
+from evergrove.dask.panel import add_panel, remove_panel
+from evergrove.dask.worker_side import is_name, name_of
+from evergrove.engines.orders import (
     DrainWorker,
     Limits,
     MoveWorker,
     Order,
     StartCoordinator,
     StartWorker,
-    Steward,
+    StopWorker,
 )
+from evergrove.engines.peers import Look
+from evergrove.engines.steward import Steward
 
 TICK_SECONDS = 0.25
 ORDER_SECONDS = 15.0
@@ -37,19 +40,23 @@ METHODS = {
     StartWorker: "start_worker",
     MoveWorker: "move_worker",
     DrainWorker: "drain_worker",
+    StopWorker: "stop_worker",
+    Look: "look",
 }
 
 logger = logging.getLogger("distributed.scheduler.evergrove")
 
 
 class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
-    def __init__(self, run_id: str, worker_side: bytes, keys: list[str], limits: Limits) -> None:
+    def __init__(
+        self, run_id: str, worker_side: bytes, keys: list[str], limits: Limits, ports: str
+    ) -> None:
         """keys: tasks whose results the run needs until it is over."""
         self.run_id = run_id
         self.name = name_of(run_id)
         self.worker_side = worker_side
         self.keys = keys
-        self.steward = Steward(run_id, limits)
+        self.steward = Steward(run_id, limits, ports)
         self.is_settled = False  # the run is over, and nothing of it is left at the workers
         self.removes_at = 0.0
         self.noted = 0
@@ -60,6 +67,7 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         self.orders: set[asyncio.Task[None]] = set()
         self.clock = time.monotonic
         scheduler.handlers[self.name] = self.answer
+        add_panel(scheduler, lambda: [plugin.view() for plugin in known_runs(scheduler)])
         # As a client would, so that they stay, and are made again, when the client is gone.
         scheduler.client_desires_keys(self.keys, self.name)
         self._carry_out(self.steward.begin(list(scheduler.workers), self.clock()))
@@ -167,6 +175,8 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         self.scheduler.handlers.pop(self.name, None)
         if self.scheduler.plugins.get(self.name) is self:
             self.scheduler.remove_plugin(name=self.name)
+        if not known_runs(self.scheduler):
+            remove_panel(self.scheduler)
 
     def _carry_out(self, orders: list[Order]) -> None:
         for order in orders:
@@ -235,3 +245,7 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         )
         count = progress["iteration_count"]
         logger.info("Evergrove run %s: tree %d of %d%s", self.run_id, iteration, count, metrics)
+
+
+def known_runs(scheduler: Any) -> list[SchedulerSide]:
+    return [plugin for name, plugin in scheduler.plugins.items() if is_name(name)]

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """predict(): scores of Dask's frames and arrays, lazily, partition by partition."""
 
+import functools
 from typing import Any
 
 import numpy as np
 from dask import delayed
 
 from evergrove.dask.frames import is_array, is_frame, is_part
-from evergrove.model import Model, class_values
+from evergrove.dask.there import there
+from evergrove.model import Model, class_values, model_from_bytes
 from evergrove.tables import Array
 
 
@@ -19,13 +21,14 @@ def predict(model: Model, data: Any, kind: str = "probability") -> Any:
     array: an array; of a delayed frame, or a list of them: delayed arrays.
     """
     if is_frame(data):
-        return data.map_partitions(score_frame, model, kind, meta=meta_of(model, data._meta, kind))
+        meta = meta_of(model, data._meta, kind)
+        return data.map_partitions(task("score_frame"), packed(model), kind, meta=meta)
     if is_array(data):
         return predict_array(model, data, kind)
     if isinstance(data, (list, tuple)) and data and all(map(is_part, data)):
-        return [delayed(score)(part, model, kind) for part in data]
+        return [delayed(task("score"))(part, packed(model), kind) for part in data]
     if is_part(data):
-        return delayed(score)(data, model, kind)
+        return delayed(task("score"))(data, packed(model), kind)
     raise TypeError(
         "evergrove.dask.predict() takes Dask frames, arrays and delayed frames; use "
         f"model.predict() for what is in memory (type: {type(data).__name__})"
@@ -41,16 +44,41 @@ def predict_array(model: Model, data: Any, kind: str) -> Any:
     dtype = score_dtype(model, kind)
     if width == 1:
         return data.map_blocks(
-            score, model, kind, drop_axis=1, dtype=dtype, meta=np.empty(0, dtype=dtype)
+            task("score"),
+            packed(model),
+            kind,
+            drop_axis=1,
+            dtype=dtype,
+            meta=np.empty(0, dtype=dtype),
         )
     meta = np.empty((0, 0), dtype=dtype)
     return data.map_blocks(
-        score, model, kind, chunks=(data.chunks[0], (width,)), dtype=dtype, meta=meta
+        task("score"),
+        packed(model),
+        kind,
+        chunks=(data.chunks[0], (width,)),
+        dtype=dtype,
+        meta=meta,
     )
 
 
-def score(rows: Any, model: Model, kind: str) -> Array:
+def task(function: str) -> Any:
+    return there("evergrove.dask.scoring", function)
+
+
+def packed(model: Model) -> bytes:
+    """As it goes through the scheduler, which need not know what it is."""
+    return model._core.to_bytes()
+
+
+# A worker scores many partitions by a model, and few models at once.
+unpacked = functools.lru_cache(maxsize=4)(model_from_bytes)
+
+
+def score(rows: Any, model: Model | bytes, kind: str) -> Array:
     """One partition's scores, in the thread of its task alone."""
+    if isinstance(model, bytes):
+        model = unpacked(model)
     if len(rows) == 0:
         width = score_count(model, kind)
         return np.empty(0 if width == 1 else (0, width), dtype=score_dtype(model, kind))
@@ -60,9 +88,11 @@ def score(rows: Any, model: Model, kind: str) -> Array:
     return values if values.ndim > 1 else np.column_stack([1 - values, values])
 
 
-def score_frame(frame: Any, model: Model, kind: str) -> Any:
+def score_frame(frame: Any, model: Model | bytes, kind: str) -> Any:
     import pandas as pd
 
+    if isinstance(model, bytes):
+        model = unpacked(model)
     values = score(frame, model, kind)
     if values.ndim == 1:
         return pd.Series(values, index=frame.index, name=kind)

@@ -51,9 +51,10 @@ class WorkerSide(WorkerPlugin):  # type: ignore[misc]
         self.news: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.host: Any = None
         self.is_ending = False
-        refusal = self._make_host()
+        label = label_of(worker)
+        refusal = self._make_host(label)
         worker.handlers[self.name] = self.take_order
-        facts = {"label": f"{worker.name} ({worker.address})", "refusal": refusal}
+        facts = {"label": label, "refusal": refusal}
         self.news.put_nowait({"kind": "came", "facts": facts})
         self.carrier = asyncio.create_task(self._carry())
 
@@ -77,18 +78,18 @@ class WorkerSide(WorkerPlugin):  # type: ignore[misc]
         await asyncio.to_thread(functools.partial(getattr(self.host, order), **details))
         return "taken"
 
-    def _make_host(self) -> dict[str, str] | None:
+    def _make_host(self, label: str) -> dict[str, str] | None:
         """Returns why there is none."""
         try:
             from evergrove.engines import host as hosts
         except Exception as error:
             message = (
-                "A worker has no Evergrove that can be imported; install evergrove[dask] "
-                f"everywhere ({type(error).__name__}: {error})"
+                f"The worker {label} has no Evergrove that can be imported; install "
+                f"evergrove[dask] everywhere ({type(error).__name__}: {error})"
             )
             return {"type": "ImportError", "message": message}
         memory_bytes = memory_left(self.worker)
-        refusal = hosts.refusal(self.spec["version"], memory_bytes)
+        refusal = hosts.refusal(label, self.spec["version"], memory_bytes)
         if refusal is None:
             self.host = hosts.Host(
                 self.spec,  # type: ignore[arg-type]
@@ -165,6 +166,12 @@ def host_of(address: str) -> str:
     if scheme == "inproc":
         return "127.0.0.1"
     return place.rpartition(":")[0].strip("[]")
+
+
+def label_of(worker: Any) -> str:
+    """By which people know it."""
+    name, address = str(worker.name), str(worker.address)
+    return address if name == address else f"{name} ({address})"
 
 
 def memory_left(worker: Any) -> int:

@@ -6,10 +6,12 @@ with it and leave nothing behind. What they have to say is given to `say` as pla
 
     {"kind": "listening", "attempt": 1, "address": "10.0.0.5:40123", "own_log": ""}
     {"kind": "progress", "attempt": 1, "progress": {...}}       # as it changes, and now and then
-    {"kind": "finished", "attempt": 1, "model": bytes, "notes": [...]}
+    {"kind": "finished", "attempt": 1, "model": bytes, "notes": [...], "progress": {...}}
     {"kind": "failed", "attempt": 1, "error": {"type": "ValueError", "message": "..."}}
+    {"kind": "worker_listens", "address": "10.0.0.5:40124"}
     {"kind": "worker_ended", "error": None or the same}
     {"kind": "unreachable", "address": "10.0.0.5:40123", "why": "timed out"}
+    {"kind": "looked", "number": 1, "unreached": {"10.0.0.6:40125": "timed out"}}
     {"kind": "sees_log", "sees_log": True}
     {"kind": "note", "attempt": 1, "text": "..."}
 
@@ -26,16 +28,19 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evergrove import _core
+from evergrove.engines.run_figures import RunFigures
 from evergrove.engines.run_spec import RunSpec
 
 LOOK_EVERY_SECONDS = 0.25
 SAY_EVERY_SECONDS = 2.0
+LISTENS_SOON_SECONDS = 0.02
 REACH_SECONDS = 5.0
 MEMORY_BYTES_MIN = 32 << 20
 
@@ -98,8 +103,9 @@ class Host:
                 status_listen=spec["status_listen"],
             )
             self._coordinator = coordinator
-            self._start(self._coordinate, coordinator, attempt)
-            self._start(self._watch, coordinator, attempt, self._threads[-1])
+            figures = RunFigures()
+            self._start(self._coordinate, coordinator, figures, attempt)
+            self._start(self._watch, coordinator, figures, attempt, self._threads[-1])
 
     def start_worker(self, coordinator: str) -> None:
         spec = self.spec
@@ -124,6 +130,18 @@ class Host:
                 fetch=self.around.fetch if spec["partitions"] else None,
             )
             self._start(self._work, self._worker)
+            self._start(self._watch_worker, self._worker, self._threads[-1])
+
+    def stop_worker(self) -> None:
+        with self._lock:
+            if self._worker is not None:
+                self._worker.stop()
+
+    def look(self, addresses: Sequence[str], number: int) -> None:
+        """Sees which of the other workers can be connected to."""
+        with self._lock:
+            if not self._is_closed:
+                self._start(self._look, addresses, number)
 
     def move_worker(self, coordinator: str) -> None:
         with self._lock:
@@ -165,7 +183,9 @@ class Host:
             with contextlib.suppress(OSError):
                 mark_of(self.spec).unlink(missing_ok=True)
 
-    def _coordinate(self, coordinator: _core.Coordinator, attempt: int) -> None:
+    def _coordinate(
+        self, coordinator: _core.Coordinator, figures: RunFigures, attempt: int
+    ) -> None:
         try:
             report = coordinator.run()
         except BaseException as error:
@@ -175,14 +195,25 @@ class Host:
             with self._lock:
                 if self._coordinator is coordinator:
                     self._coordinator = None
+        progress = coordinator.progress() | figures.take(coordinator.status_json())
         self._say_of(
-            attempt, kind="finished", model=report.model.to_bytes(), notes=list(report.notes)
+            attempt,
+            kind="finished",
+            model=report.model.to_bytes(),
+            notes=list(report.notes),
+            progress=progress,
         )
 
     def _watch(
-        self, coordinator: _core.Coordinator, attempt: int, thread: threading.Thread
+        self,
+        coordinator: _core.Coordinator,
+        figures: RunFigures,
+        attempt: int,
+        thread: threading.Thread,
     ) -> None:
         address, said, said_at = "", None, 0.0
+        taken: dict[str, Any] = {}
+        taken_at = 0.0
         while thread.is_alive():
             if address != coordinator.address:
                 address = coordinator.address
@@ -192,8 +223,23 @@ class Host:
             now = time.monotonic()
             if progress["iteration"] != said or now - said_at > SAY_EVERY_SECONDS:
                 said, said_at = progress["iteration"], now
-                self._say_of(attempt, kind="progress", progress=progress)
+                if now > taken_at + SAY_EVERY_SECONDS:  # it is large where there are many shards
+                    taken, taken_at = figures.take(coordinator.status_json()), now
+                self._say_of(attempt, kind="progress", progress=progress | taken)
             thread.join(LOOK_EVERY_SECONDS)
+
+    def _watch_worker(self, worker: _core.Worker, thread: threading.Thread) -> None:
+        while thread.is_alive() and not worker.address:
+            thread.join(LISTENS_SOON_SECONDS)
+        if worker.address and not self._is_closed:
+            self.say({"kind": "worker_listens", "address": worker.address})
+
+    def _look(self, addresses: Sequence[str], number: int) -> None:
+        with ThreadPoolExecutor(len(addresses), thread_name_prefix="evergrove") as pool:
+            answers = zip(addresses, pool.map(reason_not_reached, addresses), strict=True)
+            unreached = {address: why for address, why in answers if why}
+        if not self._is_closed:
+            self.say({"kind": "looked", "number": number, "unreached": unreached})
 
     def _work(self, worker: _core.Worker) -> None:
         error = None
@@ -222,7 +268,8 @@ class Host:
 
     def _listen(self) -> str:
         host = self.around.address
-        return f"[{host}]:0" if ":" in host else f"{host}:0"
+        ports = self.spec["ports"] or "0"
+        return f"[{host}]:{ports}" if ":" in host else f"{host}:{ports}"
 
     def _thread_count(self) -> int:
         return self.spec["threads"] or self.around.threads
@@ -265,22 +312,22 @@ def described(error: BaseException) -> dict[str, str]:
     return {"type": type(error).__name__, "message": str(error)}
 
 
-def refusal(spec_version: str, memory_bytes: int) -> dict[str, str] | None:
+def refusal(label: str, spec_version: str, memory_bytes: int) -> dict[str, str] | None:
     """Why this process cannot take part in a run."""
     if _core.__version__ != spec_version:
         return {
             "type": "ValueError",
             "message": (
-                f"A worker has Evergrove {_core.__version__}, but the client {spec_version}; "
-                "install the same version everywhere"
+                f"The worker {label} has Evergrove {_core.__version__}, but the client "
+                f"{spec_version}; install the same version everywhere"
             ),
         }
     if 0 < memory_bytes < MEMORY_BYTES_MIN:
         return {
             "type": "MemoryError",
             "message": (
-                "A worker's memory limit leaves no room for rows; start workers with a larger "
-                f"--memory-limit (left: {memory_bytes >> 20} MiB of at least "
+                f"The memory limit of the worker {label} leaves no room for rows; start it with a "
+                f"larger --memory-limit (left: {memory_bytes >> 20} MiB of at least "
                 f"{MEMORY_BYTES_MIN >> 20})"
             ),
         }

@@ -5,6 +5,7 @@ spec = make_spec(settings, data=["s3://bucket/a.parquet"], label="fraud", ...)
 engine.carry(spec)                       # a dict of texts, numbers, bytes and lists of them
 """
 
+import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +42,7 @@ class RunSpec(TypedDict):
     secrets: dict[str, str]  # token, tls_cert_pem, tls_key_pem, tls_ca_pem
     uses_tls: bool
     status_listen: str
+    ports: str  # that its processes listen at, FIRST-LAST; empty: any
 
 
 def make_spec(
@@ -61,6 +63,7 @@ def make_spec(
     cache: str,
     uses_tls: bool,
     status_listen: str,
+    ports: str,
 ) -> RunSpec:
     if resume and not log:
         raise ValueError("There is nothing to resume without a log; say where it is with log=")
@@ -84,4 +87,16 @@ def make_spec(
         secrets=_core.make_credentials(),
         uses_tls=uses_tls,
         status_listen=status_listen,
+        ports=ports,
     )
+
+
+def port_range(ports: str | int | None) -> str:
+    """FIRST-LAST of what a user may say: "9500-9599", "9500:9599" as Dask has it, or one port."""
+    if ports is None:
+        return ""
+    found = re.fullmatch(r"(\d{1,5})(?:[-:](\d{1,5}))?", str(ports).strip())
+    first, last = (int(port or found[1]) for port in found.groups()) if found else (0, 0)
+    if not 0 < first <= last < 65536:
+        raise ValueError(f'ports are a range, such as "9500-9599" (ports: {ports!r})')
+    return f"{first}-{last}"

@@ -2,8 +2,8 @@
 """Steward: decides where a run's coordinator and workers are, as an engine's workers come and go.
 
 A state machine: what happened goes in with the time, orders come out, and an engine carries them
-out. It imports nothing but the standard library, for it may live where Evergrove is not installed,
-and it holds nothing that grows with the rows.
+out. It imports orders.py, peers.py and costs.py alone, for it may live where Evergrove is not
+installed, and it holds nothing that grows with the rows.
 
     steward = Steward(run_id, Limits())
     orders = steward.begin(["tcp://10.0.0.1:4000"], now)
@@ -18,48 +18,21 @@ given up can say nothing any more (and its log refuses it: another has taken a l
 from dataclasses import dataclass, field
 from typing import Any
 
+from evergrove.engines.costs import Costs
+from evergrove.engines.orders import (
+    DrainWorker,
+    Limits,
+    MoveWorker,
+    Order,
+    StartCoordinator,
+    StartWorker,
+    StopWorker,
+)
+from evergrove.engines.peers import Cut, Peers
+
 # The exceptions that a run ends with at once, wherever its coordinator is; others are tried again.
 FINAL_ERRORS = ("ValueError", "TypeError", "FileNotFoundError", "RuntimeError", "MemoryError")
 NOTES_MAX = 10_000
-
-
-@dataclass(frozen=True)
-class Limits:
-    wait_seconds: float = 300.0  # without anybody who could work
-    begin_seconds: float = 30.0  # for an answer of those who are there when it begins
-    silence_seconds: float = 30.0  # of a coordinator; then another one takes over
-    memory_seconds: float = 10.0  # at the start, with too little memory for the rows
-    again_seconds: float = 2.0  # between two attempts of what failed
-    attempts_max: int = 5  # of coordinators that fail one after the other
-    worker_attempts_max: int = 3  # at one place, before the first iteration
-
-
-@dataclass(frozen=True)
-class StartCoordinator:
-    place: str
-    attempt: int
-
-
-@dataclass(frozen=True)
-class StartWorker:
-    place: str
-    coordinator: str  # HOST:PORT
-
-
-@dataclass(frozen=True)
-class MoveWorker:
-    """The coordinator is elsewhere now; the worker keeps its rows."""
-
-    place: str
-    coordinator: str
-
-
-@dataclass(frozen=True)
-class DrainWorker:
-    place: str
-
-
-Order = StartCoordinator | StartWorker | MoveWorker | DrainWorker
 
 
 @dataclass
@@ -77,6 +50,7 @@ class Place:
 class Steward:
     run_id: str
     limits: Limits = field(default_factory=Limits)
+    ports: str = ""  # that coordinator and workers listen at, FIRST-LAST; empty: any
     state: str = "waiting"  # waiting, running, finished, failed, stopped
     error: dict[str, str] | None = None  # {"type": ..., "message": ...}
     model: bytes = b""
@@ -98,6 +72,10 @@ class Steward:
     _failures: int = 0
     _iteration_at_failure: int = -1
     _short_since: float | None = None
+    _costs: Costs = field(default_factory=Costs)
+    _peers: Peers = field(default_factory=Peers)
+    _moved_at: float = 0.0
+    _connects_until: float = 0.0
 
     @property
     def is_over(self) -> bool:
@@ -131,13 +109,14 @@ class Steward:
         """A place is lost, or has left."""
         self._expected.discard(place)
         was = self.places.pop(place, None)
+        self._peers.gone(place)
         if was is None or self.is_over:
             return self._decide(now)
         if was.has_worker and not was.is_leaving:
             self.lost_count += 1
         self._note(f"{was.label} {'has left' if was.is_leaving else 'is gone'}")
         if place == self.coordinator_place:
-            self._lose_coordinator(f"its host {was.label} is gone")
+            self._lose_coordinator(f"its host {was.label} is gone", now)
         return self._decide(now)
 
     def retires(self, place: str, now: float) -> list[Order]:
@@ -166,6 +145,11 @@ class Steward:
         if kind == "sees_log":
             self._looked_for_log(place, bool(news["sees_log"]))
             return self._decide(now)
+        if kind == "worker_listens":
+            self._peers.listens(place, news["address"])
+            return self._decide(now)
+        if kind == "looked":
+            return self._looked(place, news, now)
         if kind in ("worker_ended", "unreachable"):
             self._worker_said(place, news, now)
             return self._decide(now)
@@ -174,14 +158,18 @@ class Steward:
         self._heard_at = now
         if kind == "listening":
             self.coordinator_address = news["address"]
+            self._connects_until = self._connects_until or now + self.limits.connect_seconds
             self.own_log = news["own_log"]
             return self._moves() + self._decide(now)
         elif kind == "progress":
-            self.progress = news["progress"]
+            if news["progress"].get("iteration", 0) != self._iterations():
+                self._moved_at = now
+            self._take_progress(news["progress"], now)
         elif kind == "note":
             self._note(news["text"])
         elif kind == "finished":
             self.model = news["model"]
+            self._take_progress(news["progress"], now)
             for note in news["notes"]:
                 self._note(note)
             self.state = "finished"
@@ -194,7 +182,7 @@ class Steward:
         if self.is_over:
             return []
         if isinstance(order, StartCoordinator) and order.attempt == self.attempt:
-            self._lose_coordinator(f"it could not be started ({why})")
+            self._lose_coordinator(f"it could not be started ({why})", now)
             self._again_at = now + self.limits.again_seconds
         elif isinstance(order, StartWorker) and order.place in self.places:
             found = self.places[order.place]
@@ -223,6 +211,7 @@ class Steward:
             "attempt": self.attempt,
             "workers": workers,
             "lost": self.lost_count,
+            "costs": self._costs.view(),
             "notes": list(self.notes),
         }
 
@@ -238,7 +227,10 @@ class Steward:
             orders += self._place_coordinator(now)
         if self.coordinator_address:
             orders += self._place_workers(now)
-        return orders
+            if now > self._moved_at + self.limits.still_seconds:
+                self._moved_at = now
+                self._peers.look_again()
+        return orders + self._peers.due()
 
     def _still_comes(self, now: float) -> bool:
         """Whether to wait for the answers of those who were there at the beginning."""
@@ -294,21 +286,77 @@ class Steward:
     def _worker_said(self, place: str, news: dict[str, Any], now: float) -> None:
         found = self.places[place]
         found.has_worker = False
+        limits = self.limits
+        attempts_max = limits.worker_attempts_max
+        # It may be that it could not even listen, or connect.
+        is_connected = self._peers.has(place)
+        self._peers.gone(place)
         error: dict[str, str] | None = news.get("error")
         if news["kind"] == "unreachable":
-            error = {
-                "type": "ConnectionError",
-                "message": f"The worker {found.label} cannot reach the coordinator at "
-                f"{news['address']} ({news['why']}); if a firewall is between them, open all ports "
-                "between the workers",
-            }
+            if (
+                news["address"] != self.coordinator_address
+                or now > self._heard_at + limits.reach_heard_seconds
+            ):
+                return  # to one that is not there any more
+            attempts_max = limits.reach_attempts_max
+            whom = f"the coordinator, which is at {self._label(self.coordinator_place)},"
+            words = self._words_of_cut(found.label, whom, news["address"], news["why"])
+            error = {"type": "ConnectionError", "message": words}
+        elif error is not None:
+            error = {**error, "message": f"{found.label}: {error['message']}"}
         found.worker_failures = 0 if error is None else found.worker_failures + 1
-        found.worker_again_at = now + self.limits.again_seconds * 2 ** min(found.worker_failures, 5)
+        again_at = now + limits.again_seconds * 2 ** min(found.worker_failures, 5)
+        found.worker_again_at = max(found.worker_again_at, again_at)
         if error is None:
             return
         self._note(error["message"])
-        if found.worker_failures >= self.limits.worker_attempts_max and not self._iterations():
+        is_error = not self._iterations() or (not is_connected and self._still_connects(found, now))
+        if found.worker_failures >= attempts_max and is_error:
             self._fail(error["type"], error["message"])
+
+    def _still_connects(self, place: Place, now: float) -> bool:
+        return place.is_early and now < self._connects_until
+
+    def _looked(self, place: str, news: dict[str, Any], now: float) -> list[Order]:
+        cuts, looks = self._peers.looked(place, news["number"], news["unreached"])
+        orders: list[Order] = list(looks)
+        for cut in cuts:
+            orders += self._cut_off(cut, now)
+        return orders + self._decide(now)
+
+    def _cut_off(self, cut: Cut, now: float) -> list[Order]:
+        """At the beginning it is an error; later on whoever came last does without the run."""
+        if self.is_over or cut.source not in self.places or cut.target not in self.places:
+            return []
+        both = [self.places[cut.source], self.places[cut.target]]
+        if not all(place.has_worker for place in both):
+            return []
+        words = self._words_of_cut(
+            self._label(cut.source), f"the worker {self._label(cut.target)}", cut.address, cut.why
+        )
+        if all(self._still_connects(place, now) for place in both):
+            self._fail("ConnectionError", words)
+            return []
+        last = max(cut.source, cut.target, key=list(self.places).index)
+        found = self.places[last]
+        found.worker_again_at = now + self.limits.cut_off_seconds
+        self._peers.gone(last)
+        self._note(f"{found.label} does not take part: {words}")
+        return [StopWorker(last)]
+
+    def _words_of_cut(self, source: str, target: str, address: str, why: str) -> str:
+        advice = (
+            f"the ports {self.ports}"
+            if self.ports
+            else 'all ports between the workers, or give ports="9500-9599" and open these'
+        )
+        return (
+            f"The worker {source} cannot reach {target} at {address} ({why}); if a firewall is "
+            f"between them, open {advice}"
+        )
+
+    def _label(self, place: str) -> str:
+        return self.places[place].label if place in self.places else place
 
     def _coordinator_failed(self, error: dict[str, str], now: float) -> None:
         iterations = self._iterations()
@@ -319,10 +367,16 @@ class Steward:
         if error["type"] in FINAL_ERRORS or self._failures >= self.limits.attempts_max:
             self._fail(error["type"], error["message"])
             return
-        self._lose_coordinator(error["message"])
+        self._lose_coordinator(error["message"], now)
         self._again_at = now + self.limits.again_seconds
 
-    def _lose_coordinator(self, why: str) -> None:
+    def _take_progress(self, progress: dict[str, Any], now: float) -> None:
+        self.progress = progress
+        workers = sum(place.has_worker for place in self.places.values())
+        self._costs.progressed(progress, workers, now)
+
+    def _lose_coordinator(self, why: str, now: float) -> None:
+        self._costs.coordinator_lost(now)
         self._note(f"The coordinator is lost: {why}; another one goes on from the log")
         self.coordinator_place = ""
         self.coordinator_address = ""
@@ -331,7 +385,8 @@ class Steward:
         limits = self.limits
         if self.coordinator_place and now > self._heard_at + limits.silence_seconds:
             silent = self.coordinator_place
-            self._lose_coordinator(f"nothing was heard of it for {limits.silence_seconds:.0f} s")
+            why = f"nothing was heard of it for {limits.silence_seconds:.0f} s"
+            self._lose_coordinator(why, now)
             # Not there again, if there is anybody else.
             if len(self.places) > 1:
                 self.places[silent] = self.places.pop(silent)

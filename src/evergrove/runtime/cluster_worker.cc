@@ -182,6 +182,7 @@ Status WorkerHost::run() {
   EVERGROVE_ASSIGN_OR_RETURN(transport_, Transport::open(options, [this](TransportEvent event) {
                                events_.push(std::move(event));
                              }));
+  if (request_.on_listening) request_.on_listening(transport_->address());
   heard_ = Clock::now();
   dial_coordinator();
   const ThreadLimit threads(threads_);

@@ -18,7 +18,7 @@ namespace evergrove::runtime {
 
 struct WorkerRequest {
   std::vector<std::string> coordinators;  // HOST:PORT, tried in turn
-  std::string listen = "127.0.0.1:0";     // for the other workers
+  std::string listen = "127.0.0.1:0";     // for the other workers; as a transport has it
   std::string name;                       // empty: made of host, process and time
   std::string token;
   std::string tls_cert_pem, tls_key_pem, tls_ca_pem;
@@ -32,6 +32,8 @@ struct WorkerRequest {
   std::chrono::seconds patience{60};
   // Gives partitions, where the run's data is some; null: such a run is refused.
   FetchPartitionOfSet fetch;
+  // Told HOST:PORT once the other workers may come.
+  std::function<void(const std::string&)> on_listening;
   std::function<void(const std::string&)> note;  // what people may want to know
   std::function<bool()> is_asked_to_leave;       // polled; true: hand over, then end
   std::function<bool()> is_asked_to_stop;        // polled; true: end now, with interrupted

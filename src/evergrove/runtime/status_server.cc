@@ -142,7 +142,7 @@ Result<std::unique_ptr<StatusServer>> StatusServer::open(const StatusServerOptio
     EVERGROVE_ASSIGN_OR_RETURN(
         tls, TransportTls::of_listener(options.tls_cert_pem, options.tls_key_pem));
   }
-  Result<ListeningSocket> made = listen_on(place);
+  Result<ListeningSocket> made = listen_on({place.host, place.port, place.port});
   if (!made.ok()) return made.status().with_context("The status page");
   ListeningSocket listening = std::move(made).value();
   place.port = listening.port;

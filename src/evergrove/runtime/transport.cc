@@ -193,13 +193,13 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
     };
     host.refuse = [this](const std::string& note) { refuse(note); };
     EVERGROVE_ASSIGN_OR_RETURN(listener, Listener::open(options, std::move(host)));
-    EVERGROVE_ASSIGN_OR_RETURN(HostPort place, parse_host_port(options.listen));
+    EVERGROVE_ASSIGN_OR_RETURN(const PortRange places, parse_port_range(options.listen));
+    HostPort place{places.host, listener->port()};
     if (!options.advertised_host.empty()) {
       place.host = options.advertised_host;
     } else if (is_wildcard(place.host)) {
       place.host = first_address();
     }
-    place.port = listener->port();
     own_address = to_text(place);
     return {};
   }

@@ -33,7 +33,7 @@ inline constexpr uint64_t kMessageBytesMax = uint64_t{1} << 30;
 using ConnectionId = uint64_t;  // never 0, never used twice by one Transport
 
 struct TransportOptions {
-  std::string listen;           // HOST:PORT, port 0 for any; empty: only dials
+  std::string listen;           // HOST:PORT, port 0 for any, or HOST:FIRST-LAST; empty: only dials
   std::string advertised_host;  // what peers are to dial; empty: the host of `listen`, or, where
                                 // that is 0.0.0.0 or [::], this machine's first address
   std::string token;            // the same in all processes of a run; empty: only on loopback

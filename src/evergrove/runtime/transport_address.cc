@@ -55,9 +55,33 @@ Result<HostPort> parse_host_port(std::string_view text) {
   return place;
 }
 
+Result<PortRange> parse_port_range(std::string_view text) {
+  const size_t dash = text.rfind('-');
+  const size_t colon = text.rfind(':');
+  const bool is_range = dash != std::string_view::npos && colon != std::string_view::npos &&
+                        dash > colon;  // a host's name may have a dash
+  EVERGROVE_ASSIGN_OR_RETURN(const HostPort place,
+                             parse_host_port(text.substr(0, is_range ? dash : text.size())));
+  PortRange places{place.host, place.port, place.port};
+  if (!is_range) return places;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data() + dash + 1, end, places.port_last);
+  if (error != std::errc() || stop != end || place.port == 0 || places.port_last < place.port) {
+    return invalid_input("A range of ports is HOST:FIRST-LAST, as 10.0.0.7:9500-9599; give one so",
+                         {{"address", std::string(text.substr(0, 300))}});
+  }
+  return places;
+}
+
 std::string to_text(const HostPort& place) {
   const bool is_ipv6 = place.host.find(':') != std::string::npos;
   return (is_ipv6 ? "[" + place.host + "]" : place.host) + ":" + std::to_string(place.port);
+}
+
+std::string to_text(const PortRange& places) {
+  const std::string first = to_text(HostPort{places.host, places.port_first});
+  return places.port_last == places.port_first ? first
+                                               : first + "-" + std::to_string(places.port_last);
 }
 
 bool is_loopback(std::string_view host) {

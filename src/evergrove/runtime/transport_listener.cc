@@ -146,14 +146,14 @@ Listener::~Listener() = default;
 Result<std::unique_ptr<Listener>> Listener::open(const TransportOptions& options,
                                                  ListenerHost host) {
   EVERGROVE_RETURN_IF_ERROR(check_may_listen(options));
-  EVERGROVE_ASSIGN_OR_RETURN(const HostPort place, parse_host_port(options.listen));
+  EVERGROVE_ASSIGN_OR_RETURN(const PortRange places, parse_port_range(options.listen));
   std::unique_ptr<TransportTls> tls;
   if (!options.tls_cert_pem.empty()) {
     EVERGROVE_ASSIGN_OR_RETURN(
         tls, TransportTls::of_listener(options.tls_cert_pem, options.tls_key_pem));
   }
   raise_socket_limit();
-  EVERGROVE_ASSIGN_OR_RETURN(ListeningSocket listening, listen_on(place));
+  EVERGROVE_ASSIGN_OR_RETURN(ListeningSocket listening, listen_on(places));
   std::unique_ptr<Listener> listener(new Listener());
   listener->thread_ =
       std::make_unique<Thread>(options, std::move(host), std::move(listening), std::move(tls));
@@ -163,7 +163,7 @@ Result<std::unique_ptr<Listener>> Listener::open(const TransportOptions& options
 uint16_t Listener::port() const { return thread_->port(); }
 
 Status check_may_listen(const TransportOptions& options) {
-  EVERGROVE_ASSIGN_OR_RETURN(const HostPort place, parse_host_port(options.listen));
+  EVERGROVE_ASSIGN_OR_RETURN(const PortRange places, parse_port_range(options.listen));
   const bool has_tls = !options.tls_cert_pem.empty() && !options.tls_key_pem.empty();
   if (options.tls_cert_pem.empty() != options.tls_key_pem.empty()) {
     return invalid_input(
@@ -175,7 +175,7 @@ Status check_may_listen(const TransportOptions& options) {
         "Who connects to this process speaks TLS, as it does to others by --tls-ca; give by "
         "--tls-cert and --tls-key what `evergrove credentials --out DIR` made beside the CA");
   }
-  if (is_loopback(place.host) || (has_tls && !options.token.empty())) return {};
+  if (is_loopback(places.host) || (has_tls && !options.token.empty())) return {};
   return invalid_input(
       "To listen where other machines can connect needs TLS and a token, or anybody could join the "
       "run; `evergrove credentials --out DIR` makes both, for --tls-cert, --tls-key and "

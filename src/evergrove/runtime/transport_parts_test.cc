@@ -292,6 +292,20 @@ TEST(TransportAddress, ReadsHostAndPort) {
   }
 }
 
+TEST(TransportAddress, ReadsARangeOfPorts) {
+  for (const char* text : {"127.0.0.1:0", "worker-7.internal:7070", "worker-7:7070-7099",
+                           "[::1]:9500-9599", "localhost:65535"}) {
+    const auto places = parse_port_range(text);
+    ASSERT_TRUE(places.ok()) << text;
+    EXPECT_EQ(to_text(*places), text);
+  }
+  EXPECT_EQ(to_text(*parse_port_range("host:80-80")), "host:80");
+  for (const char* text : {"", "host", "host-7", "host:80-", "host:-80", "host:0-9", "host:90-80",
+                           "host:80-65536", "host:80-9x", "host:80-90-99", "host:80 -90"}) {
+    EXPECT_EQ(parse_port_range(text).status().kind(), StatusKind::invalid_input) << text;
+  }
+}
+
 TEST(TransportAddress, KnowsLoopback) {
   for (const char* host : {"127.0.0.1", "127.255.0.9", "::1", "localhost"}) {
     EXPECT_TRUE(is_loopback(host)) << host;
@@ -303,7 +317,7 @@ TEST(TransportAddress, KnowsLoopback) {
   EXPECT_TRUE(is_wildcard("0.0.0.0"));
   EXPECT_TRUE(is_wildcard("::"));
   EXPECT_FALSE(is_wildcard("10.0.0.0"));
-  EXPECT_TRUE(parse_host_port(to_text({first_address(), 1})).ok());
+  EXPECT_TRUE(parse_host_port(to_text(HostPort{first_address(), 1})).ok());
 }
 
 TEST(Strangers, AreLateByAgeOrNumber) {

@@ -58,21 +58,36 @@ void send_at_once(int socket) {
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-Status why_not_listening(const HostPort& place, int error) {
+Status why_not_listening(const PortRange& places, int error) {
+  const bool is_one = places.port_first == places.port_last;
+  const std::string address = to_text(places);
   switch (error) {
     case EADDRINUSE:
-      return storage_error("Somebody listens on the port already; give another, or 0 for any",
-                           {{"address", to_text(place)}});
+      return storage_error(is_one
+                               ? "Somebody listens on the port already; give another, or 0 for any"
+                               : "Somebody listens on all of the ports already; give a wider range",
+                           {{"address", address}});
     case EADDRNOTAVAIL:
       return invalid_input("The host to listen on is not of this machine; give one that is",
-                           {{"address", to_text(place)}});
+                           {{"address", address}});
     case EACCES:
       return invalid_input("Only root may listen on this port; give one above 1023, or 0 for any",
-                           {{"address", to_text(place)}});
+                           {{"address", address}});
     default:
       return storage_error("This cannot be listened on; give another host or port",
-                           {{"address", to_text(place)}, {"reason", std::strerror(error)}});
+                           {{"address", address}, {"reason", std::strerror(error)}});
   }
+}
+
+// Returns 0, or why not.
+int listen_on_one(const addrinfo& address, Descriptor& made) {
+  made = Descriptor(::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  // A port that was listened on a moment ago may be taken again.
+  const int on = 1;
+  ::setsockopt(made.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  const bool is_made = ::bind(made.get(), address.ai_addr, address.ai_addrlen) == 0 &&
+                       ::listen(made.get(), SOMAXCONN) == 0;
+  return is_made ? 0 : errno;
 }
 
 Status not_connected(int error) {
@@ -96,27 +111,24 @@ Status wait_connected(int socket, steady_clock::time_point end,
 
 }  // namespace
 
-Result<ListeningSocket> listen_on(const HostPort& place) {
-  const auto [addresses, reason] = addresses_of(place, AI_PASSIVE);
-  if (addresses == nullptr) {
-    return invalid_input("The host to listen on is not known; give one of this machine's",
-                         {{"address", to_text(place)}, {"reason", reason}});
-  }
+Result<ListeningSocket> listen_on(const PortRange& places) {
   ListeningSocket listening;
-  listening.socket =
-      Descriptor(::socket(addresses->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  const int socket = listening.socket.get();
-  // A port that was listened on a moment ago may be taken again.
-  const int on = 1;
-  ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (::bind(socket, addresses->ai_addr, addresses->ai_addrlen) != 0 ||
-      ::listen(socket, SOMAXCONN) != 0) {
-    return why_not_listening(place, errno);
+  int error = EADDRINUSE;
+  for (uint32_t port = places.port_first; port <= places.port_last && error == EADDRINUSE; ++port) {
+    const HostPort place{places.host, static_cast<uint16_t>(port)};
+    const auto [addresses, reason] = addresses_of(place, AI_PASSIVE);
+    if (addresses == nullptr) {
+      return invalid_input("The host to listen on is not known; give one of this machine's",
+                           {{"address", to_text(place)}, {"reason", reason}});
+    }
+    error = listen_on_one(*addresses, listening.socket);
   }
+  if (error != 0) return why_not_listening(places, error);
   sockaddr_storage own = {};
   socklen_t size = sizeof own;
+  const int socket = listening.socket.get();
   if (::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &size) != 0) {
-    return why_not_listening(place, errno);
+    return why_not_listening(places, errno);
   }
   listening.port = place_of(own).port;
   return listening;

@@ -1,6 +1,6 @@
 // The sockets of a transport: one that listens, those that it accepts, those that dial.
 //
-//   EVERGROVE_ASSIGN_OR_RETURN(const ListeningSocket listening, listen_on({"127.0.0.1", 0}));
+//   EVERGROVE_ASSIGN_OR_RETURN(const ListeningSocket listening, listen_on({"127.0.0.1", 0, 0}));
 //   EVERGROVE_ASSIGN_OR_RETURN(Descriptor socket, connect_to(place, time_max, is_stopped));
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -27,8 +27,9 @@ struct AcceptedSocket {
   bool is_short = false;  // of descriptors or memory, so that others may be waiting
 };
 
-// invalid_input for a host that is not of this machine, storage for a port that is taken.
-Result<ListeningSocket> listen_on(const HostPort& place);
+// On the first port of the range that is free. invalid_input for a host that is not of this
+// machine, storage if the ports are taken.
+Result<ListeningSocket> listen_on(const PortRange& places);
 // The next that has connected, if there is one.
 AcceptedSocket accept_from(const ListeningSocket& listening);
 // Connects within the time given, or until `is_stopped`; the socket blocks.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "evergrove/runtime/testing_transport.h"
+#include "evergrove/runtime/transport_address.h"
 
 namespace evergrove::runtime {
 namespace {
@@ -280,6 +281,27 @@ TEST(Transport, ASecondListenerOnThePortIsRefused) {
   EXPECT_EQ(second.status().kind(), StatusKind::storage);
   EXPECT_NE(second.status().message().find("Somebody listens"), std::string::npos)
       << second.status().message();
+}
+
+TEST(Transport, TakesTheFirstPortOfARangeThatIsFree) {
+  Endpoint first(loopback());
+  const uint16_t port = parse_host_port(first.transport->address())->port;
+  ASSERT_LT(port, 65000);
+  TransportOptions options = loopback();
+  options.listen = to_text(PortRange{"127.0.0.1", port, static_cast<uint16_t>(port + 500)});
+  Endpoint second(options);
+  const uint16_t taken = parse_host_port(second.transport->address())->port;
+  EXPECT_GT(taken, port);
+  EXPECT_LE(taken, port + 500);
+  Endpoint dialler;
+  dialler.connect(second);
+  // All up to there were taken, and are.
+  options.listen = to_text(PortRange{"127.0.0.1", port, taken});
+  const auto third = Transport::open(options, [](const TransportEvent&) {});
+  ASSERT_FALSE(third.ok());
+  EXPECT_EQ(third.status().kind(), StatusKind::storage);
+  EXPECT_NE(third.status().message().find("all of the ports already"), std::string::npos)
+      << third.status().message();
 }
 
 TEST(Transport, APortMayBeListenedOnAgainAtOnce) {

@@ -28,9 +28,8 @@ Result<FieldOfName> distinct_names(const arrow::Schema& schema, const std::strin
 Status refuse_missing(const std::string& column, const std::string& with,
                       const std::string& without) {
   return invalid_input(
-      "The files of a data set must have the same columns, but one lacks a column of another; add "
-      "it "
-      "or remove it",
+      "The parts of a data set must have the same columns, but one lacks a column of another; add "
+      "it or remove it",
       {{"column", column}, {"in", with}, {"not in", without}});
 }
 
@@ -60,7 +59,7 @@ Status refuse_types(const std::string& column, const arrow::DataType& here,
                     const std::string& here_path, const arrow::DataType& there,
                     const std::string& there_path) {
   return invalid_input(
-      "The files of a data set must agree on what a column holds; write one of them anew",
+      "The parts of a data set must agree on what a column holds; convert it in one of them",
       {{"column", column},
        {"in " + here_path, here.ToString()},
        {"in " + there_path, there.ToString()}});
