@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sanitizers' campaign: runs tests of modules and of processes, and writes a page of them.
 
-script/campaign sanitizers [thread] [address] [--only modules|processes] [MODULE_test...]
+script/campaign sanitizers [thread] [address] [--only modules|processes]
+                           [MODULE_test | test_FILE.py]...
 """
 
 import argparse
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from collections import Counter, defaultdict
 from pathlib import Path
 
 from tests.campaigns.report import ROOT, table, write_page
@@ -22,17 +22,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="script/campaign sanitizers", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("what", nargs="*", help="thread, address (both); modules' tests (all)")
+    parser.add_argument("what", nargs="*", help="thread, address (both); tests (all)")
     parser.add_argument("--only", choices=["modules", "processes"], help="only tests of these")
     options = parser.parse_args()
     kinds = [name for name in BUILDS if name in options.what] or list(BUILDS)
-    modules = [name for name in options.what if name not in BUILDS]
+    files = [name for name in options.what if name.endswith(".py")]
+    modules = [name for name in options.what if name not in (*BUILDS, *files)]
     failed = False
     for kind in kinds:
         if options.only != "processes":
             failed |= not sanitize(kind, *modules)
         if options.only != "modules":
-            failed |= not sanitize(kind, "--processes")
+            failed |= not sanitize(kind, "--processes", *files)
     path = write_page("sanitizers", "Sanitizers", "script/campaign sanitizers", body())
     print(f"wrote {path.relative_to(ROOT)}", file=sys.stderr)
     return int(failed)
@@ -50,8 +51,9 @@ def body() -> str:
         tests = ROOT / "build" / f"{build}-tests"
         for module in sorted((tests / "modules").glob("*.xml")):
             rows.append([kind, f"`{module.stem}`", *of_gtest(module), commit_of(module.parent)])
-        for name, row in of_pytest(tests / "processes" / "pytest.xml").items():
-            rows.append([kind, f"`{name}`", *row, commit_of(tests / "processes")])
+        for report in sorted(tests.glob("*/pytest.xml")):
+            row = of_pytest(report)
+            rows.append([kind, f"`{report.parent.name}.py`", *row, commit_of(report.parent)])
         if tests.exists():
             reports.append(f"{reports_of(build)} of the {kind} sanitizer")
     return (
@@ -71,20 +73,13 @@ def of_gtest(report: Path) -> list[str]:
     return figures(ran - failed - skipped, failed, skipped, float(suites.get("time", 0)))
 
 
-def of_pytest(report: Path) -> dict[str, list[str]]:
-    """By file of tests."""
-    outcomes: dict[str, Counter[str]] = {}
-    seconds: defaultdict[str, float] = defaultdict(float)
-    for case in ET.parse(report).getroot().iter("testcase") if report.exists() else []:
-        name = case.get("classname", "").split(".test_")[-1].split(".")[0]
-        kinds = {child.tag for child in case}
-        outcome = "failed" if kinds & {"failure", "error"} else "skipped" if kinds else "passed"
-        outcomes.setdefault(f"test_{name}.py", Counter())[outcome] += 1
-        seconds[f"test_{name}.py"] += float(case.get("time", 0))
-    return {
-        name: figures(found["passed"], found["failed"], found["skipped"], seconds[name])
-        for name, found in sorted(outcomes.items())
-    }
+def of_pytest(report: Path) -> list[str]:
+    suite = ET.parse(report).getroot().find("testsuite")
+    assert suite is not None, report
+    count = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
+    failed = count["failures"] + count["errors"]
+    passed = count["tests"] - failed - count["skipped"]
+    return figures(passed, failed, count["skipped"], float(suite.get("time", 0)))
 
 
 def figures(passed: int, failed: int, skipped: int, seconds: float) -> list[str]:
@@ -97,7 +92,10 @@ def commit_of(folder: Path) -> str:
 
 def reports_of(build: str) -> int:
     """How often a sanitizer had something to say."""
-    logs = [ROOT / "build" / f"{build}.log", *(ROOT / "build" / f"{build}-findings").glob("*")]
+    logs = [
+        ROOT / "build" / f"{build}.log",
+        *(ROOT / "build" / f"{build}-findings").glob("*/report*"),
+    ]
     return sum(
         log.read_text(errors="replace").count(words)
         for log in logs
