@@ -138,3 +138,7 @@ def work_card(case: Case, run: Contender) -> str:
             words += f". {each.library} with {way}: {percent(each.work_lost_share)}"
     css = "unknown" if run.work_lost_share is None else ""
     return card("Work lost", percent(run.work_lost_share), f"{words}.", css)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
