@@ -312,7 +312,7 @@ class Case:
         return {
             "version": 1,
             "made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-            "machine": machine.sentence(described, evergrove.__version__),
+            "machine": machine.place(described),
             "commit": commit(),
             "seconds_total": time.time() - self.begin,
             "command": " ".join(["script/case", *sys.argv[1:]]),
