@@ -109,12 +109,12 @@ def time_card(run: Contender, static: Contender | None) -> str:
     words = "on the trace"
     if static is not None and static.finished and static.seconds and run.seconds is not None:
         factor = run.seconds / static.seconds
-        words += f"; {seconds(static.seconds)} where nobody was lost ({factor:.1f} to 1)"
+        words += f"; {factor:.1f} times the {seconds(static.seconds)} of a quiet cluster"
     return card("Time", seconds(run.seconds), f"{words}.")
 
 
 def cost_card(run: Contender, static: Contender | None, prices: Prices) -> str:
-    name = "1,000 trainings"
+    name = "Cost of 1,000 trainings"
     spot = thousand(run.cost.spot)
     if not run.finished:
         return card(name, dollars(spot), "spent at spot prices, without a model.", "differs")

@@ -7,6 +7,7 @@ from examples.case.figures import Case, Contender
 
 TRACE, STATIC = "evergrove_trace", "evergrove_static"
 UNKNOWN = "–"
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 class Verdict(Enum):
@@ -56,7 +57,7 @@ def ours(case: Case) -> str:
     if not run.finished:
         return f"{place}, Evergrove {outcome(run)}"
     made = {
-        Verdict.EQUAL: "made the very model of a quiet machine",
+        Verdict.EQUAL: "made the very model of a quiet cluster",
         Verdict.DIFFERENT: "made a model, but not the same one everywhere",
         Verdict.UNKNOWN: "made a model",
     }[verdict(case)]
@@ -74,7 +75,7 @@ def compared(run: Contender, static: Contender | None) -> list[str]:
         parts.append(words)
     share = cost_share(run, static)
     if share is not None:
-        parts.append(f"at {percent(share)} of the on-demand cost")
+        parts.append(f"at {percent(share)} of its on-demand cost")
     return parts
 
 
@@ -117,14 +118,14 @@ def outcome(contender: Contender) -> str:
 def seconds(value: float | None) -> str:
     if value is None:
         return UNKNOWN
-    return f"{value:,.0f} s" if value >= 10 else f"{value:.1f} s"
+    return f"{value:,.0f}{NO_BREAK}s" if value >= 10 else f"{value:.1f}{NO_BREAK}s"
 
 
 def percent(share: float | None) -> str:
     if share is None:
         return UNKNOWN
     value = 100 * share
-    return f"{value:.1f} %" if 0 < value < 10 else f"{value:,.0f} %"
+    return f"{value:.1f}{NO_BREAK}%" if 0 < value < 10 else f"{value:,.0f}{NO_BREAK}%"
 
 
 def dollars(value: float | None) -> str:
