@@ -50,15 +50,19 @@ figcaption { margin-bottom: 8px; }
 ul { margin: 8px 0 0; padding-left: 20px; } li { margin: 4px 0; }
 h3 { margin-top: 22px; } h2 + h3, figcaption h3 { margin-top: 0; }
 @media (min-width: 901px) { .facts { grid-template-columns: max-content 1fr max-content 1fr; } }
-@media (max-width: 900px) { .cards { grid-template-columns: repeat(2, 1fr); }
-  thead { display: none; } table, tbody, tr, td { display: block; }
-  tr { padding: 12px 0; border-bottom: 1px solid var(--rule); } tr:last-child { border-bottom: 0; }
+@media (max-width: 900px) { .cards { grid-template-columns: repeat(2, 1fr); } }
+@media (max-width: 1100px) {
+  thead { display: none; } table, tbody { display: block; }
+  tr { display: grid; grid-template-columns: 1fr 1fr; column-gap: 48px; padding: 12px 0;
+    border-bottom: 1px solid var(--rule); } tr:last-child { border-bottom: 0; }
   td { display: flex; justify-content: space-between; gap: 16px; padding: 2px 0; border: 0;
     text-align: right; white-space: normal; }
   td::before { content: attr(data-name); color: var(--soft); font-weight: 400; text-align: left; }
-  td:first-child { display: block; width: auto; font-size: 16px; padding-bottom: 4px; }
+  td:first-child { display: block; grid-column: 1 / -1; width: auto; font-size: 16px;
+    padding-bottom: 4px; }
   td:first-child::before { content: none; } }
-@media (max-width: 640px) { h1 { font-size: 22px; } .card b { font-size: 22px; }
+@media (max-width: 640px) { tr { grid-template-columns: 1fr; } h1 { font-size: 22px; }
+  .card b { font-size: 22px; }
   .cards { gap: 10px; } .card { padding: 12px; } }
 @media print { body { background: none; font-size: 12px; } main { max-width: none; padding: 0; }
   .card, section { break-inside: avoid; } section.long { break-inside: auto; }

@@ -351,7 +351,7 @@ def measured(page: str, width: int, folder: Path) -> dict[str, str]:
 
 
 @needs_browser
-@pytest.mark.parametrize("width", [1280, PHONE_WIDTH])
+@pytest.mark.parametrize("width", [1280, 1101, 800, PHONE_WIDTH])
 def test_nothing_is_beyond_the_edge(width: int, tmp_path: Path) -> None:
     found = measured(report.render(made_up_case()), width, tmp_path)
     assert found == {"width": str(width), "cut": "0", "texts": ""}
