@@ -8,13 +8,8 @@ from typing import Any
 from examples.case import charts, report_words
 from examples.case.figures import Case, Prices, Trace
 from examples.case.report_pictures import NARROW, WIDE, both
-from examples.case.report_words import Verdict, count, seconds, size
+from examples.case.report_words import DIGEST_TITLES, Verdict, count, seconds, size
 
-DIGEST_TITLES = {
-    "one_machine": "one machine, no cluster",
-    "static": "cluster, nobody lost",
-    "trace": "cluster on the trace",
-}
 DATA_TITLES = {
     "source": "Transactions",
     "rows": "Training rows",

@@ -57,6 +57,7 @@ h3 { margin-top: 22px; } h2 + h3, figcaption h3 { margin-top: 0; }
     border-bottom: 1px solid var(--rule); } tr:last-child { border-bottom: 0; }
   td { display: flex; justify-content: space-between; gap: 16px; padding: 2px 0; border: 0;
     text-align: right; white-space: normal; }
+  td.first { padding-left: 0; }
   td::before { content: attr(data-name); color: var(--soft); font-weight: 400; text-align: left; }
   td:first-child { display: block; grid-column: 1 / -1; width: auto; font-size: 16px;
     padding-bottom: 4px; }

@@ -50,8 +50,8 @@ def comparison(case: Case) -> str:
 </table></div>
 <p class="soft">Work lost: what was thrown away or done twice; below it whole trees, of all that
 were made. Bold: how one would pay for it, on demand where no machine may be lost and spot where
-they come and go; who did not finish has paid as well. Card precision: the share of frauds among the
-100 cards of each day that were found most suspect.</p>
+they come and go; who did not finish has paid as well. Card precision: the share of
+compromised cards among the 100 most suspect ones of a day.</p>
 </section>"""
 
 

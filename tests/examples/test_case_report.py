@@ -126,7 +126,7 @@ def test_models_that_differ_are_never_called_the_same(name: str) -> None:
     values = made_up_case()
     values["digests"][name] = OTHER_DIGEST
     page = report.render(values)
-    assert "not the same one everywhere" in headline(values)
+    assert "made a model, but not the same one as elsewhere;" in headline(values)
     assert '<h1 class="differs">' in page
     assert '<div class="card differs"><span class="name">Model</span><b>NOT the same' in page
     assert '<section class="verdict differs">' in page
@@ -139,8 +139,11 @@ def test_models_that_differ_are_never_called_the_same(name: str) -> None:
 def test_a_digest_that_is_missing_proves_nothing(name: str) -> None:
     values = made_up_case()
     values["digests"][name] = ""
+    assert report_words.verdict(read_case(values)) is report_words.Verdict.UNKNOWN
+    del values["digests"][name]
     page = report.render(values)
     assert "Evergrove made a model, in 52 s" in headline(values)
+    assert "of a quiet cluster's on-demand cost" in headline(values)
     assert "the very model" not in page
     assert "Equal to the bit" not in page
     assert "Not compared" in page
@@ -158,7 +161,7 @@ def test_when_ours_does_not_finish_the_headline_says_so() -> None:
     text = Outline(report.render(values)).text
     assert "no end" in text
     assert "without a model" in text
-    assert "of its on-demand cost" not in text
+    assert "on-demand cost" not in text
 
 
 def test_a_trace_without_a_loss_is_not_called_one_where_machines_went() -> None:
@@ -242,6 +245,7 @@ def test_what_is_unknown_is_left_out() -> None:
     ):
         text = Outline(report.render(values)).text
         assert "None" not in text
+        assert "second by second" not in text  # nothing to be drawn
         assert "Equal to the bit" not in text
         assert "the very model" not in text
 
