@@ -166,9 +166,8 @@ class Case:
             "curve": thinned(told.curve),
         }
         split_lost(answer, lost)
-        say(
-            f"{title}: {told.seconds:.1f} s, {answer['losses']} lost, digest {told.model.digest[:12]}"
-        )
+        digest = told.model.digest[:12]
+        say(f"{title}: {told.seconds:.1f} s, {answer['losses']} lost, digest {digest}")
         return answer
 
     def xgboost(self, name: str, title: str, cluster: str, slice_trees: int) -> Contender:
@@ -219,7 +218,7 @@ class Case:
             "rounds_trained": trained,
             "rounds_lost": trained - kept,
             "work_lost_share": lost,
-            "quality": self.peer_quality(Path(job["model"])) if finished else None,  # type: ignore[arg-type]
+            "quality": self.peer_quality(self.folder / f"{name}.ubj") if finished else None,
             "curve": thinned(curve),
         }
         split_lost(answer, lost)
@@ -312,7 +311,7 @@ class Case:
         return {
             "version": 1,
             "made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-            "machine": machine.sentence(described, evergrove.__version__),
+            "machine": machine.place(described),
             "commit": commit(),
             "seconds_total": time.time() - self.begin,
             "command": " ".join(["script/case", *sys.argv[1:]]),
