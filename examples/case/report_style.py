@@ -43,6 +43,7 @@ figcaption { margin-bottom: 8px; }
 .worker.starting { fill: var(--pale); } .worker.ready { fill: var(--solid); }
 .worker.lost { fill: var(--lost); }
 .killed { stroke: var(--bad); stroke-width: 2.5; stroke-linecap: round; fill: none; }
+.halo { stroke: var(--card); stroke-width: 5.5; stroke-linecap: round; fill: none; }
 .loss { stroke: var(--bad); stroke-dasharray: 1 5; stroke-linecap: round; stroke-width: 1.5; }
 .over { stroke: var(--ink); } .over.unfinished { stroke: var(--bad); stroke-dasharray: 6 4; }
 .line.ours, .line.theirs { stroke: var(--solid); stroke-width: 2.5; }
