@@ -148,7 +148,8 @@ def worker(life: Life, across: Axis, y: float, height: float, up: Axis) -> list[
             )
     if life.how == "killed" and life.end is not None:
         x, middle = across.at(life.end), y + height / 2
-        parts.append(f'<path class="killed" d="M{x - 4:.1f},{middle - 4:.1f}l8,8m0,-8l-8,8"/>')
+        for css in ("halo", "killed"):
+            parts.append(f'<path class="{css}" d="M{x - 4:.1f},{middle - 4:.1f}l8,8m0,-8l-8,8"/>')
         parts.append(vertical("loss", x, up.end, up.begin))
     return [*parts, "</g>"]
 

@@ -136,6 +136,8 @@ class Case:
 
 def read_case(values: Mapping[str, Any]) -> Case:
     """Returns the case, or raises a ValueError that says what case.json lacks."""
+    if not isinstance(values, Mapping):
+        raise ValueError("case.json is not a JSON object; make it again with script/case")
     if values.get("version") != VERSION:
         raise ValueError(
             f"case.json is of another version than this report reads; make it again with "

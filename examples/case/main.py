@@ -75,8 +75,8 @@ class Case:
         self.arguments = arguments
         self.folder = folder
         self.begin = time.time()
-        self.trees: int = arguments.trees or (300 if small else 600)
-        self.copies: int = arguments.copies or (1 if small else 4)
+        self.trees: int = arguments.trees or (300 if small else 400)
+        self.copies: int = arguments.copies or (1 if small else 2)
         self.limit: float = arguments.limit or (40 if small else 150)
         self.trace = read_trace(
             arguments.trace, arguments.workers, arguments.step_seconds or (1.5 if small else 3.0)
@@ -352,7 +352,8 @@ def versions() -> dict[str, str]:
 
 
 def trace_of(trace: Trace) -> dict[str, Any]:
-    return asdict(trace) | {"speed_up": trace.real_step_seconds / trace.step_seconds}
+    speed_up = trace.real_step_seconds / trace.step_seconds
+    return asdict(trace) | {"seconds": trace.seconds, "speed_up": speed_up}
 
 
 def split_lost(answer: Contender, share: float | None) -> None:

@@ -109,15 +109,16 @@ def time_card(run: Contender, static: Contender | None) -> str:
     words = "on the trace"
     if static is not None and static.finished and static.seconds and run.seconds is not None:
         factor = run.seconds / static.seconds
-        words += f"; {seconds(static.seconds)} where nobody was lost ({factor:.1f} to 1)"
+        words += f"; {factor:.1f} times the {seconds(static.seconds)} of a quiet cluster"
     return card("Time", seconds(run.seconds), f"{words}.")
 
 
 def cost_card(run: Contender, static: Contender | None, prices: Prices) -> str:
-    name = "1,000 trainings"
+    name = "Cost of 1,000 trainings"
     spot = thousand(run.cost.spot)
     if not run.finished:
-        return card(name, dollars(spot), "spent at spot prices, without a model.", "differs")
+        words = "not known" if spot is None else "spent at spot prices, without a model"
+        return card(name, dollars(spot), f"{words}.", "differs")
     words = "on the trace at spot prices"
     share = report_words.cost_share(run, static)
     if share is not None and static is not None:
@@ -130,8 +131,9 @@ def cost_card(run: Contender, static: Contender | None, prices: Prices) -> str:
 
 
 def work_card(case: Case, run: Contender) -> str:
-    losses = "machine" if run.losses == 1 else "machines"
-    words = f"by Evergrove; {count(run.losses)} {losses} lost"
+    words = "by Evergrove"
+    if run.losses is not None:
+        words += f"; {count(run.losses)} {'machine' if run.losses == 1 else 'machines'} lost"
     for each in case.contenders:
         if each.cluster == "trace" and not each.is_ours and each.work_lost_share is not None:
             way = "checkpoints" if each.keeps_checkpoints else "restarts"

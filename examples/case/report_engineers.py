@@ -8,13 +8,8 @@ from typing import Any
 from examples.case import charts, report_words
 from examples.case.figures import Case, Prices, Trace
 from examples.case.report_pictures import NARROW, WIDE, both
-from examples.case.report_words import Verdict, count, seconds, size
+from examples.case.report_words import DIGEST_TITLES, Verdict, count, seconds, size
 
-DIGEST_TITLES = {
-    "one_machine": "one machine, no cluster",
-    "static": "cluster, nobody lost",
-    "trace": "cluster on the trace",
-}
 DATA_TITLES = {
     "source": "Transactions",
     "rows": "Training rows",
@@ -60,13 +55,13 @@ def engineers(case: Case) -> str:
     return f"""<section class="long">
 <h2>For engineers</h2>
 <h3>Data</h3>
-{items(data(case.data))}
+{items(data(case.data), css="facts")}
 <h3>Settings</h3>
-{items(case.settings)}
+{items(case.settings, css="facts")}
 {trace(case.trace)}
 {prices(case.prices)}
 <h3>Versions</h3>
-{items(case.versions)}
+{items(case.versions, css="facts")}
 <h3>Again</h3>
 {lines}
 {items(place)}
@@ -86,7 +81,7 @@ def data(values: Mapping[str, Any]) -> dict[str, str]:
     return shown
 
 
-def items(values: Mapping[str, Any], is_code: bool = False) -> str:
+def items(values: Mapping[str, Any], is_code: bool = False, css: str = "") -> str:
     """Returns names and values; what is not known is left out."""
     code, end = ("<code>", "</code>") if is_code else ("", "")
     rows = "\n".join(
@@ -94,7 +89,8 @@ def items(values: Mapping[str, Any], is_code: bool = False) -> str:
         for name, value in values.items()
         if value not in (None, "")
     )
-    return f"<dl>\n{rows}\n</dl>"
+    start = f'<dl class="{css}">' if css else "<dl>"
+    return f"{start}\n{rows}\n</dl>"
 
 
 def trace(found: Trace) -> str:

@@ -40,7 +40,10 @@ def pictures(case: Case) -> str:
             *(point[1] for each in case.contenders for point in each.curve),
         ]
     )
-    figures = "\n".join(picture(each, most, trees) for each in case.contenders)
+    seen = [each for each in case.contenders if each.workers or each.curve]
+    if not seen:
+        return ""
+    figures = "\n".join(picture(each, most, trees) for each in seen)
     spent = both(*(charts.machine_seconds(case.contenders, width) for width in (WIDE, NARROW)))
     return f"""<section class="long">
 <h2>Workers and trees, second by second</h2>

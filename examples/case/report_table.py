@@ -34,9 +34,12 @@ class Cell:
 def comparison(case: Case) -> str:
     rows = "\n".join(row(first_cell(each), zip_cells(each)) for each in case.contenders)
     groups = "".join(
-        f'<th colspan="{len(columns)}">{escape(title)}</th>' for title, columns in GROUPS
+        f'<th class="first" colspan="{len(columns)}">{escape(title)}</th>'
+        for title, columns in GROUPS
     )
-    heads = "".join(f"<th>{escape(column)}</th>" for _, columns in GROUPS for column in columns)
+    heads = "".join(
+        f"<th{css_of(column)}>{escape(column)}</th>" for _, columns in GROUPS for column in columns
+    )
     return f"""<section>
 <h2>All contenders, in the same run</h2>
 <div class="scroll"><table>
@@ -45,10 +48,10 @@ def comparison(case: Case) -> str:
 {rows}
 </tbody>
 </table></div>
-<p class="soft">Work lost: trees or parts of trees that were thrown away or done twice. Bold: how
-one would pay for it, on demand where no machine may be lost and spot where they come and go; who
-did not finish has paid as well. Card precision: the share of frauds among the 100 cards of each day
-that were found most suspect.</p>
+<p class="soft">Work lost: what was thrown away or done twice; below it whole trees, of all that
+were made. Bold: how one would pay for it, on demand where no machine may be lost and spot where
+they come and go; who did not finish has paid as well. Card precision: the share of
+compromised cards among the 100 most suspect ones of a day.</p>
 </section>"""
 
 
@@ -58,10 +61,17 @@ def first_cell(contender: Contender) -> Cell:
     return Cell(contender.title, below=shortened(contender.error))
 
 
-def shortened(words: str, most: int = 120) -> str:
+def shortened(words: str, most: int = 60) -> str:
     """Errors of a cluster can be long; their beginning says what it was."""
     words = " ".join(words.split())
     return words if len(words) <= most else words[: most - 1] + "…"
+
+
+def css_of(column: str, css: str = "") -> str:
+    """Returns a cell's classes; the first column of a group stands off."""
+    is_first = any(column == columns[0] for title, columns in GROUPS if title)
+    classes = " ".join(each for each in (css, "first" if is_first else "") if each)
+    return f' class="{classes}"' if classes else ""
 
 
 def zip_cells(contender: Contender) -> list[tuple[str, Cell]]:
@@ -79,7 +89,7 @@ def cells(contender: Contender) -> Iterator[Cell]:
     yield Cell(count(contender.trees))
     yield Cell(count(contender.attempts))
     lost, trained = contender.rounds_lost, contender.rounds_trained
-    below = f"{count(lost)} of {count(trained)} trees" if lost and trained else ""
+    below = f"{count(lost)} of {count(trained)}" if lost and trained else ""
     yield Cell(percent(contender.work_lost_share), below=below)
     spent = contender.machine_seconds
     for value in (spent.starting, spent.working, spent.lost):
@@ -97,7 +107,7 @@ def row(first: Cell, rest: list[tuple[str, Cell]]) -> str:
 
 
 def cell(name: str, content: Cell) -> str:
-    css = f' class="{content.css}"' if content.css else ""
+    css = css_of(name.split(", ")[-1], content.css)
     title = f' data-name="{escape(name)}"' if name else ""
     below = f'<span class="below">{escape(content.below)}</span>' if content.below else ""
     return f"<td{css}{title}><span>{escape(content.words)}{below}</span></td>"

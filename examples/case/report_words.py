@@ -5,8 +5,14 @@ from enum import Enum
 
 from examples.case.figures import Case, Contender
 
+DIGEST_TITLES = {
+    "one_machine": "one machine, no cluster",
+    "static": "cluster, nobody lost",
+    "trace": "cluster on the trace",
+}
 TRACE, STATIC = "evergrove_trace", "evergrove_static"
 UNKNOWN = "–"
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 class Verdict(Enum):
@@ -18,12 +24,11 @@ class Verdict(Enum):
 
 
 def verdict(case: Case) -> Verdict:
-    known = [digest for digest in case.digests.values() if digest]
-    if len(set(known)) > 1:
+    known = {name: digest for name, digest in case.digests.items() if digest}
+    if len(set(known.values())) > 1:
         return Verdict.DIFFERENT
     # One of them missing is no proof that all are equal.
-    is_whole = len(known) == len(case.digests) > 1
-    return Verdict.EQUAL if is_whole else Verdict.UNKNOWN
+    return Verdict.EQUAL if known.keys() >= DIGEST_TITLES.keys() else Verdict.UNKNOWN
 
 
 def headline(case: Case) -> str:
@@ -39,7 +44,7 @@ def lede(case: Case) -> str:
         if each.cluster == "static" and each.name != STATIC
     ]
     if static:
-        sentences.append(f"Where no machine was lost, {' and '.join(static)}")
+        sentences.append(f"On the quiet cluster, {' and '.join(static)}")
     return " ".join(f"{sentence}." for sentence in sentences)
 
 
@@ -55,15 +60,16 @@ def ours(case: Case) -> str:
         place = "On spot machines"
     if not run.finished:
         return f"{place}, Evergrove {outcome(run)}"
-    made = {
-        Verdict.EQUAL: "made the very model of a quiet machine",
-        Verdict.DIFFERENT: "made a model, but not the same one everywhere",
-        Verdict.UNKNOWN: "made a model",
-    }[verdict(case)]
-    return ", ".join([f"{place}, Evergrove {made}", *compared(run, case.of(STATIC))])
+    if verdict(case) is Verdict.DIFFERENT:
+        # Neither time nor cost matters then.
+        return f"{place}, Evergrove made a model, but not the same one as elsewhere"
+    is_same = verdict(case) is Verdict.EQUAL
+    made = "the very model of a quiet cluster" if is_same else "a model"
+    whose = "its" if is_same else "a quiet cluster's"
+    return ", ".join([f"{place}, Evergrove made {made}", *compared(run, case.of(STATIC), whose)])
 
 
-def compared(run: Contender, static: Contender | None) -> list[str]:
+def compared(run: Contender, static: Contender | None, whose: str) -> list[str]:
     """Time and money on the trace against those of our own run where nobody was lost."""
     parts = []
     is_static_known = static is not None and static.finished
@@ -74,7 +80,7 @@ def compared(run: Contender, static: Contender | None) -> list[str]:
         parts.append(words)
     share = cost_share(run, static)
     if share is not None:
-        parts.append(f"at {percent(share)} of the on-demand cost")
+        parts.append(f"at {percent(share)} of {whose} on-demand cost")
     return parts
 
 
@@ -117,14 +123,14 @@ def outcome(contender: Contender) -> str:
 def seconds(value: float | None) -> str:
     if value is None:
         return UNKNOWN
-    return f"{value:,.0f} s" if value >= 10 else f"{value:.1f} s"
+    return f"{value:,.0f}{NO_BREAK}s" if value >= 20 else f"{value:.1f}{NO_BREAK}s"
 
 
 def percent(share: float | None) -> str:
     if share is None:
         return UNKNOWN
     value = 100 * share
-    return f"{value:.1f} %" if 0 < value < 10 else f"{value:,.0f} %"
+    return f"{value:.1f}{NO_BREAK}%" if 0 < value < 10 else f"{value:,.0f}{NO_BREAK}%"
 
 
 def dollars(value: float | None) -> str:

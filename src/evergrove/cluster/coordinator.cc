@@ -233,7 +233,11 @@ void Coordinator::go_on() {
                                    [](const Member& a, const Member& b) {
                                      return a.name == b.name && a.shards == b.shards;
                                    });
-      if (!same) begin_view(std::move(next));
+      if (same) {
+        let_leavers_go();  // who holds nothing that counts changes no view
+      } else {
+        begin_view(std::move(next));
+      }
     }
     if (rounds_.empty()) {
       if (history_.finished()) {

@@ -192,6 +192,7 @@ class Coordinator {
   std::vector<uint32_t> open_nodes() const;
   View next_view() const;
   void begin_view(View view);
+  void let_leavers_go();
   void say_plan(const std::string& name);
   void say_plans();
   void issue(Round round);

@@ -236,6 +236,20 @@ TEST(Coordinator, GivesANewcomerItsShareAndDropsCopiesThatAreTooMany) {
   for (const auto& [id, count] : copies) EXPECT_EQ(count, 2) << id;
 }
 
+TEST(Coordinator, LetsGoWhoIsAskedToLeaveAndHoldsNothing) {
+  Rounds rounds(2);
+  rounds.do_rounds(3);
+  const uint64_t view = rounds.view;
+  // There is no room in it for any shard.
+  rounds.hear(rounds.one->receive("spare", {5, Join{"spare", "here", 1, {}, 1}}, rounds.now));
+  rounds.do_rounds(3);
+  rounds.hear(rounds.one->receive("spare", {5, Leave{}}, rounds.now));
+  rounds.do_rounds(1);
+  EXPECT_EQ(rounds.status().left_count, 1u);
+  EXPECT_EQ(rounds.status().workers.size(), 2u);
+  EXPECT_EQ(rounds.view, view) << "nobody need change places for it";
+}
+
 TEST(Coordinator, KeepsNoSpareCopiesWhereThereIsNoRoom) {
   Coordinator one({.epoch = 5, .replicas = 1}, setup(), {{0, 10, 100}, {1, 10, 100}}, {});
   (void)one.receive("w1", {5, Join{"w1", "here", 1, {0}, 199}}, Time(0));

@@ -136,6 +136,11 @@ void Coordinator::begin_view(View view) {
   }
   ledger_.begin_view(view_.members.size(), rounds_.size(), now_);
   say_plans();
+  let_leavers_go();
+}
+
+// All rows are counted by the members of a view: who is asked to leave and is none of them may.
+void Coordinator::let_leavers_go() {
   for (auto worker = workers_.begin(); worker != workers_.end();) {
     if (worker->second.is_leaving && member(worker->first) == nullptr) {
       tell(worker->first, Goodbye{"It was asked to leave, and has handed over"});
