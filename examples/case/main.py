@@ -38,6 +38,17 @@ Contender = dict[str, Any]
 
 def main() -> int:
     arguments = parse()
+    try:
+        return run(arguments)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"case: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ncase: stopped", file=sys.stderr)
+        return 4
+
+
+def run(arguments: argparse.Namespace) -> int:
     out: Path = arguments.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="evergrove-case-") as folder:

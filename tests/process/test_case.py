@@ -169,6 +169,23 @@ def test_an_option_that_it_does_not_know_is_refused() -> None:
     assert "--no-such-option" in done.stderr
 
 
+def test_a_trace_that_it_cannot_use_is_refused_in_words(tmp_path: Path) -> None:
+    other, text = tmp_path / "other.json", tmp_path / "text.json"
+    other.write_text("[4, 4, 2]")
+    text.write_text("no JSON")
+    for file, words in (
+        (tmp_path / "nowhere.json", "nowhere.json"),
+        (other, "A trace is a JSON object"),
+        (text, "text.json is none"),
+    ):
+        done = run_case("--small", "--trace", str(file), "--out", str(tmp_path / "out"))
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert done.stderr.startswith("case: ")
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_options_of_the_script_and_of_the_program_are_the_same() -> None:
     shown = subprocess.run(
         [ROOT / "script/case", "--help"], capture_output=True, text=True, check=True
