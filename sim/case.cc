@@ -240,7 +240,7 @@ void check_workers(std::vector<TableReader>& readers, const Case& scenario) {
 }
 
 void read_expectations(TableReader expect, Case& scenario) {
-  expect.check_keys({"joined", "lost", "left", "seconds_max", "stops_early"});
+  expect.check_keys({"joined", "lost", "left", "overtaken", "seconds_max", "stops_early"});
   const auto count = [&](std::string_view key, std::optional<uint64_t>& value) {
     const int64_t found = expect.integer(key, 0, 1000, -1);
     if (found >= 0) value = uint64_t(found);
@@ -248,6 +248,7 @@ void read_expectations(TableReader expect, Case& scenario) {
   count("joined", scenario.joined);
   count("lost", scenario.lost);
   count("left", scenario.left);
+  count("overtaken", scenario.overtaken);
   const double seconds = expect.number("seconds_max", 600, false, 0);
   if (seconds > 0) scenario.ended_by = Time(int64_t(seconds * 1000));
   scenario.stops_early = expect.flag("stops_early");

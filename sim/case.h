@@ -58,7 +58,7 @@ struct Case {
   std::vector<CaseWorker> workers;  // at the start
   std::vector<CaseEvent> events;
   // What must come of it beside the digest of one machine. Counts are the last coordinator's.
-  std::optional<uint64_t> joined, lost, left;
+  std::optional<uint64_t> joined, lost, left, overtaken;
   std::optional<cluster::Time> ended_by;  // in simulated time
   bool stops_early = false;
 };

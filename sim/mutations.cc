@@ -69,6 +69,10 @@ constexpr NamedMutation kMutations[] = {
                        "a worker refuses a plan with shards that it does not hold"),
     EVERGROVE_MUTATION(wait_for_lost_member, "the view goes on with a member that is lost"),
     EVERGROVE_MUTATION(never_declare_lost, "a silent worker is never taken for lost"),
+    EVERGROVE_MUTATION(keep_up_before_plan,
+                       "a spare copy is led on by what an overtaken coordinator had decided"),
+    EVERGROVE_MUTATION(drop_counted_copy, "of too many copies one goes that is counted",
+                       "its holder says what it holds, and the view begins anew"),
     EVERGROVE_MUTATION(never_say_again, "what may have been lost on its way is not said again"),
 };
 

@@ -72,7 +72,6 @@ Scale::Scale(const ScaleRows& rows, const ScaleCosts& costs, const ScaleOptions&
     : rows_(rows),
       costs_(costs),
       options_(options),
-      blocks_(cluster::make_blocks(rows.setup().header.features)),
       machines_(options.workers + 1),
       coordinator_(std::make_unique<Coordinator>(coordinator_options(options_.fan_in), rows.setup(),
                                                  rows.shards(), std::vector<train::Iteration>{})) {
@@ -184,10 +183,18 @@ double Scale::members_of(const Part& part, size_t from) const {
   return heard == summed_.end() ? 1 : 1 + heard->second;
 }
 
-double Scale::bytes_of(const Message& message, size_t from) const {
+// As the worker's view has them.
+const cluster::Block& Scale::block_of(size_t worker, uint32_t block) {
+  const size_t count = std::max<size_t>(1, machines_[worker].worker->view().block_owners.size());
+  std::vector<cluster::Block>& blocks = blocks_[count];
+  if (blocks.empty()) blocks = cluster::make_blocks(rows_.setup().header.features, count);
+  return blocks[std::min<size_t>(block, blocks.size() - 1)];
+}
+
+double Scale::bytes_of(const Message& message, size_t from) {
   const auto* part = std::get_if<Part>(&message.body);
   if (part == nullptr) return double(encode(message).size());
-  const cluster::Block& block = blocks_[part->block];
+  const cluster::Block& block = block_of(from, part->block);
   double bytes = kPartBytes;
   for (const Part::Node& node : part->nodes) {
     bytes += kNodeBytes + block_bytes(rows_of(node_rows_.at(node.node)) * members_of(*part, from) /
@@ -225,20 +232,20 @@ void Scale::arrive(size_t at, size_t from, const Messages& messages) {
         seconds += seconds_of(round);
       }
     } else if (const auto* part = std::get_if<Part>(&message->body)) {
-      seconds += seconds_to_add(*part);
+      seconds += seconds_to_add(at, *part);
     }
     std::vector<WorkerAction> actions = machine.worker->receive(*message);
     for (const WorkerAction& action : actions) {
       const auto* send = std::get_if<cluster::SendAction>(&action);
       const auto* on = send ? std::get_if<Part>(&send->message.body) : nullptr;
       if (on != nullptr && std::holds_alternative<Part>(message->body)) {  // a sum of others' too
-        const cluster::Block& block = blocks_[on->block];
+        const cluster::Block& block = block_of(at, on->block);
         seconds += costs_.make_bin * double(on->nodes.size()) *
                    double(block.bin_end - block.bin_begin) / options_.threads;
       }
       const auto* splits = send ? std::get_if<Splits>(&send->message.body) : nullptr;
       if (splits == nullptr) continue;
-      const cluster::Block& block = blocks_[splits->block];
+      const cluster::Block& block = block_of(at, splits->block);
       seconds += costs_.search_bin * double(block.bin_end - block.bin_begin) *
                  double(splits->splits.size() + 1) / 2 / options_.threads;
     }
@@ -258,6 +265,8 @@ Scale::Seconds Scale::seconds_of(const Round& round) const {
   const auto& features = rows_.setup().header.features;
   const double share = 1 / double(options_.workers);
   const double all = options_.rows * share;
+  uint64_t all_bins = 0;
+  for (const model::Feature& feature : features) all_bins += feature.bin_count();
   Seconds seconds = 0;
   size_t histograms = cluster::built_nodes(round).size();
   if (round.finish) seconds += costs_.finish_row * all;
@@ -272,13 +281,13 @@ Scale::Seconds Scale::seconds_of(const Round& round) const {
       seconds += costs_.gathered_row_feature * small * double(features.size());
     }
   }
-  seconds += costs_.make_bin * double(histograms) * double(blocks_.back().bin_end);
+  seconds += costs_.make_bin * double(histograms) * double(all_bins);
   return seconds / options_.threads;
 }
 
 // By one thread, as it is done.
-Scale::Seconds Scale::seconds_to_add(const Part& part) const {
-  const cluster::Block& block = blocks_[part.block];
+Scale::Seconds Scale::seconds_to_add(size_t at, const Part& part) {
+  const cluster::Block& block = block_of(at, part.block);
   return costs_.add_bin * double(part.nodes.size()) * double(block.bin_end - block.bin_begin);
 }
 

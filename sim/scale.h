@@ -102,9 +102,10 @@ class Scale {
   void act(size_t index, Seconds when, std::vector<cluster::WorkerAction> actions);
   void act(Seconds when, std::vector<cluster::CoordinatorAction> actions);
   Seconds seconds_of(const cluster::Round& round) const;
-  Seconds seconds_to_add(const cluster::Part& part) const;
+  Seconds seconds_to_add(size_t at, const cluster::Part& part);
   double rows_of(int64_t rows) const { return double(rows) * options_.rows / ScaleRows::kRows; }
-  double bytes_of(const cluster::Message& message, size_t from) const;
+  double bytes_of(const cluster::Message& message, size_t from);
+  const cluster::Block& block_of(size_t worker, uint32_t block);
   void note_nodes(const cluster::Round& round);
   size_t place_of(const std::string& worker) const;
   cluster::Time time(Seconds when) const { return cluster::Time(int64_t(when * 1000)); }
@@ -115,8 +116,8 @@ class Scale {
   const ScaleRows& rows_;
   const ScaleCosts& costs_;
   ScaleOptions options_;
-  std::vector<cluster::Block> blocks_;
-  std::vector<Machine> machines_;  // the workers', then the coordinator's
+  std::map<size_t, std::vector<cluster::Block>> blocks_;  // by how many there are in a view
+  std::vector<Machine> machines_;                         // the workers', then the coordinator's
   std::unique_ptr<cluster::Coordinator> coordinator_;
   double coordinator_machine_ = 0;  // seconds of its CPU
   std::vector<Told> told_;

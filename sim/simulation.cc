@@ -177,6 +177,7 @@ void Simulation::tick() {
     } else {
       to_coordinator(name, {worker.machine->epoch(), worker.machine->heartbeat(worker.busy_us)});
     }
+    for (uint64_t idle = dice(4); idle > 0 && worker.machine->keep_up();) --idle;
     check_holdings(worker);
   }
 }
@@ -347,6 +348,9 @@ void Simulation::replace_coordinator() {
     options.lease = Time(3000);
     options.say_again_after = Time(800);
     options.weigh_every = Time(300 + dice(1000));
+    options.straggler_after = Time(dice(4) == 0 ? 0 : 300 + dice(1000));
+    options.straggler_rounds = static_cast<uint32_t>(dice(3));
+    options.replicas = static_cast<uint32_t>(dice(3) / 2);
   }
   CoordinatorProcess& process = coordinators_[epoch_];
   process.machine = std::make_unique<Coordinator>(options, shards_.setup(), shard_rows_, past());
@@ -359,6 +363,7 @@ void Simulation::replace_coordinator() {
 void Simulation::end_coordinator(uint64_t epoch, const std::string& why) {
   outcome_.views += coordinators_.at(epoch).machine->status().view;
   outcome_.weighed += coordinators_.at(epoch).machine->status().weighed_count;
+  outcome_.overtaken += coordinators_.at(epoch).machine->status().overtaken_count;
   tell(name_of(epoch), why);
   coordinators_.erase(epoch);
 }
@@ -579,6 +584,7 @@ void Simulation::check_end(uint64_t epoch) {
   if (case_) check_expectations(process.machine->status());
   outcome_.views += process.machine->status().view;
   outcome_.weighed += process.machine->status().weighed_count;
+  outcome_.overtaken += process.machine->status().overtaken_count;
   act(epoch, coordinators_.at(epoch).machine->logged());
   is_ended_ = true;
 }

@@ -59,6 +59,7 @@ struct Outcome {
   uint64_t steps = 0, messages = 0;
   uint64_t workers = 0, coordinators = 0, views = 0;  // that there were
   uint64_t weighed = 0;                               // times that shares were made anew by speed
+  uint64_t overtaken = 0;                             // members that were not waited for
   cluster::WorkerHoldings most;                       // that one worker held
 };
 

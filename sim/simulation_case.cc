@@ -108,6 +108,7 @@ void Simulation::check_expectations(const cluster::CoordinatorStatus& status) {
   check("joined", case_->joined, status.joined_count);
   check("were lost", case_->lost, status.lost_count);
   check("left", case_->left, status.left_count);
+  check("were overtaken", case_->overtaken, status.overtaken_count);
   for (size_t i = events_done_; i < case_->events.size(); ++i) {
     if (!case_->events[i].is_simulated) continue;
     violate("the run has ended before event " + std::to_string(i + 1) + " of the case");

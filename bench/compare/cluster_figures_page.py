@@ -133,39 +133,48 @@ def peers(part: Figures) -> str:
     )
 
 
-def loss(part: Figures) -> str:
-    losses, joins, minutes = part["losses"], part["joins"], part["minutes"]
+def loss_column(losses: list[Figures]) -> list[str]:
+    """What a loss took in some runs, in the order of LOSS_ROWS."""
     with_four = [each["a_tree_with_four"] for each in losses]
     standing = [each["loss"]["standing_seconds"] for each in losses]
     bound = [a + b for a, b in zip(with_four, standing, strict=True)]
-    rows = [
-        ["a tree with four workers", spread(with_four, milliseconds)],
-        ["a tree with three", spread([e["a_tree_with_three"] for e in losses], milliseconds)],
-        [
-            "lost in time: from the tree before to the tree after, beyond what they take",
-            spread([e["seconds_lost"] for e in losses], milliseconds),
-        ],
-        [
-            "rows of the one that was lost",
-            spread([float(e["rows_of_the_lost"]) for e in losses], "{:,.0f}".format),
-        ],
-        ["of it reading the lost shards again", spread(standing, milliseconds)],
-        [
-            "one worker's share of one tree (it works as long as the tree takes), and reading",
-            spread(bound, milliseconds),
-        ],
-        [
-            "work done twice, of all workers together (`work_lost_seconds`)",
-            spread([e["work_lost_seconds"] for e in losses], milliseconds),
-        ],
+    return [
+        spread(with_four, milliseconds),
+        spread([e["a_tree_with_three"] for e in losses], milliseconds),
+        spread([e["seconds_lost"] for e in losses], milliseconds),
+        spread([float(e["rows_of_the_lost"]) for e in losses], "{:,.0f}".format),
+        spread(standing, milliseconds),
+        spread(bound, milliseconds),
+        spread([e["work_lost_seconds"] for e in losses], milliseconds),
     ]
+
+
+LOSS_ROWS = (
+    "a tree with four workers",
+    "a tree with three",
+    "lost in time: from the beginning of the round at hand until it is done again",
+    "rows of the one that was lost",
+    "of it reading the lost shards again",
+    "one worker's share of one tree (it works as long as the tree takes), and reading",
+    "work done twice, of all workers together (`work_lost_seconds`)",
+)
+
+
+def loss(part: Figures) -> str:
+    losses, joins = part["losses"], part["joins"]
+    columns = [LOSS_ROWS, loss_column(losses), loss_column(part["losses_with_replicas"])]
+    rows = [list(row) for row in zip(*columns, strict=True)]
     join_rows = [
         [
-            "from the start of its process until it takes part",
+            "from the start of its process until it joins",
+            spread([e["seconds_until_it_joins"] for e in joins], seconds),
+        ],
+        [
+            "until it takes part",
             spread([e["seconds_until_it_takes_part"] for e in joins], seconds),
         ],
         [
-            "trees meanwhile",
+            "trees from its joining until it takes part",
             spread([float(e["trees_until_it_takes_part"]) for e in joins], "{:.0f}".format),
         ],
         ["a tree before, one worker", spread([e["a_tree_before"] for e in joins], milliseconds)],
@@ -181,15 +190,24 @@ def loss(part: Figures) -> str:
         f"{part['rows']:,} rows x 28, 255 leaves. Four workers, one of which gets SIGKILL in the "
         f"middle of a tree; median, least and most of {len(losses)} runs. The machine has {cores} "
         "cores, so that three workers here are about as fast as four.\n\n"
-        + table(["a worker is killed", "value"], rows)
+        + table(["a worker is killed", "no copies", "`--replicas 1`"], rows)
         + f"\nOne worker, and a second one in mid-run; {len(joins)} runs.\n\n"
         + table(["a worker comes", "value"], join_rows)
-        + f"\nFour workers for {minutes['seconds']:.0f} s, of which {minutes['kills']} were killed "
-        "one after the other at equal times and replaced at once: "
-        f"**{100 * minutes['share_lost']:.2f} %** of the work was done twice "
-        f"({seconds(minutes['work_lost_seconds'])} of {minutes['work_seconds']:.0f} s of workers' "
-        f"time; {minutes['trees']:,} trees; {seconds(minutes['recovery_seconds'])} until the run "
-        "was where it had been, all losses together).\n\n" + taken(part, "loss")
+        + "\n"
+        + "".join(minutes(each) for each in part["minutes"])
+        + taken(part, "loss")
+    )
+
+
+def minutes(part: Figures) -> str:
+    copies = f"`--replicas {part['replicas']}`" if part["replicas"] else "no copies"
+    return (
+        f"Four workers, {copies}, for {part['seconds']:.0f} s, of which {part['kills']} were "
+        "killed one after the other at equal times and replaced at once: "
+        f"**{100 * part['share_lost']:.2f} %** of the work was done twice "
+        f"({seconds(part['work_lost_seconds'])} of {part['work_seconds']:.0f} s of workers' "
+        f"time; {part['trees']:,} trees; {seconds(part['recovery_seconds'])} until the run "
+        "was where it had been, all losses together).\n\n"
     )
 
 

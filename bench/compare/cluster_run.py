@@ -42,13 +42,14 @@ class ClusterRun:
         data: Path,
         label: str,
         settings: dict[str, Any],
+        *options: str,
     ) -> None:
         self.evergrove = evergrove
         self.folder = folder
         self.workers: list[subprocess.Popen[bytes]] = []
         self.looks: list[Look] = []
         command = [str(evergrove), "coordinator", "--data", str(data), "--label", label]
-        command += ["--model", str(folder / "model"), "--json", "--threads", "1", "--set"]
+        command += ["--model", str(folder / "model"), "--json", "--threads", "1", *options, "--set"]
         command += [f"{name}={value}" for name, value in settings.items()]
         self.begin = time.time()
         self.coordinator = subprocess.Popen(
@@ -111,6 +112,14 @@ class ClusterRun:
             value = json.load(answer)
         assert isinstance(value, dict)
         return value
+
+    def started_at(self) -> float:
+        """The time from which the seconds of its events are counted."""
+        with urllib.request.urlopen(self.url + "metrics", timeout=10) as answer:
+            for line in answer.read().decode().splitlines():
+                if line.startswith("process_start_time_seconds "):
+                    return float(line.split()[1])
+        raise RuntimeError("the coordinator does not say when it began")
 
     def wait_until(self, holds: Callable[[Status], bool], seconds: float = 300) -> Status:
         deadline = time.time() + seconds

@@ -1,29 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fuzzing campaign: each libFuzzer target for ten minutes, and a page of what they did.
 
-script/campaign fuzz [--seconds N] [--jobs N]
+script/campaign fuzz [TARGET...] [--seconds N] [--jobs N]
 """
 
 import argparse
+import datetime
 import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.campaigns.report import ROOT, table, write_page
+from tests.campaigns.report import ROOT, commit, table, write_page
+
+PAGE = ROOT / "docs" / "campaigns" / "fuzz.md"
+HEADER = [
+    *("target", "what it is given", "runs", "edges", "corpus", "finding"),
+    *("seconds", "date", "commit"),
+]
+OTHERS = """Bytes from outside that have no target here, since others read them and fuzz what does:
+Parquet and Arrow files (Apache Arrow), TLS' records and certificates (Mbed TLS), and the answers of
+object stores to what Arrow asks of them. What comes through these goes on as rows or messages,
+which have targets above."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="script/campaign fuzz", description=(__doc__ or "").split("\n")[0]
     )
+    parser.add_argument("targets", nargs="*", help="only these; the page keeps the others' rows")
     parser.add_argument("--seconds", type=int, default=600, help="for each target (600)")
     parser.add_argument("--jobs", type=int, default=1, help="targets at a time (1)")
     options = parser.parse_args()
     script = ROOT / "script" / "fuzz"
     listed = subprocess.run([script, "--list"], capture_output=True, text=True, check=True)
-    names = listed.stdout.split()
+    every = listed.stdout.split()
+    names = [f"{name.removesuffix('_fuzz')}_fuzz" for name in options.targets] or every
+    built_from = commit()
     # A target that cannot be built has found nothing, and is no reason to write a page.
     subprocess.run([ROOT / "script" / "build", "--preset", "fuzz", *names], check=True)
 
@@ -31,26 +45,45 @@ def main() -> int:
         command = [str(script), name, "--seconds", str(options.seconds)]
         return subprocess.run(command, check=False).returncode == 0
 
+    said = " ".join(["script/campaign fuzz", *options.targets, f"--seconds {options.seconds}"])
+    today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+    rows = rows_of_before()
+    found = []
     with ThreadPoolExecutor(options.jobs) as pool:
-        passed = dict(zip(names, pool.map(run, names), strict=True))
-    found = [name for name in names if not passed[name]]
-    rows = []
-    for name in names:
-        runs, edges, corpus = figures(ROOT / "build" / f"fuzz-{name}.log")
-        rows.append(
-            [f"`{name}`", what_of(name), runs, edges, corpus, "yes" if name in found else "no"]
-        )
-    header = ["target", "what it is given", "runs", "edges", "corpus", "finding"]
-    body = (
-        f"Each target ran for {options.seconds} seconds, {options.jobs} at a time, with the "
-        "address and undefined behaviour sanitizers, from the corpus of the runs before.\n\n"
-        + table(header, rows)
-    )
-    command = f"script/campaign fuzz --seconds {options.seconds} --jobs {options.jobs}"
-    path = write_page("fuzz", "Any bytes", command, body)
-    print(f"wrote {path.relative_to(ROOT)}", file=sys.stderr)
-    print(f"{len(rows) - len(found)} passed, {len(found)} failed")
+        for name, is_clean in zip(names, pool.map(run, names), strict=True):
+            if not is_clean:
+                found.append(name)
+            rows[name] = row_of(name, is_clean, [str(options.seconds), today, f"`{built_from}`"])
+            # After each, so that hours of work survive an interruption.
+            write(f"{said} --jobs {options.jobs}", [rows[each] for each in every if each in rows])
+    print(f"wrote {PAGE.relative_to(ROOT)}", file=sys.stderr)
+    print(f"{len(names) - len(found)} passed, {len(found)} failed")
     return 1 if found else 0
+
+
+def write(command: str, rows: list[list[str]]) -> None:
+    body = (
+        "Each target ran with the address and undefined behaviour sanitizers, from the corpus of "
+        "the runs before; the date and the commit are those of its last run.\n\n"
+        f"{table(HEADER, rows)}\n\n{OTHERS}"
+    )
+    write_page("fuzz", "Any bytes", command, body)
+
+
+def row_of(name: str, is_clean: bool, when: list[str]) -> list[str]:
+    log = ROOT / "build" / f"fuzz-{name}.log"
+    finding = "no" if is_clean else "yes"
+    return [f"`{name}`", what_of(name), *figures(log), finding, *when]
+
+
+def rows_of_before() -> dict[str, list[str]]:
+    """The rows of the page as it is, by target."""
+    rows = {}
+    for line in PAGE.read_text().splitlines() if PAGE.exists() else []:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == len(HEADER) and cells[0].endswith("_fuzz`"):
+            rows[cells[0].strip("`")] = cells
+    return rows
 
 
 def figures(log: Path) -> tuple[str, str, str]:

@@ -73,10 +73,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     greet(bytes, piece, side, "");
     greet(bytes, piece, side, "secret");
   }
-  const auto place = parse_host_port(bytes);
-  if (place.ok()) {
+  if (const auto place = parse_host_port(bytes); place.ok()) {
     const auto again = parse_host_port(to_text(*place));
     if (!again.ok() || again->host != place->host || again->port != place->port) std::abort();
+  }
+  if (const auto places = parse_port_range(bytes); places.ok()) {
+    const auto again = parse_port_range(to_text(*places));
+    if (!again.ok() || again->host != places->host) std::abort();
+    if (again->port_first != places->port_first || again->port_last != places->port_last) {
+      std::abort();
+    }
   }
   return 0;
 }

@@ -59,6 +59,7 @@ class Expectation:
     joined: int | None = None
     lost: int | None = None
     left: int | None = None
+    overtaken: int | None = None
     seconds_max: float = 0.0  # of the simulation
     stops_early: bool = False
 

@@ -12,7 +12,7 @@ from tests.process.case_run import CaseRun, TooFastError, settings
 from tests.process.command import DONE, evergrove
 
 FILES = sorted(FOLDER.glob("*.toml"))
-COUNTS = ("joined", "lost", "left")
+COUNTS = ("joined", "lost", "left", "overtaken")
 TRIES_MAX = 4
 
 

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "evergrove/runtime/tls_credentials.h"
+#include "evergrove/runtime/transport_listener.h"
 
 namespace evergrove::cli {
 namespace {
@@ -35,6 +36,15 @@ Result<ClusterSecrets> read_secrets(const ClusterOptions& options) {
   EVERGROVE_RETURN_IF_ERROR(read_pem(options.tls_cert, secrets.tls_cert_pem));
   EVERGROVE_RETURN_IF_ERROR(read_pem(options.tls_key, secrets.tls_key_pem));
   EVERGROVE_RETURN_IF_ERROR(read_pem(options.tls_ca, secrets.tls_ca_pem));
+  if (options.listen.empty()) return secrets;
+  // Now, and not when the data has been looked through.
+  runtime::TransportOptions transport;
+  transport.listen = options.listen;
+  transport.token = secrets.token;
+  transport.tls_cert_pem = secrets.tls_cert_pem;
+  transport.tls_key_pem = secrets.tls_key_pem;
+  transport.tls_ca_pem = secrets.tls_ca_pem;
+  EVERGROVE_RETURN_IF_ERROR(runtime::check_may_listen(transport));
   return secrets;
 }
 

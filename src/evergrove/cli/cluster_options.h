@@ -22,7 +22,8 @@ struct ClusterOptions {
 
 inline constexpr const char* kNoStatusPage = "off";
 
-// What the files of the options hold; empty where none was said.
+// What the files of the options hold; empty where none was said. Refuses a `listen` that may not be
+// listened on with them.
 struct ClusterSecrets {
   std::string token, tls_cert_pem, tls_key_pem, tls_ca_pem, status_token;
 };

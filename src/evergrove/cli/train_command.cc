@@ -60,10 +60,13 @@ double seconds_since(Clock::time_point start) {
 // What a cluster adds to the result; null for one process.
 nlohmann::ordered_json cluster_json(const std::optional<runtime::ClusterReport>& cluster) {
   if (!cluster) return nullptr;
-  nlohmann::ordered_json json = {
-      {"joined", cluster->status.joined_count}, {"lost", cluster->status.lost_count},
-      {"left", cluster->status.left_count},     {"views", cluster->status.view},
-      {"sent_bytes", cluster->sent_bytes},      {"received_bytes", cluster->received_bytes}};
+  nlohmann::ordered_json json = {{"joined", cluster->status.joined_count},
+                                 {"lost", cluster->status.lost_count},
+                                 {"left", cluster->status.left_count},
+                                 {"overtaken", cluster->status.overtaken_count},
+                                 {"views", cluster->status.view},
+                                 {"sent_bytes", cluster->sent_bytes},
+                                 {"received_bytes", cluster->received_bytes}};
   json.update(runtime::costs_json(cluster->costs, cluster->losses));
   return json;
 }
@@ -105,11 +108,12 @@ void print_train_words(const TrainOptions& options, const runtime::TrainingRepor
   if (report.model.metadata.best_iteration > 0) {
     text += "best iteration  " + count_text(report.model.metadata.best_iteration) + "\n";
   }
-  if (cluster && cluster->status.lost_count > 0) {
+  if (cluster && cluster->status.lost_count + cluster->status.overtaken_count > 0) {
     const auto seconds = [](cluster::Time time) {
       return seconds_text(double(time.count()) / 1000);
     };
-    text += "lost        " + count_text(cluster->status.lost_count, "worker") + "; " +
+    text += "lost        " + count_text(cluster->status.lost_count, "worker") + ", " +
+            count_text(cluster->status.overtaken_count) + " overtaken; " +
             seconds(cluster->costs.work_lost) + " of " + seconds(cluster->costs.work) +
             " of work done again\n";
   }
@@ -162,6 +166,7 @@ Result<runtime::TrainingReport> train_with_workers(const TrainOptions& options,
     request.status = {options.cluster.status_listen, secrets.status_token, secrets.tls_cert_pem,
                       secrets.tls_key_pem};
   }
+  request.replicas = uint32_t(options.replicas);
   request.on_status_page = [&](const std::string& url) {
     if (!options.quiet) print_note("Status page: " + url);
   };
@@ -195,6 +200,9 @@ Result<runtime::TrainingReport> train_with_workers(const TrainOptions& options,
 
 Result<int> train(TrainOptions options) {
   const Clock::time_point start = Clock::now();
+  if (options.replicas > 0 && !is_cluster(options)) {
+    return invalid_input("--replicas is for runs with workers; add --workers, or leave it out");
+  }
   if (has_status_page(options.cluster)) {
     if (!is_cluster(options)) {
       return invalid_input(
@@ -294,6 +302,15 @@ void add_options(CLI::App* command, const std::shared_ptr<TrainOptions>& options
   command->add_flag("--quiet", options->quiet, "Say nothing but errors (and --json's result)");
 }
 
+void add_replicas(CLI::App* command, TrainOptions& options) {
+  command
+      ->add_option(
+          "--replicas", options.replicas,
+          "Spare copies of all rows, at other workers, so that losing one costs no reading")
+      ->type_name("N")
+      ->check(whole_number(0, 8));
+}
+
 void add_status_page(CLI::App* command, ClusterOptions& cluster) {
   command
       ->add_option("--status-listen", cluster.status_listen,
@@ -316,6 +333,7 @@ void add_train(CLI::App& application, Action& chosen) {
                    "Let so many processes on this machine do it, as a cluster would")
       ->type_name("N")
       ->check(whole_number(1, 64));
+  add_replicas(command, *options);
   add_status_page(command, options->cluster);
   command->footer(kFooter);
   command->callback([&chosen, options] { chosen = [options] { return train(*options); }; });
@@ -334,6 +352,7 @@ void add_coordinator(CLI::App& application, Action& chosen) {
   command->add_option("--tls-cert", cluster.tls_cert, "The certificate to listen with")
       ->type_name("FILE");
   command->add_option("--tls-key", cluster.tls_key, "Its key")->type_name("FILE");
+  add_replicas(command, *options);
   cluster.status_listen = "127.0.0.1:0";
   add_status_page(command, cluster);
   command->footer(kCoordinatorFooter);

@@ -33,6 +33,7 @@ struct TrainOptions {
   std::string continue_from;
   std::string model;
   int workers = 0;         // local processes; 0: none, all is done in this one
+  int replicas = 0;        // spare copies of rows at other workers
   ClusterOptions cluster;  // of a coordinator
   bool json = false;
   bool quiet = false;

@@ -1,6 +1,8 @@
 // Blocks: the features of a run in ranges of about equal numbers of bins, each owned by a worker.
 //
-// A function of the features alone, so that everybody has the same without being told.
+// There are as many as members, up to 16: the more there are, the more is spent on each of them,
+// and a member that owns several might as well own one. A function of the features and of how many
+// are wanted alone, so that everybody has the same without being told.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -20,17 +22,22 @@ struct Block {
 
 inline constexpr size_t kBlocksMax = 16;
 
-inline std::vector<Block> make_blocks(std::span<const model::Feature> features) {
+// So many, or one a feature where there are fewer of them. Requires: features, and count > 0.
+inline std::vector<Block> make_blocks(std::span<const model::Feature> features, size_t count) {
+  count = std::min(count, features.size());
   uint64_t bins = 0;
   for (const model::Feature& feature : features) bins += feature.bin_count();
-  const uint64_t wanted = bins / std::min(features.size(), kBlocksMax);
   std::vector<Block> blocks;
   Block block;
   for (uint32_t f = 0; f < features.size(); ++f) {
     block.feature_end = f + 1;
     block.bin_end += features[f].bin_count();
-    const bool full = block.bin_end - block.bin_begin >= wanted && blocks.size() + 1 < kBlocksMax;
-    if (!full && f + 1 < features.size()) continue;
+    const size_t features_left = features.size() - block.feature_end;
+    const size_t blocks_left = count - blocks.size() - 1;
+    const bool is_full = block.bin_end * count >= bins * (blocks.size() + 1);
+    const bool ends =
+        blocks_left == 0 ? features_left == 0 : is_full || features_left == blocks_left;
+    if (!ends) continue;
     blocks.push_back(block);
     block.feature_begin = f + 1;
     block.bin_begin = block.bin_end;

@@ -105,7 +105,7 @@ TEST(Worker, IgnoresRoundsOfAViewThatItIsNoMemberOf) {
 TEST(Worker, SaysWhatItHoldsWhenAPlanIsMistakenAboutIt) {
   Worker worker("w1", "here:1", setup());
   Plan plan;
-  plan.view = {1, {{"w1", "here:1", {0}}}, {0, 0}};
+  plan.view = {1, {{"w1", "here:1", {0}}}, {0}};
   const auto joins = said<Join>(worker.receive({1, plan}));
   ASSERT_EQ(joins.size(), 1u);
   EXPECT_TRUE(joins[0].shards.empty());
@@ -259,7 +259,7 @@ TEST(Coordinator, LooksAtTheTrainingRowsOnceAllIsDecided) {
   small.header.parameters.metrics = {"log_loss"};
   Coordinator one({.epoch = 5}, small, {{0, 10}}, {});
   auto actions = one.receive("w1", {5, Join{"w1", "here:1", 1, {0}}}, Time(0));
-  const auto blocks = static_cast<uint32_t>(make_blocks(small.header.features).size());
+  const uint32_t blocks = 1;  // a member, a block
   // No split is found: the tree is a leaf.
   const auto answer = [&](const Round& round) {
     Facts facts;

@@ -16,8 +16,7 @@ Coordinator::Coordinator(CoordinatorOptions options, RunSetup setup, std::vector
       shards_(std::move(shards)),
       history_(setup_.header),
       growth_(train::growth_options(setup_.header)),
-      output_count_(setup_.header.base_margins.size()),
-      block_count_(make_blocks(setup_.header.features).size()) {
+      output_count_(setup_.header.base_margins.size()) {
   std::sort(shards_.begin(), shards_.end(),
             [](const ShardRows& a, const ShardRows& b) { return a.id < b.id; });
   // Fewer iterations may be asked for now than were logged.
@@ -59,6 +58,12 @@ std::vector<CoordinatorAction> Coordinator::receive(const std::string& worker,
   } else {
     WorkerState& state = known->second;
     state.heard = now;
+    if (state.is_straggler) {
+      // It was quicker than those who read for it.
+      state.is_straggler = false;
+      ++strikes_[worker];
+      is_placement_due_ = true;
+    }
     if (message.epoch != options_.epoch) {
       tell(worker, Rejoin{});
     } else if (const auto* loaded = std::get_if<Loaded>(&message.body)) {
@@ -82,7 +87,7 @@ std::vector<CoordinatorAction> Coordinator::receive(const std::string& worker,
       const Member* is = beat->view == view_.number ? member(worker) : nullptr;
       state.speed.hear(*beat, is != nullptr ? rows_counted(*is) : 0);
     } else if (std::holds_alternative<Leave>(message.body)) {
-      if (!state.is_leaving) ledger_.note(RunEvent::leaving, worker, now);
+      if (!state.is_leaving) note(RunEvent::leaving, worker);
       state.is_leaving = true;
       is_placement_due_ = true;
     }
@@ -106,8 +111,8 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
       }
     }
   } else {
-    ++joined_count_;
-    ledger_.note(RunEvent::joined, name, now);
+    if (overtaken_.erase(name) == 0) ++joined_count_;
+    note(RunEvent::joined, name);
   }
   WorkerState& state = workers_[name];
   const bool is_leaving = state.is_leaving;
@@ -119,6 +124,7 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
            now,
            0,
            is_leaving,
+           false,
            {},
            0};
   is_placement_due_ = true;
@@ -127,18 +133,30 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
 
 std::vector<CoordinatorAction> Coordinator::lost(const std::string& worker, Time now) {
   now_ = now;
-  lose(worker, now);
+  if (overtaken_.contains(worker)) give_up_overtaken(worker);
+  lose(worker, RunEvent::lost, now);
   go_on();
   return std::exchange(actions_, {});
 }
 
-void Coordinator::lose(const std::string& name, Time now) {
-  if (workers_.erase(name) == 0) return;
-  ++lost_count_;
+void Coordinator::lose(const std::string& name, RunEvent::Kind how, Time now) {
+  const auto worker = workers_.find(name);
+  if (worker == workers_.end()) return;
+  const Time heard = worker->second.heard;
+  workers_.erase(worker);
+  if (how == RunEvent::overtaken) {
+    overtaken_[name] = heard;
+    ++overtaken_count_;
+    ++strikes_[name];
+    tell(name, Rejoin{});
+  } else {
+    ++lost_count_;
+    strikes_.erase(name);
+  }
   is_placement_due_ = true;
   progress_ = now;
   const bool is_member = member(name) != nullptr;
-  ledger_.note(RunEvent::lost, name, now);
+  note(how, name);
   ledger_.lose(name, is_member ? rounds_.size() : 0, now);
   if (is_member && !is_broken(Mutation::wait_for_lost_member)) is_view_lost_ = true;
 }
@@ -157,7 +175,13 @@ std::vector<CoordinatorAction> Coordinator::tick(Time now) {
         now - state.heard > options_.lease && !is_broken(Mutation::never_declare_lost);
     if (is_silent) silent.push_back(name);
   }
-  for (const std::string& name : silent) lose(name, now);
+  for (const std::string& name : silent) lose(name, RunEvent::lost, now);
+  silent.clear();
+  for (const auto& [name, heard] : overtaken_) {
+    if (now - heard > options_.lease) silent.push_back(name);
+  }
+  for (const std::string& name : silent) give_up_overtaken(name);
+  find_stragglers();
   if (now - weighed_ > options_.weigh_every) {
     weighed_ = now;
     weigh();
@@ -177,6 +201,7 @@ void Coordinator::issue(Round round) {
   round.number = ++round_number_;
   OpenRound& open = rounds_.emplace_back();
   open.round = std::move(round);
+  if (rounds_.size() == 1) front_since_ = now_;
   ledger_.begin_round(now_);
   for (const Member& member : view_.members) {
     if (workers_.contains(member.name)) tell(member.name, NextRound{view_.number, open.round});
@@ -193,6 +218,7 @@ void Coordinator::go_on() {
     is_view_due_ = true;
     place_shards();
     is_all_held_ = all_held();
+    if (is_all_held_) overtake();
   }
   if (!is_all_held_) return;
   while (!is_finished_) {
@@ -207,7 +233,11 @@ void Coordinator::go_on() {
                                    [](const Member& a, const Member& b) {
                                      return a.name == b.name && a.shards == b.shards;
                                    });
-      if (!same) begin_view(std::move(next));
+      if (same) {
+        let_leavers_go();  // who holds nothing that counts changes no view
+      } else {
+        begin_view(std::move(next));
+      }
     }
     if (rounds_.empty()) {
       if (history_.finished()) {
@@ -229,6 +259,9 @@ void Coordinator::go_on() {
     if (!is_complete(rounds_.front())) return;
     const OpenRound open = std::move(rounds_.front());
     rounds_.pop_front();
+    longest_round_ = std::max(now_ - front_since_, longest_round_ * 31 / 32);
+    front_since_ = now_;
+    ++rounds_timed_;
     ledger_.finish_round(open.round.kind == RoundKind::rebuild, now_);
     done(open);
   }
@@ -247,7 +280,7 @@ bool Coordinator::is_complete(const OpenRound& open) const {
     return std::all_of(open.round.blocks.begin(), open.round.blocks.end(),
                        [&](uint32_t block) { return open.by_block.contains(block); });
   }
-  return open.by_block.size() == block_count_;
+  return open.by_block.size() == block_count();
 }
 
 void Coordinator::add_facts(const std::string& worker, const Facts& facts) {
@@ -268,7 +301,7 @@ void Coordinator::add_facts(const std::string& worker, const Facts& facts) {
 }
 
 void Coordinator::add_splits(const std::string& worker, const Splits& splits) {
-  if (splits.block >= block_count_) return;
+  if (splits.block >= block_count()) return;
   if (splits.view != view_.number && !is_broken(Mutation::take_splits_of_old_view)) return;
   if (view_.members[view_.block_owners[splits.block]].name != worker &&
       !is_broken(Mutation::take_splits_of_anyone)) {
@@ -307,78 +340,6 @@ void Coordinator::done(const OpenRound& open) {
   }
 }
 
-void Coordinator::start_measure(std::optional<FinishedTree> finish) {
-  Round round;
-  round.kind = RoundKind::measure;
-  round.finish = std::move(finish);
-  issue(std::move(round));
-}
-
-// The next tree of an iteration that is known, for its metrics.
-void Coordinator::start_given() {
-  if (iteration_.trees.empty()) iteration_.trees = given_.front().trees;
-  start_measure(FinishedTree{iteration_.trees[state_.finished.size()], {}});
-}
-
-void Coordinator::measured(const OpenRound& open) {
-  largest_ = open.facts.largest_gradient;
-  is_measured_ = true;
-  keep_iteration(open);
-}
-
-// Keeps the iteration that a round has ended, if it has, with its metrics.
-void Coordinator::keep_iteration(const OpenRound& open) {
-  if (!open.round.finish || !state_.finished.empty()) return;
-  for (size_t i = 0; i < open.facts.metrics.size(); ++i) {
-    const std::string& set = setup_.header.valid_names[i];
-    if (!add_values(open.facts.metrics[i], set, iteration_.metrics)) return;
-  }
-  if (!given_.empty()) {
-    if (history_.has_metrics_of_now(given_.front())) iteration_.metrics = given_.front().metrics;
-    given_.pop_front();
-  }
-  iteration_.index = history_.iterations().size();
-  actions_.emplace_back(LogAction{iteration_});
-  history_.keep(std::move(iteration_));
-  iteration_ = {};
-}
-
-// Returns false where the run ends, for a metric has no value.
-bool Coordinator::add_values(const train::MetricSummary& summary, const std::string& set,
-                             std::vector<model::MetricValue>& to) {
-  const Result<std::vector<double>> values = summary.values();
-  if (!values.ok()) {
-    actions_.emplace_back(FailedAction{values.status()});
-    is_finished_ = true;
-    return false;
-  }
-  const auto names = history_.metric_names();
-  for (size_t i = 0; i < names.size() && i < values->size(); ++i) {
-    to.push_back({set, names[i], (*values)[i]});
-  }
-  return true;
-}
-
-// All is decided and logged; what the model comes to on the training rows is for people.
-void Coordinator::start_appraisal() {
-  Round round;
-  round.kind = RoundKind::appraise;
-  round.iteration_count = history_.best_iteration();
-  issue(std::move(round));
-}
-
-void Coordinator::appraised(const OpenRound& open) {
-  for (const train::MetricSummary& summary : open.facts.metrics) {
-    if (!add_values(summary, "train", training_metrics_)) return;
-  }
-  finish_run();
-}
-
-void Coordinator::finish_run() {
-  is_finished_ = true;
-  actions_.emplace_back(FinishedAction{});
-}
-
 // Not before: if the last records are lost with this coordinator, another one needs the workers.
 std::vector<CoordinatorAction> Coordinator::logged() {
   CHECK(is_finished_);
@@ -387,147 +348,12 @@ std::vector<CoordinatorAction> Coordinator::logged() {
   return std::exchange(actions_, {});
 }
 
-void Coordinator::start_root(std::optional<FinishedTree> finish) {
-  Round round;
-  round.kind = RoundKind::root;
-  round.finish = std::move(finish);
-  round.scale = train::scale_to_try(setup_.header.parameters.objective, setup_.weight_facts,
-                                    largest_, last_wide_);
-  issue(std::move(round));
-}
-
-trees::GradientUnits Coordinator::units() const {
-  return train::gradient_units(setup_.header.parameters.objective, output_count_,
-                               setup_.weight_facts, state_.scale);
-}
-
-// Of each node the best of what the owners have found: the larger gain, then the smaller feature.
-std::unordered_map<uint32_t, trees::Split> Coordinator::best_splits(const OpenRound& open) {
-  std::unordered_map<uint32_t, trees::Split> best;
-  for (const auto& [block, splits] : open.by_block) {
-    for (const NodeSplit& found : splits.splits) {
-      trees::Split& split = best[found.node];
-      if (!found.split.found()) continue;
-      if (!split.found() || found.split.gain > split.gain) split = found.split;
-    }
-  }
-  return best;
-}
-
-void Coordinator::rooted(const OpenRound& open) {
-  keep_iteration(open);
-  if (is_finished_ || history_.finished()) return;
-  const bool wide = train::should_be_wide(setup_.header.parameters.objective, setup_.weight_facts,
-                                          open.facts.tally);
-  last_wide_ = wide;
-  if (wide != open.round.scale.wide) return start_root({});
-  state_.begun = open.round.number;
-  state_.scale = open.round.scale;
-  trees::Sums sums;
-  for (const auto& [block, splits] : open.by_block) {
-    if (splits.root.count != 0) sums = splits.root;
-  }
-  walk_.emplace(growth_, sums);
-  if (is_symmetric()) {
-    level_ = {0, {}};
-    if (walk_->may_split(0)) level_.nodes = {{0, sums}};
-    return choose_level(open);
-  }
-  walk_->set_split(0, walk_->may_split(0) ? best_splits(open)[0] : trees::Split{});
-}
-
-void Coordinator::expanded(const OpenRound& open) {
-  if (is_symmetric()) {
-    level_ = open.round.level;
-    choose_level(open);
-    if (walk_ && is_settled()) grow();
-    return;
-  }
-  std::unordered_map<uint32_t, trees::Split> best = best_splits(open);
-  for (const Expansion& expansion : open.round.expansions) {
-    for (const Expansion::Child* child : {&expansion.left, &expansion.right}) {
-      walk_->set_split(child->node,
-                       child->is_searched ? std::move(best[child->node]) : trees::Split{});
-    }
-  }
-  if (walk_->finished()) return finish_tree();
-  if (is_settled()) grow();
-}
-
-// Whether all that hold shards are members and none of them is to leave.
-bool Coordinator::is_settled() const {
-  return std::all_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
-    return member(entry.first) != nullptr ? !entry.second.is_leaving : entry.second.held.empty();
-  });
-}
-
-// Of a node that is in a batch.
-Expansion Coordinator::expansion_of(uint32_t id) const {
-  const trees::TreeWalk::Node& node = walk_->node(id);
-  const auto child_of = [&](int32_t child_id) {
-    const auto child = static_cast<uint32_t>(child_id);
-    const trees::TreeWalk::Node& made = walk_->node(child);
-    return Expansion::Child{child, made.depth, made.path, made.sums, walk_->may_split(child)};
-  };
-  return {id, node.split, child_of(node.left), child_of(node.right)};
-}
-
-// Says what to expand next, unless the view is to change when the rounds under way are done.
-void Coordinator::grow() {
-  if (is_symmetric()) return grow_level();
-  if (walk_->finished()) return finish_tree();
-  if (!rounds_.empty() && rounds_.front().round.kind == RoundKind::rebuild) return;
-  // Every member works on all nodes of a round, with its own rows of them.
-  size_t parallel = options_.round_nodes_min;
-  for (const auto& [name, worker] : workers_) parallel = std::max<size_t>(parallel, worker.threads);
-  const size_t rounds_max = is_settled() ? options_.rounds_max : 1;
-  while (rounds_.size() < rounds_max) {
-    Round round;
-    round.kind = RoundKind::expand;
-    for (uint32_t id : walk_->next_batch(parallel, rounds_max)) {
-      round.expansions.push_back(expansion_of(id));
-    }
-    if (round.expansions.empty()) return;
-    issue(std::move(round));
-  }
-}
-
-// The tree goes out with the next round, which may be of another view.
-void Coordinator::finish_tree() {
-  FinishedTree finished;
-  finished.tree = walk_->tree(setup_.header.features, units(), &finished.leaves);
-  finished.tree.output = static_cast<uint32_t>(iteration_.trees.size());
-  iteration_.trees.push_back(finished.tree);
-  finish_ = std::move(finished);
-  walk_.reset();
-  rounds_.clear();  // what was expanded and not needed
-  ledger_.forget_rounds(now_);
-  blocks_lost_.clear();
-}
-
-// Regression's scale needs the largest gradient before the root; otherwise what the iteration comes
-// to is told with the root of the next.
-void Coordinator::start_next() {
-  std::optional<FinishedTree> finished = std::exchange(finish_, std::nullopt);
-  const bool ends_iteration = iteration_.trees.size() == output_count_;
-  const bool is_last =
-      int64_t(history_.iterations().size()) + 1 >= setup_.header.parameters.n_estimators;
-  if (!ends_iteration) return start_root(std::move(finished));
-  is_measured_ = !needs_largest();
-  if (is_last || !is_measured_) return start_measure(std::move(finished));
-  start_root(std::move(finished));
-}
-
-bool Coordinator::needs_largest() const {
-  return setup_.header.parameters.objective == model::ObjectiveKind::regression;
-}
-
 CoordinatorStatus Coordinator::status() const {
   CoordinatorStatus status;
   for (const auto& [name, state] : workers_) {
     CoordinatorStatus::WorkerStatus worker{
-        name,  state.address,    state.threads,         state.held.size(),     0,
-        false, state.is_leaving, memory_planned(state), state.memory_bytes_max};
+        name,  state.address,    state.threads,      state.held.size(),     0,
+        false, state.is_leaving, state.is_straggler, memory_planned(state), state.memory_bytes_max};
     if (const Member* is = member(name)) {
       worker.is_member = true;
       worker.shards_active = is->shards.size();
@@ -548,6 +374,7 @@ CoordinatorStatus Coordinator::status() const {
   status.joined_count = joined_count_;
   status.lost_count = lost_count_;
   status.left_count = left_count_;
+  status.overtaken_count = overtaken_count_;
   status.weighed_count = weighed_count_;
   status.is_finished = is_finished_;
   status.waits_for = waits_for();
@@ -570,7 +397,7 @@ std::string Coordinator::waits_for() const {
       if (!open.facts_from.contains(member.name)) text += ", facts of " + member.name;
     }
   }
-  for (uint32_t block = 0; block < block_count_ && has_histograms(open.round.kind); ++block) {
+  for (uint32_t block = 0; block < block_count() && has_histograms(open.round.kind); ++block) {
     const auto& asked = open.round.blocks;
     if (open.by_block.contains(block)) continue;
     if (!asked.empty() && std::count(asked.begin(), asked.end(), block) == 0) continue;

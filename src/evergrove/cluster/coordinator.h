@@ -50,6 +50,11 @@ struct CoordinatorOptions {
   Time lease{10'000};           // without a word from a worker, it is lost
   Time say_again_after{2'000};  // without progress, the plan is said again
   Time weigh_every{5'000};      // whether rows lie as the workers' speeds want it
+  // Without a word from a member that others wait for, and so many times the longest round of late;
+  // 0: never.
+  Time straggler_after{1'500};
+  uint32_t straggler_rounds = 4;
+  uint32_t replicas = 0;  // spare copies of each shard, kept up with the run
 };
 
 struct ShardRows {
@@ -84,7 +89,7 @@ struct CoordinatorStatus {
     std::string name, address;
     uint32_t threads = 0;
     size_t shards_held = 0, shards_active = 0;
-    bool is_member = false, is_leaving = false;
+    bool is_member = false, is_leaving = false, is_straggler = false;
     uint64_t memory_bytes = 0, memory_bytes_max = kNoMemoryLimit;  // of its shards
     std::vector<uint32_t> held = {}, active = {}, asked = {};      // shards
     Time heard{0};
@@ -95,7 +100,8 @@ struct CoordinatorStatus {
   size_t shards_missing = 0;          // that nobody holds
   uint64_t memory_bytes_missing = 0;  // with so many more, the workers could hold all shards
   uint64_t joined_count = 0, lost_count = 0, left_count = 0;
-  uint64_t weighed_count = 0;  // how often shares were made anew by measured speed
+  uint64_t overtaken_count = 0;  // members that others did not wait for; they may come back
+  uint64_t weighed_count = 0;    // how often shares were made anew by measured speed
   bool is_finished = false;
   std::string waits_for;  // in words, for people
 };
@@ -136,9 +142,11 @@ class Coordinator {
     Time heard{0};
     uint64_t iterations_known = 0;  // that it is sure to have
     bool is_leaving = false;
+    bool is_straggler = false;  // others read its shards, too
     WorkerSpeed speed;
     double weight = 0;  // its share of the rows is by it; 0: not known, as others of its threads
 
+    bool stays() const { return !is_leaving && !is_straggler; }
     // Has the shard, or will have it.
     bool has(uint32_t shard) const { return held.contains(shard) || asked.contains(shard); }
   };
@@ -149,11 +157,22 @@ class Coordinator {
     std::map<uint32_t, Splits> by_block;  // as the owners have found them
   };
   void tell(const std::string& worker, Body body);
+  void note(RunEvent::Kind kind, const std::string& worker) {
+    ledger_.note(kind, worker, history_.iterations().size(), now_);
+  }
   void join(const std::string& name, const Join& join, Time now);
-  void lose(const std::string& name, Time now);
+  void lose(const std::string& name, RunEvent::Kind how, Time now);
+  size_t block_count() const { return view_.block_owners.size(); }
   const Member* member(const std::string& name) const;  // of the view; null if it is none
   void finish_run();
+  Time patience(const std::string& name) const;
+  void find_stragglers();
+  void overtake();
+  void give_up_overtaken(std::string name);
   void place_shards();
+  void place_missing(std::set<std::string>& told);
+  void move_to_the_needy(uint64_t all_rows, double all_weight, std::set<std::string>& told);
+  void place_replicas(std::set<std::string>& told);
   void share_reading(uint64_t all_rows, double all_weight, std::set<std::string>& told);
   uint64_t rows_counted(const Member& member) const;
   double weight(const WorkerState& worker) const;
@@ -173,6 +192,7 @@ class Coordinator {
   std::vector<uint32_t> open_nodes() const;
   View next_view() const;
   void begin_view(View view);
+  void let_leavers_go();
   void say_plan(const std::string& name);
   void say_plans();
   void issue(Round round);
@@ -211,7 +231,6 @@ class Coordinator {
   train::RunHistory history_;
   trees::GrowthOptions growth_;
   size_t output_count_;
-  size_t block_count_;
 
   std::map<std::string, WorkerState> workers_;
   View view_;
@@ -220,11 +239,17 @@ class Coordinator {
   uint64_t round_number_ = 0;
   std::deque<OpenRound> rounds_;
   bool is_view_lost_ = false;
+  bool is_view_new_ = false;           // since shards were placed last
   bool is_placement_due_ = true;       // workers, what they hold or the view have changed
   bool is_all_held_ = false;           // when shards were placed last
   bool is_view_due_ = true;            // placed since it was looked for one; or blocks may move
   uint64_t memory_bytes_missing_ = 0;  // then
   uint64_t load_number_ = 0;
+  std::map<std::string, Time> overtaken_;    // and not back yet: when they were heard last
+  std::map<std::string, uint32_t> strikes_;  // how often one was found, or overtaken, in vain
+  Time front_since_{0};                      // when the round at hand began to be waited for
+  Time longest_round_{0};                    // of late
+  uint64_t rounds_timed_ = 0;
   double thread_weight_ = 1;  // of a thread of a worker whose speed is not known
   Time weighed_{0};
   bool was_finished_ = false;  // by the log alone
@@ -246,6 +271,7 @@ class Coordinator {
   bool last_wide_ = false;
   bool is_measured_ = false;  // largest_ is of now
   uint64_t joined_count_ = 0, lost_count_ = 0, left_count_ = 0, weighed_count_ = 0;
+  uint64_t overtaken_count_ = 0;
   Time now_{0};
   RunLedger ledger_;
   std::vector<CoordinatorAction> actions_;

@@ -26,7 +26,7 @@
 
 namespace evergrove::cluster {
 
-inline constexpr uint32_t kProtocolVersion = 3;
+inline constexpr uint32_t kProtocolVersion = 4;
 
 // A node's split, and what its children are to be called. The owner of a block searches a child's
 // best split where it may be split at all.

@@ -54,6 +54,8 @@ enum class Mutation : uint8_t {
   wait_for_lost_member,
   never_declare_lost,
   never_say_again,
+  keep_up_before_plan,
+  drop_counted_copy,
 };
 
 inline std::atomic<Mutation> mutation_on{Mutation::none};

@@ -9,18 +9,23 @@ const char* name_of(RunEvent::Kind kind) {
   switch (kind) {
     case RunEvent::joined:
       return "joined";
+    case RunEvent::active:
+      return "active";
     case RunEvent::leaving:
       return "leaving";
     case RunEvent::left:
       return "left";
     case RunEvent::lost:
       return "lost";
+    case RunEvent::overtaken:
+      return "overtaken";
   }
   return "";
 }
 
-void RunLedger::note(RunEvent::Kind kind, const std::string& worker, Time now) {
-  events_.push_back({now, kind, worker});
+void RunLedger::note(RunEvent::Kind kind, const std::string& worker, uint64_t iterations,
+                     Time now) {
+  events_.push_back({now, kind, worker, iterations});
   if (events_.size() > kKept) events_.pop_front();
 }
 

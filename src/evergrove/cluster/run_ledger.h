@@ -29,10 +29,13 @@ namespace evergrove::cluster {
 using Time = std::chrono::milliseconds;  // since any fixed moment, never going back
 
 struct RunEvent {
-  enum Kind : uint8_t { joined, leaving, left, lost };
+  // Active: from then on it counts rows, where it did not before. Overtaken: it was not heard, and
+  // others have done its part; it may come back.
+  enum Kind : uint8_t { joined, active, leaving, left, lost, overtaken };
   Time at{0};
   Kind kind = joined;
   std::string worker;
+  uint64_t iterations = 0;  // done then
 };
 const char* name_of(RunEvent::Kind kind);
 
@@ -56,7 +59,7 @@ struct RunCosts {
 
 class RunLedger {
  public:
-  void note(RunEvent::Kind kind, const std::string& worker, Time now);
+  void note(RunEvent::Kind kind, const std::string& worker, uint64_t iterations, Time now);
 
   // A member of the view, at so many rounds; or one that was none, at 0.
   void lose(const std::string& worker, size_t rounds, Time now);

@@ -140,7 +140,7 @@ TEST(RunLedger, KeepsTheSumsWhenTheOldestGo) {
   Time now{0};
   for (int i = 0; i < 2000; ++i) {
     ledger.begin_view(2, 1, now);
-    ledger.note(RunEvent::lost, "w", now += ms(1));
+    ledger.note(RunEvent::lost, "w", 7, now += ms(1));
     ledger.lose("w", 1, now);
     ledger.begin_view(1, 1, now);
     ledger.finish_round(false, now += ms(1));

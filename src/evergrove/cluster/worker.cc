@@ -19,11 +19,12 @@ Worker::Worker(std::string name, std::string address, RunSetup setup, uint64_t m
       address_(std::move(address)),
       setup_(std::move(setup)),
       options_(train::growth_options(setup_.header)),
-      blocks_(make_blocks(setup_.header.features)),
+      blocks_(make_blocks(setup_.header.features, 1)),
       pool_(blocks_.back().bin_end),
       rows_(setup_),
-      sums_(setup_, blocks_, options_),
-      memory_bytes_(memory_bytes) {}
+      memory_bytes_(memory_bytes) {
+  cut_into_blocks(1);
+}
 
 Worker::~Worker() = default;
 
@@ -63,6 +64,12 @@ std::vector<WorkerAction> Worker::load_failed(uint32_t id, const std::string& re
   return std::exchange(actions_, {});
 }
 
+// In a new epoch not before the plan is here: what was decided before may not be in the log.
+bool Worker::keep_up() {
+  const bool knows_place = view_.number > 0 || is_broken(Mutation::keep_up_before_plan);
+  return place_.epoch > 0 && knows_place && rows_.keep_up(place_);
+}
+
 void Worker::start_epoch(uint64_t epoch) {
   place_.epoch = epoch;
   view_ = {};
@@ -73,7 +80,8 @@ void Worker::start_epoch(uint64_t epoch) {
   last_load_ = 0;
   open_.clear();
   order_.clear();
-  if (!is_broken(Mutation::keep_sums_of_old_epoch)) sums_.drop_all();
+  look_at_all_rounds();
+  if (!is_broken(Mutation::keep_sums_of_old_epoch)) sums_->drop_all();
   if (!is_broken(Mutation::keep_splits_of_old_epoch)) told_.clear();
   // Views are numbered anew.
   if (!is_broken(Mutation::keep_early_parts_of_old_epoch)) early_.clear();
@@ -139,6 +147,18 @@ void Worker::load(const LoadShards& load) {
   }
 }
 
+// Nothing of before fits; between two trees nothing of it is needed.
+void Worker::cut_into_blocks(size_t count) {
+  blocks_ = make_blocks(setup_.header.features, count);
+  sums_.emplace(setup_, blocks_, options_);
+  told_.clear();
+  passed_.clear();
+  look_at_all_rounds();
+}
+
+// The rounds there are, or what is done of them, are others than before.
+void Worker::look_at_all_rounds() { done_counts_.assign(blocks_.size(), 0); }
+
 // Whether nothing more is to be added up: it was told, or passed on in this view.
 bool Worker::is_done(uint64_t round, uint32_t block) const {
   return told_.contains({round, block}) || passed_.contains({round, block});
@@ -157,8 +177,17 @@ uint64_t Worker::tree_index() const {
 void Worker::take_view(const View& view) {
   const bool is_new = view.number > view_.number;
   view_ = view;
-  if (is_new && !is_broken(Mutation::keep_sums_over_view)) sums_.drop_sums();
+  const size_t block_count = view.block_owners.size();
+  const size_t most = std::min(kBlocksMax, setup_.header.features.size());
+  if (block_count == 0 || block_count > most) {  // of a view that there cannot be
+    is_member_ = false;
+    routes_ = {};
+    return;
+  }
+  if (block_count != blocks_.size()) cut_into_blocks(block_count);
+  if (is_new && !is_broken(Mutation::keep_sums_over_view)) sums_->drop_sums();
   if (is_new && !is_broken(Mutation::keep_passed_over_view)) passed_.clear();
+  look_at_all_rounds();
   is_member_ = false;
   routes_ = {};
   std::vector<uint32_t> counted;
@@ -171,7 +200,7 @@ void Worker::take_view(const View& view) {
     routes_ = SumRoutes(view_, member_);
   }
   for (uint32_t block = 0; block < blocks_.size(); ++block) {
-    if (!routes_.owns(block)) sums_.drop_histograms(block);
+    if (!routes_.owns(block)) sums_->drop_histograms(block);
   }
   if (!is_broken(Mutation::keep_splits_of_lost_block)) {
     std::erase_if(told_, [&](const auto& entry) { return !routes_.owns(entry.first.second); });
@@ -202,8 +231,8 @@ void Worker::take_plan(const Plan& plan) {
   if (!is_member_) return;
   iterations.resize(place_.state.iteration);
   // A later tree may have begun here already; its root comes again in a round.
-  if (place_.state.begun > sums_.root_round()) {
-    sums_.start_tree(place_.state.begun, tree_index(), place_.state.scale);
+  if (place_.state.begun > sums_->root_round()) {
+    sums_->start_tree(place_.state.begun, tree_index(), place_.state.scale);
   }
   for (const Round& round : plan.rounds) do_round(round);
   last_round_ = plan.last_round;
@@ -217,7 +246,8 @@ void Worker::forget_before(uint64_t round) {
   std::erase_if(order_, [&](uint64_t number) { return number < round; });
   std::erase_if(told_, [&](const auto& entry) { return entry.first.first < round; });
   std::erase_if(passed_, [&](const auto& entry) { return entry.first.first < round; });
-  sums_.drop_sums_before(round);
+  sums_->drop_sums_before(round);
+  look_at_all_rounds();
 }
 
 void Worker::finish_tree(const FinishedTree& finished) {
@@ -241,7 +271,7 @@ void Worker::do_round(const Round& round) {
     state.begun = round.number;
     state.scale = round.scale;
     state.expansions.clear();
-    sums_.start_tree(round.number, tree_index(), round.scale);
+    sums_->start_tree(round.number, tree_index(), round.scale);
   }
   state.expansions.insert(state.expansions.end(), round.expansions.begin(), round.expansions.end());
   rows_.bring_up(place_);
@@ -291,14 +321,14 @@ void Worker::contribute(const Round& round) {
       Part& part = parts.emplace_back(Part{view_.number, round.number, block, name_, {}});
       for (const BuiltNode& built : nodes) part.nodes.push_back({built.node, {}});
     } else if (!is_done(round.number, block) &&
-               (sums_.begin(round, block, name_) || is_broken(Mutation::count_part_twice))) {
+               (sums_->begin(round, block, name_) || is_broken(Mutation::count_part_twice))) {
       own.push_back(block);
     }
   }
   tbb::parallel_for(size_t{0}, nodes.size(), [&](size_t i) {
     std::unique_ptr<Histogram> histogram =
-        trees::build_histogram(rows_.parts(nodes[i].node, sums_.columns()), pool_);
-    for (uint32_t block : own) sums_.add(round, block, i, *histogram);
+        trees::build_histogram(rows_.parts(nodes[i].node, sums_->columns()), pool_);
+    for (uint32_t block : own) sums_->add(round, block, i, *histogram);
     for (Part& part : parts) {
       const Block& block = blocks_[part.block];
       part.nodes[i].histogram = trees::encode_block(*histogram, block.bin_begin, block.bin_end);
@@ -317,7 +347,7 @@ void Worker::take_early_parts() {
 }
 
 void Worker::take_part(const Part& part) {
-  if (part.block >= blocks_.size()) return;
+  if (part.block >= kBlocksMax) return;
   if (part.view < view_.number && !is_broken(Mutation::take_part_of_old_view)) return;
   if (!is_member_ && part.view == view_.number) return;
   // Of a view or a round that is not known here yet: it counts once it is.
@@ -328,8 +358,8 @@ void Worker::take_part(const Part& part) {
   }
   const auto round = open_.find(part.round);
   if (round == open_.end() || !routes_.adds(part.block) || is_done(part.round, part.block)) return;
-  if (sums_.begin(round->second, part.block, part.from) || is_broken(Mutation::count_part_twice)) {
-    const Status added = sums_.add(round->second, part.block, part.nodes);
+  if (sums_->begin(round->second, part.block, part.from) || is_broken(Mutation::count_part_twice)) {
+    const Status added = sums_->add(round->second, part.block, part.nodes);
     if (!added.ok()) {
       actions_.emplace_back(StopAction{added});
       return;
@@ -354,18 +384,22 @@ void Worker::say_again(uint64_t round, uint32_t block) {
 // Rounds are completed in their order, block by block: one needs the histograms of those before.
 void Worker::complete(uint32_t block) {
   if (!routes_.adds(block)) return;
-  for (uint64_t number : order_) {
-    const Round& round = open_.at(number);
+  bool are_done = true;  // all so far
+  for (size_t i = done_counts_[block]; i < order_.size(); ++i) {
+    const Round& round = open_.at(order_[i]);
     const bool has_block = round.kind != RoundKind::rebuild ||
                            std::count(round.blocks.begin(), round.blocks.end(), block) > 0;
-    if (!has_block || is_done(number, block)) continue;
-    if (!complete(round, block) && !is_broken(Mutation::complete_out_of_order)) return;
+    if (has_block && !is_done(round.number, block) && !complete(round, block)) {
+      if (!is_broken(Mutation::complete_out_of_order)) return;
+      are_done = false;
+    }
+    if (are_done) done_counts_[block] = i + 1;
   }
 }
 
 // Finds and says the splits of a block, or passes its sums on, if all parts are there.
 bool Worker::complete(const Round& round, uint32_t block) {
-  const size_t counted = sums_.contributor_count(round.number, block);
+  const size_t counted = sums_->contributor_count(round.number, block);
   const bool owns = routes_.owns(block);
   const Mutation hasty =
       owns ? Mutation::say_one_contributor_early : Mutation::pass_on_one_contributor_early;
@@ -373,11 +407,11 @@ bool Worker::complete(const Round& round, uint32_t block) {
   if (counted == 0 || counted + missed < routes_.expected(block)) return false;
   if (!owns) {
     const Part& part = passed_[{round.number, block}] = {view_.number, round.number, block, name_,
-                                                         sums_.pass_on(round, block)};
+                                                         sums_->pass_on(round, block)};
     send(next(block), part);
     return true;
   }
-  Splits splits = sums_.finish(round, block);
+  Splits splits = sums_->finish(round, block);
   splits.view = view_.number;
   told_[{round.number, block}] = splits;
   send("", std::move(splits));

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <variant>
@@ -70,6 +71,9 @@ class Worker {
   std::vector<WorkerAction> load_failed(uint32_t shard, const std::string& reason);
   // Asks to hand over and leave; Goodbye follows.
   std::vector<WorkerAction> leave();
+  // Brings spare copies nearer to where the run is; for when there is nothing else to do. Returns
+  // whether there was something to do.
+  bool keep_up();
   // To be sent now and then. busy_us: how long receive() has taken so far, in all.
   Heartbeat heartbeat(uint64_t busy_us) const { return {view_.number, last_round_, busy_us}; }
 
@@ -78,8 +82,8 @@ class Worker {
   std::vector<uint32_t> shards() const { return rows_.shards(); }
   const std::set<uint32_t>& loading() const { return loading_; }
   WorkerHoldings holdings() const {
-    return {early_.size(), open_.size(), sums_.sum_count() + passed_.size(), told_.size(),
-            sums_.histogram_count()};
+    return {early_.size(), open_.size(), sums_->sum_count() + passed_.size(), told_.size(),
+            sums_->histogram_count()};
   }
 
  private:
@@ -101,6 +105,8 @@ class Worker {
   void contribute(const Round& round);
   void take_part(const Part& part);
   void take_early_parts();
+  void cut_into_blocks(size_t count);
+  void look_at_all_rounds();
   void say_again(uint64_t round, uint32_t block);
   void complete(uint32_t block);
   bool complete(const Round& round, uint32_t block);
@@ -114,7 +120,7 @@ class Worker {
   std::vector<Block> blocks_;
   trees::HistogramPool pool_;
   WorkerRows rows_;
-  BlockSums sums_;
+  std::optional<BlockSums> sums_;  // there is always one
   RunPlace place_;
   uint64_t memory_bytes_;
   uint32_t threads_ = 1;
@@ -125,11 +131,12 @@ class Worker {
   uint64_t last_round_ = 0;
   std::set<uint32_t> loading_;
   uint64_t last_load_ = 0;
-  std::map<uint64_t, Round> open_;  // rounds whose blocks may still be incomplete
-  std::vector<uint64_t> order_;     // of the open rounds, as they are to be done
-  std::map<Key, Splits> told_;      // to be said again
-  std::map<Key, Part> passed_;      // sums for other members, to be said again in this view
-  std::vector<Part> early_;         // of views and rounds to come
+  std::map<uint64_t, Round> open_;   // rounds whose blocks may still be incomplete
+  std::vector<uint64_t> order_;      // of the open rounds, as they are to be done
+  std::vector<size_t> done_counts_;  // by block: of them, how many are done from the first on
+  std::map<Key, Splits> told_;       // to be said again
+  std::map<Key, Part> passed_;       // sums for other members, to be said again in this view
+  std::vector<Part> early_;          // of views and rounds to come
   std::vector<WorkerAction> actions_;
 };
 

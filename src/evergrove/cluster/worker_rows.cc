@@ -98,18 +98,23 @@ void WorkerRows::set_counted(std::span<const uint32_t> shards) {
   groups_ = std::move(groups);
 }
 
+void WorkerRows::enter_epoch(Group& group, const RunPlace& place) const {
+  if (group.epoch == place.epoch) return;
+  train::RowStore& rows = *group.rows;
+  // What another coordinator had decided and not logged is decided again, from its beginning.
+  if (!is_broken(Mutation::keep_iteration_of_old_epoch)) rows.drop_iteration();
+  if (rows.iteration_count() > place.state.iteration &&
+      !is_broken(Mutation::keep_store_ahead_of_log)) {
+    rows.reset();
+  }
+  group.epoch = place.epoch;
+  group.start_iteration();
+}
+
 void WorkerRows::lead_to_iteration(Group& group, const RunPlace& place) const {
+  enter_epoch(group, place);
   train::RowStore& rows = *group.rows;
   const uint64_t iteration = place.state.iteration;
-  if (group.epoch != place.epoch) {
-    // What another coordinator had decided and not logged is decided again, from its beginning.
-    if (!is_broken(Mutation::keep_iteration_of_old_epoch)) rows.drop_iteration();
-    if (rows.iteration_count() > iteration && !is_broken(Mutation::keep_store_ahead_of_log)) {
-      rows.reset();
-    }
-    group.epoch = place.epoch;
-    group.start_iteration();
-  }
   if (rows.iteration_count() >= iteration) return;
   const uint64_t short_by = is_broken(Mutation::replay_one_short) ? 1 : 0;
   while (rows.iteration_count() + short_by < iteration) {
@@ -119,6 +124,22 @@ void WorkerRows::lead_to_iteration(Group& group, const RunPlace& place) const {
     CHECK(rows.apply(next).ok());
   }
   group.start_iteration();
+}
+
+bool WorkerRows::keep_up(const RunPlace& place) {
+  for (Group& group : groups_) {
+    if (group.is_counted) continue;
+    enter_epoch(group, place);
+    const uint64_t index = group.rows->iteration_count();
+    if (index >= place.state.iteration) continue;
+    train::Iteration next;
+    next.index = index;
+    next.trees = place.iterations[index];
+    CHECK(group.rows->apply(next).ok());
+    group.start_iteration();
+    return true;
+  }
+  return false;
 }
 
 void WorkerRows::lead_to_tree(Group& group, const RunPlace& place) const {

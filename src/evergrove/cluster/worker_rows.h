@@ -56,6 +56,9 @@ class WorkerRows {
   // From now on these count, and no others. Requires: has() each of them.
   void set_counted(std::span<const uint32_t> shards);
   bool counts_any() const;
+  // Leads rows that do not count one iteration on, so that nobody waits when they are to; returns
+  // whether some lagged behind.
+  bool keep_up(const RunPlace& place);
 
   // All that follow are about the rows that count.
   void bring_up(const RunPlace& place);
@@ -99,6 +102,7 @@ class WorkerRows {
 
   std::vector<Group> divided(Group group) const;
   size_t output_count() const { return setup_.header.base_margins.size(); }
+  void enter_epoch(Group& group, const RunPlace& place) const;
   void lead_to_iteration(Group& group, const RunPlace& place) const;
   void lead_to_tree(Group& group, const RunPlace& place) const;
   void expand(Group& group, const RunPlace& place) const;

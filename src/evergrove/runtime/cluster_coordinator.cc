@@ -214,6 +214,7 @@ Status CoordinatorHost::prepare() {
   }
   cluster::CoordinatorOptions options;
   options.epoch = epoch_;
+  options.replicas = request_.replicas;
   machine_ = std::make_unique<cluster::Coordinator>(options, setup.run, std::move(shards),
                                                     std::move(past_.iterations));
   const auto known = machine_->history().iterations();

@@ -25,6 +25,7 @@ struct CoordinatorRequest {
   std::string token;
   std::string tls_cert_pem, tls_key_pem;
   uint64_t shard_rows = 0;     // about; 0: by the number of rows
+  uint32_t replicas = 0;       // spare copies of each shard
   StatusServerOptions status;  // whoever may look at the run; listen empty: nobody
   // Told the URL of the status page, before anything else is done.
   std::function<void(const std::string&)> on_status_page;

@@ -189,7 +189,9 @@ Status WorkerHost::run() {
   Clock::time_point beat_at = Clock::now() + kHeartbeatEvery;
   while (!is_over_) {
     const Clock::time_point until = coordinator_ == 0 ? std::min(beat_at, dial_at_) : beat_at;
-    std::optional<WorkerEvent> event = events_.pop(until);
+    const bool is_idle = worker_ && events_.is_empty();
+    const bool kept_up = is_idle && threads.execute([&] { return worker_->keep_up(); });
+    std::optional<WorkerEvent> event = events_.pop(kept_up ? Clock::now() : until);
     if (event) {
       EVERGROVE_RETURN_IF_ERROR(threads.execute([&]() -> Status {
         if (auto* from_transport = std::get_if<TransportEvent>(&*event)) {
@@ -341,12 +343,20 @@ Status WorkerHost::receive(const Received& received) {
     note(messages.status().message());
     return {};
   }
-  for (const cluster::Message& message : *messages) {
+  // What comes of parts that came together goes out together: each frame wakes somebody.
+  std::vector<cluster::WorkerAction> actions;
+  for (size_t i = 0; i < messages->size(); ++i) {
+    const cluster::Message& message = (*messages)[i];
     const Clock::time_point begin = Clock::now();
-    std::vector<cluster::WorkerAction> actions = worker_->receive(message);
+    for (cluster::WorkerAction& action : worker_->receive(message)) {
+      actions.push_back(std::move(action));
+    }
     busy_us_ += static_cast<uint64_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin).count());
-    EVERGROVE_RETURN_IF_ERROR(act(std::move(actions)));
+    const bool more_parts =
+        i + 1 < messages->size() && std::holds_alternative<cluster::Part>((*messages)[i + 1].body);
+    if (more_parts && std::holds_alternative<cluster::Part>(message.body)) continue;
+    EVERGROVE_RETURN_IF_ERROR(act(std::exchange(actions, {})));
     if (std::holds_alternative<cluster::LoadShards>(message.body)) drop_unwanted();
   }
   return {};

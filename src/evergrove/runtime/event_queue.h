@@ -21,6 +21,10 @@ class EventQueue {
     }
     arrived_.notify_one();
   }
+  bool is_empty() const {
+    const std::lock_guard lock(mutex_);
+    return events_.empty();
+  }
   // Waits for the next event, at most until then; nothing if none came.
   std::optional<Event> pop(std::chrono::steady_clock::time_point until) {
     std::unique_lock lock(mutex_);
@@ -32,7 +36,7 @@ class EventQueue {
   }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable arrived_;
   std::deque<Event> events_;
 };

@@ -129,6 +129,8 @@ void add_workers(Page& page, const RunSnapshot& snapshot) {
                "Workers that handed over and left.");
   page.counter("evergrove_worker_lost_total", double(status.lost_count),
                "Workers that were lost: killed, cut off or silent for too long.");
+  page.counter("evergrove_worker_overtaken_total", double(status.overtaken_count),
+               "Times that others did the part of a worker that was not heard; it may come back.");
   std::array<double, 4> by_state{};
   for (const ShardPlace& place : shard_places(snapshot)) by_state[size_t(place.state)] += 1;
   page.family("evergrove_shards", "gauge", "Shards, by how they are held.");

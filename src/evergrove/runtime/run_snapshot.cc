@@ -42,6 +42,7 @@ ordered_json workers_json(const RunSnapshot& snapshot) {
                                   : ordered_json(worker.memory_bytes_max)},
          {"is_member", worker.is_member},
          {"is_leaving", worker.is_leaving},
+         {"is_straggler", worker.is_straggler},
          {"silent_seconds", in_seconds(snapshot.now - worker.heard)}});
   }
   return workers;
@@ -67,7 +68,8 @@ ordered_json events_json(const RunSnapshot& snapshot) {
   for (const cluster::RunEvent& event : snapshot.events) {
     events.push_back({{"seconds", in_seconds(event.at)},
                       {"event", cluster::name_of(event.kind)},
-                      {"worker", event.worker}});
+                      {"worker", event.worker},
+                      {"trees", event.iterations * snapshot.trees_an_iteration}});
   }
   return events;
 }
@@ -171,6 +173,7 @@ std::string snapshot_json(const RunSnapshot& snapshot) {
                        {"joined", status.joined_count},
                        {"lost", status.lost_count},
                        {"left", status.left_count},
+                       {"overtaken", status.overtaken_count},
                        {"shards_missing", status.shards_missing},
                        {"memory_bytes_missing", status.memory_bytes_missing},
                        {"sent_bytes", snapshot.sent_bytes},

@@ -50,7 +50,7 @@ RunSnapshot snapshot() {
   snapshot.now = cluster::Time{20'500};
   snapshot.row_count = 227;
   snapshot.metrics = {{"valid", "auc", 0.75}, {"valid", "log_loss", std::nan("")}};
-  snapshot.events = {{cluster::Time{1'500}, RunEvent::lost, "c"}};
+  snapshot.events = {{cluster::Time{1'500}, RunEvent::lost, "c", 7}};
   snapshot.losses.push_back({.worker = "c", .at = cluster::Time{1'500}, .members = 3});
   snapshot.costs = {cluster::Time{60'000}, cluster::Time{250}, cluster::Time{1'000}};
   return snapshot;
@@ -82,6 +82,7 @@ TEST(RunSnapshot, JsonHasTheRunInTreesAndSeconds) {
   EXPECT_EQ(status["work_lost_seconds"], 0.25);
   EXPECT_EQ(status["losses"][0]["worker"], "c");
   EXPECT_EQ(status["events"][0]["event"], "lost");
+  EXPECT_EQ(status["events"][0]["trees"], 21u);
   EXPECT_EQ(status["workers"][1]["rows_active"], 50);
   EXPECT_EQ(status["workers"][1]["shards_reading"], 1);
   EXPECT_EQ(status["workers"][0]["rows_per_second"], 2e6);

@@ -170,6 +170,11 @@ Status check_may_listen(const TransportOptions& options) {
         "A certificate needs its key, and a key its certificate; give both by "
         "--tls-cert and --tls-key");
   }
+  if (!options.tls_ca_pem.empty() && !has_tls) {
+    return invalid_input(
+        "Who connects to this process speaks TLS, as it does to others by --tls-ca; give by "
+        "--tls-cert and --tls-key what `evergrove credentials --out DIR` made beside the CA");
+  }
   if (is_loopback(places.host) || (has_tls && !options.token.empty())) return {};
   return invalid_input(
       "To listen where other machines can connect needs TLS and a token, or anybody could join the "

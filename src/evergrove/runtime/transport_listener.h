@@ -43,7 +43,8 @@ class Listener {
   std::unique_ptr<Thread> thread_;
 };
 
-// Why the options may not listen as they say: a host beyond loopback without TLS and a token.
+// Why the options may not listen as they say: a host beyond loopback without TLS and a token; no
+// certificate where those who are to connect expect one, for all of a run have the same CA.
 Status check_may_listen(const TransportOptions& options);
 
 }  // namespace evergrove::runtime

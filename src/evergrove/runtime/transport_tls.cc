@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <mutex>
 #include <utility>
@@ -118,6 +119,9 @@ class TlsTransportStream : public TransportStream {
 
   Io shake_hands() override {
     code_ = mbedtls_ssl_handshake(&ssl_);
+    const bool is_no_tls =
+        code_ == MBEDTLS_ERR_SSL_INVALID_RECORD || code_ == MBEDTLS_ERR_SSL_BAD_HS_CLIENT_HELLO;
+    if (is_no_tls && ssl_.conf->endpoint == MBEDTLS_SSL_IS_SERVER) say_that_this_is_tls();
     return io(code_);
   }
   Status why_no_hands() const override;
@@ -158,6 +162,15 @@ class TlsTransportStream : public TransportStream {
     if (code == MBEDTLS_ERR_SSL_WANT_READ) return {Io::wants_read};
     if (code == MBEDTLS_ERR_SSL_WANT_WRITE) return {Io::wants_write};
     return {Io::over};
+  }
+  // Mbed TLS says nothing to who does not speak TLS; one of ours would take that for a cut network,
+  // and try again.
+  void say_that_this_is_tls() {
+    (void)mbedtls_ssl_send_alert_message(&ssl_, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                         MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION);
+    // A socket that is closed with bytes unread takes back what it has said.
+    std::array<unsigned char, 512> unread;
+    (void)receive_some(&number_, unread.data(), unread.size());
   }
   void gather(std::span<const iovec> pieces) {
     for (const iovec& piece : pieces) {

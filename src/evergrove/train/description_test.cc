@@ -56,6 +56,38 @@ Result<RunDescription> describe_in_parts(const DataSpec& spec, const Parameters&
   return description.finish();
 }
 
+template <typename Value>
+bool is_taken(const Value& value) {
+  ByteWriter out;
+  value.encode(out);
+  ByteReader in(out.bytes());
+  return Value::decode(in).ok();
+}
+
+TEST(Description, TakesNoNumbersThatRowsCannotHave) {
+  for (const double number : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+    for (double LabelFacts::*of :
+         {&LabelFacts::too_large_value, &LabelFacts::held_out_weight_max, &LabelFacts::largest}) {
+      LabelFacts facts;
+      EXPECT_TRUE(is_taken(facts));
+      facts.*of = number;
+      EXPECT_FALSE(is_taken(facts)) << number;
+    }
+    LabelFacts facts;
+    facts.all.weight_max = number;
+    EXPECT_FALSE(is_taken(facts)) << number;
+    LabelSumsRequest request;
+    EXPECT_TRUE(is_taken(request));
+    request.weight_max = number;
+    EXPECT_FALSE(is_taken(request)) << number;
+  }
+  for (const int32_t exponent : {1001, -1001, INT32_MAX, INT32_MIN}) {
+    LabelSumsRequest request;
+    request.value_exponent = exponent;
+    EXPECT_FALSE(is_taken(request)) << exponent;
+  }
+}
+
 TEST(Description, InAnyPartsAndOrderIsThatOfPrepare) {
   for (uint64_t seed = 0; seed < 24; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include "evergrove/base/check.h"
@@ -16,6 +17,7 @@ using exact::Int128;
 using model::ObjectiveKind;
 
 constexpr double kWeightUnits = 1048576;  // 2^20
+constexpr int64_t kExponentMax = 1000;    // of value_exponent, either way
 constexpr uint64_t kNoRow = std::numeric_limits<uint64_t>::max();
 
 int64_t weight_units(double weight) { return std::llrint(std::min(weight, 1e12) * kWeightUnits); }
@@ -60,13 +62,20 @@ void write(const LabelValue& value, ByteWriter& out) {
   write(value.weight, out);
   out.f64(value.weight_max);
 }
+// Bad rows are counted, and their values never kept: what is infinite or no number is not of ours.
+double read_finite(ByteReader& in) {
+  const double number = in.f64();
+  if (!std::isfinite(number)) in.fail();
+  return in.ok() ? number : 0;
+}
+
 LabelValue read_value(ByteReader& in) {
   LabelValue value;
   value.first_row = in.u64();
   value.training_rows = in.u64();
   value.counted_rows = in.u64();
   value.weight = read_int128(in);
-  value.weight_max = in.f64();
+  value.weight_max = read_finite(in);
   return value;
 }
 
@@ -185,8 +194,7 @@ Result<LabelFacts> LabelFacts::decode(ByteReader& in) {
   constexpr size_t kValueBytes = 48;
   const uint32_t number_count = in.count(8 + kValueBytes);
   for (uint32_t i = 0; i < number_count && in.ok(); ++i) {
-    const double number = in.f64();
-    if (!std::isfinite(number)) in.fail();
+    const double number = read_finite(in);
     facts.numbers[number] = read_value(in);
   }
   const uint32_t name_count = in.count(4 + kValueBytes);
@@ -198,11 +206,11 @@ Result<LabelFacts> LabelFacts::decode(ByteReader& in) {
        {&facts.missing, &facts.infinite, &facts.not_finite, &facts.negative, &facts.too_large}) {
     *rows = read_bad_rows(in);
   }
-  facts.too_large_value = in.f64();
+  facts.too_large_value = read_finite(in);
   facts.all = read_value(in);
   facts.held_out_rows = in.u64();
-  facts.held_out_weight_max = in.f64();
-  facts.largest = in.f64();
+  facts.held_out_weight_max = read_finite(in);
+  facts.largest = read_finite(in);
   if (!in.ok()) return corrupt("What a part says of its labels is cut off or makes no sense");
   return facts;
 }
@@ -219,11 +227,12 @@ Result<LabelSumsRequest> LabelSumsRequest::decode(ByteReader& in) {
   const uint8_t objective = in.u8();
   if (objective > static_cast<uint8_t>(ObjectiveKind::regression)) in.fail();
   request.objective = static_cast<ObjectiveKind>(objective);
-  request.scale_pos_weight = in.f64();
+  request.scale_pos_weight = read_finite(in);
   const uint32_t class_count = in.count(4);
   for (uint32_t i = 0; i < class_count && in.ok(); ++i) request.classes.push_back(in.string());
   request.value_exponent = in.i32();
-  request.weight_max = in.f64();
+  if (std::abs(int64_t{request.value_exponent}) > kExponentMax) in.fail();
+  request.weight_max = read_finite(in);
   if (!in.ok()) return corrupt("What is asked of the labels is cut off or makes no sense");
   return request;
 }

@@ -1,6 +1,7 @@
 // The bytes: the form; three widths; a bit a bin, set where rows are; an item for each bit that is
-// set. Packed: bits of h, bits of count, bytes an item, g in the upper bits of it as two's
-// complement. Wide: bytes of g, of h and of count, which follow one another.
+// set. Packed and joined: bits of h, bits of count, bytes an item, g in the upper bits of it as
+// two's complement; packed sums are small enough for a packed histogram. Wide, where an item would
+// not fit into 64 bits: bytes of g, of h and of count, which follow one another.
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/trees/histogram_block.h"
 
@@ -9,12 +10,14 @@
 #include <cstring>
 
 #include "evergrove/base/check.h"
+#include "evergrove/trees/histogram_items.h"
 
 namespace evergrove::trees {
 namespace {
 
 constexpr uint8_t kPacked = 1;
 constexpr uint8_t kWide = 2;
+constexpr uint8_t kJoined = 3;
 constexpr size_t kHeadBytes = 4;
 constexpr int kHBits = 25, kCountBits = 13;  // at most, packed
 
@@ -23,10 +26,6 @@ static_assert(std::endian::native == std::endian::little);
 Status broken() {
   return corrupt("A block of a histogram is not what it should be; it was damaged on its way");
 }
-
-// How many bits hold all numbers whose absolute value, less 1 if negative, was or-ed to this.
-int signed_bits(uint64_t magnitudes) { return static_cast<int>(std::bit_width(magnitudes)) + 1; }
-uint64_t magnitude(int64_t value) { return static_cast<uint64_t>(value ^ (value >> 63)); }
 
 // Writes the lower bytes of a number; there is room for all eight.
 void put(char*& to, uint64_t value, size_t bytes) {
@@ -68,52 +67,53 @@ void start(std::string& bytes, size_t bin_count) {
   bytes.assign(kHeadBytes + (bin_count + 7) / 8, 0);
 }
 
-std::string encode_packed(const uint64_t* words, size_t bin_count) {
-  uint64_t g = 0, h = 0, count = 0;
-  for (size_t bin = 0; bin < bin_count; ++bin) {
-    const Sums sums = unpack(words[bin]);
-    g |= magnitude(sums.g);
-    h |= static_cast<uint64_t>(sums.h);
-    count |= static_cast<uint64_t>(sums.count);
+BinRange range_of(const Histogram& histogram, size_t bin_begin, size_t bin_count) {
+  BinRange bins;
+  bins.size = bin_count;
+  if (histogram.packed) {
+    bins.words = histogram.words.data() + bin_begin;
+  } else {
+    bins.g = histogram.g.data() + bin_begin;
+    bins.h = histogram.h.data() + bin_begin;
+    bins.count = histogram.count.data() + bin_begin;
   }
-  const int h_bits = static_cast<int>(std::bit_width(h));
-  const int count_bits = static_cast<int>(std::bit_width(count));
-  const auto item_bytes = static_cast<size_t>((signed_bits(g) + h_bits + count_bits + 7) / 8);
+  return bins;
+}
+
+BinSums sums_of(Histogram& histogram) {
+  BinSums sums;
+  sums.size = histogram.bin_count();
+  if (histogram.packed) {
+    sums.words = histogram.words.data();
+  } else {
+    sums.g = histogram.g.data();
+    sums.h = histogram.h.data();
+    sums.count = histogram.count.data();
+  }
+  return sums;
+}
+
+std::string encode_joined(const BinRange& bins, const ItemBits& widths) {
   std::string bytes;
-  start(bytes, bin_count);
-  const size_t present =
-      write_bits(bytes.data() + kHeadBytes, bin_count, [&](size_t bin) { return words[bin] != 0; });
+  start(bytes, bins.size);
   const size_t items = bytes.size();
-  bytes.resize(items + present * item_bytes + 8);
-  bytes[0] = static_cast<char>(kPacked);
-  bytes[1] = static_cast<char>(h_bits);
-  bytes[2] = static_cast<char>(count_bits);
-  bytes[3] = static_cast<char>(item_bytes);
-  char* to = bytes.data() + items;
-  for (size_t bin = 0; bin < bin_count; ++bin) {
-    if (words[bin] == 0) continue;
-    const Sums sums = unpack(words[bin]);
-    put(to,
-        (static_cast<uint64_t>(sums.g) << (h_bits + count_bits)) |
-            (static_cast<uint64_t>(sums.h) << count_bits) | static_cast<uint64_t>(sums.count),
-        item_bytes);
-  }
-  bytes.resize(items + present * item_bytes);
+  bytes.resize(items + bins.size * widths.bytes() + 8);
+  bytes[0] = static_cast<char>(bins.words != nullptr ? kPacked : kJoined);
+  bytes[1] = static_cast<char>(widths.h);
+  bytes[2] = static_cast<char>(widths.count);
+  bytes[3] = static_cast<char>(widths.bytes());
+  const char* end = write_items(bins, widths, bytes.data() + kHeadBytes, bytes.data() + items);
+  bytes.resize(static_cast<size_t>(end - bytes.data()));
   return bytes;
 }
 
 size_t bytes_for(int bits) { return static_cast<size_t>(std::max(1, (bits + 7) / 8)); }
 
-std::string encode_wide(const Histogram& histogram, size_t bin_begin, size_t bin_count) {
-  uint64_t g = 0, h = 0, count = 0;
-  for (size_t bin = bin_begin; bin < bin_begin + bin_count; ++bin) {
-    g |= magnitude(histogram.g[bin]);
-    h |= static_cast<uint64_t>(histogram.h[bin]);
-    count |= histogram.count[bin];
-  }
-  const size_t g_bytes = bytes_for(signed_bits(g));
-  const size_t h_bytes = bytes_for(static_cast<int>(std::bit_width(h)));
-  const size_t count_bytes = bytes_for(static_cast<int>(std::bit_width(count)));
+std::string encode_wide(const Histogram& histogram, size_t bin_begin, size_t bin_count,
+                        const ItemBits& widths) {
+  const size_t g_bytes = bytes_for(widths.g);
+  const size_t h_bytes = bytes_for(widths.h);
+  const size_t count_bytes = bytes_for(widths.count);
   std::string bytes;
   start(bytes, bin_count);
   const size_t present = write_bits(bytes.data() + kHeadBytes, bin_count, [&](size_t bin) {
@@ -137,13 +137,8 @@ std::string encode_wide(const Histogram& histogram, size_t bin_begin, size_t bin
   return bytes;
 }
 
-// As unsigned numbers, here and below: hostile sums may wrap, and must not be undefined.
+// As unsigned numbers: hostile sums may wrap, and must not be undefined.
 void add_to_bin(Histogram& to, size_t bin, const Sums& sums) {
-  if (to.packed) {
-    to.words[bin] += (static_cast<uint64_t>(sums.g) << 38) + (static_cast<uint64_t>(sums.h) << 13) +
-                     static_cast<uint64_t>(sums.count);
-    return;
-  }
   to.g[bin] = static_cast<int64_t>(uint64_t(to.g[bin]) + uint64_t(sums.g));
   to.h[bin] = static_cast<int64_t>(uint64_t(to.h[bin]) + uint64_t(sums.h));
   to.count[bin] += static_cast<uint32_t>(sums.count);
@@ -165,9 +160,10 @@ Status read_layout(std::string_view bytes, size_t bin_count, Layout& layout) {
   for (size_t i = 0; i < 3; ++i) layout.widths[i] = static_cast<uint8_t>(bytes[1 + i]);
   const auto [first, second, third] = layout.widths;
   size_t item_bytes = 0;
-  if (layout.form == kPacked) {
-    if (first > kHBits || second > kCountBits || third < 1 || third > 8) return broken();
-    if (first + second >= 8 * third) return broken();
+  if (layout.form == kPacked || layout.form == kJoined) {
+    if (third < 1 || third > 8 || first + second >= 8 * third) return broken();
+    const bool fits = first <= kHBits && second <= kCountBits;
+    if (layout.form == kPacked && !fits) return broken();
     item_bytes = static_cast<size_t>(third);
   } else if (layout.form == kWide) {
     if (first < 1 || first > 8 || second < 1 || second > 8 || third < 1 || third > 4) {
@@ -179,8 +175,10 @@ Status read_layout(std::string_view bytes, size_t bin_count, Layout& layout) {
   }
   layout.bits = reinterpret_cast<const uint8_t*>(bytes.data() + kHeadBytes);
   size_t present = 0;
-  for (size_t i = 0; i < layout.bit_bytes; ++i) {
-    present += static_cast<size_t>(std::popcount(layout.bits[i]));
+  for (size_t i = 0; i < layout.bit_bytes; i += 8) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, layout.bits + i, std::min<size_t>(8, layout.bit_bytes - i));
+    present += static_cast<size_t>(std::popcount(bits));
   }
   if (bin_count % 8 != 0 && layout.bits[layout.bit_bytes - 1] >> (bin_count % 8) != 0) {
     return broken();
@@ -220,31 +218,24 @@ void add_range(const Histogram& from, size_t bin_begin, Histogram& to) {
 }
 
 std::string encode_block(const Histogram& histogram, size_t bin_begin, size_t bin_end) {
-  return histogram.packed ? encode_packed(histogram.words.data() + bin_begin, bin_end - bin_begin)
-                          : encode_wide(histogram, bin_begin, bin_end - bin_begin);
+  const BinRange bins = range_of(histogram, bin_begin, bin_end - bin_begin);
+  const ItemBits widths = item_bits(bins);
+  return widths.sum() <= 64 ? encode_joined(bins, widths)
+                            : encode_wide(histogram, bin_begin, bins.size, widths);
 }
 
 Status add_block(std::string_view bytes, Histogram& to) {
   Layout layout;
   EVERGROVE_RETURN_IF_ERROR(read_layout(bytes, to.bin_count(), layout));
+  if (to.packed && layout.form != kPacked) return broken();
   const char* item = layout.items;
   const char* end = bytes.data() + bytes.size();
   const int first = layout.widths[0], second = layout.widths[1], third = layout.widths[2];
-  if (layout.form == kPacked) {
-    const int h_bits = first, count_bits = second, item_bits = 8 * third;
-    const uint64_t h_mask = (uint64_t{1} << h_bits) - 1;
-    const uint64_t count_mask = (uint64_t{1} << count_bits) - 1;
-    const auto item_bytes = static_cast<size_t>(third);
-    for_each_bin(layout, [&](size_t bin) {
-      const uint64_t word = get(item, end, item_bytes);
-      add_to_bin(to, bin,
-                 {extended(word, item_bits) >> (h_bits + count_bits),
-                  static_cast<int64_t>((word >> count_bits) & h_mask),
-                  static_cast<int64_t>(word & count_mask)});
-    });
+  if (layout.form != kWide) {
+    add_items(reinterpret_cast<const char*>(layout.bits), item, end, static_cast<size_t>(third),
+              first, second, sums_of(to));
     return {};
   }
-  if (to.packed) return broken();
   const auto g_bytes = static_cast<size_t>(first);
   const auto h_bytes = static_cast<size_t>(second);
   const auto count_bytes = static_cast<size_t>(third);

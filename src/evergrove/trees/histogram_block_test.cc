@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "evergrove/base/hash.h"
 
 namespace evergrove::trees {
@@ -60,6 +62,68 @@ TEST(HistogramBlock, ComesBackAsItWas) {
       EXPECT_TRUE(equal(added, whole, begin));
     }
   }
+}
+
+// What encode_block is to write, one bit at a time.
+std::string encode_slowly(const Histogram& histogram) {
+  const auto bits_of = [](uint64_t value) {
+    int bits = 0;
+    for (; value != 0; value >>= 1) ++bits;
+    return bits;
+  };
+  int g_bits = 1, h_bits = 0, count_bits = 0;
+  for (size_t bin = 0; bin < histogram.bin_count(); ++bin) {
+    const Sums sums = histogram.at(bin);
+    g_bits = std::max(g_bits, 1 + bits_of(uint64_t(sums.g < 0 ? -(sums.g + 1) : sums.g)));
+    h_bits = std::max(h_bits, bits_of(uint64_t(sums.h)));
+    count_bits = std::max(count_bits, bits_of(uint64_t(sums.count)));
+  }
+  const int item_bytes = (g_bits + h_bits + count_bits + 7) / 8;
+  std::string bytes = {char(histogram.packed ? 1 : 3), char(h_bits), char(count_bits),
+                       char(item_bytes)};
+  std::string items;
+  for (size_t bin = 0; bin < histogram.bin_count(); ++bin) {
+    if (bin % 8 == 0) bytes.push_back(0);
+    const Sums sums = histogram.at(bin);
+    if (sums.count == 0) continue;
+    bytes.back() = static_cast<char>(bytes.back() | (1 << bin % 8));
+    for (int bit = 0; bit < 8 * item_bytes; ++bit) {
+      if (bit % 8 == 0) items.push_back(0);
+      int64_t field = sums.count, shift = bit;
+      if (bit >= count_bits) field = sums.h, shift = bit - count_bits;
+      if (bit >= count_bits + h_bits) field = sums.g, shift = bit - count_bits - h_bits;
+      if ((field >> std::min<int64_t>(shift, 63)) & 1) {
+        items.back() = static_cast<char>(items.back() | (1 << bit % 8));
+      }
+    }
+  }
+  return bytes + items;
+}
+
+TEST(HistogramBlock, WritesWhatASlowWriterWrites) {
+  for (const bool packed : {true, false}) {
+    for (size_t bins = 1; bins < 200; bins += 1 + bins / 30) {
+      Histogram histogram = random_histogram(bins, packed, 40 + bins);
+      for (int64_t& g : histogram.g) g >>= 12;  // so that they fit into 64 bits
+      for (int64_t& h : histogram.h) h >>= 12;
+      EXPECT_TRUE(encode_block(histogram, 0, bins) == encode_slowly(histogram))
+          << packed << " " << bins;
+    }
+  }
+}
+
+TEST(HistogramBlock, ChoosesTheFormByWhatFits) {
+  Histogram wide = wide_histogram(2);
+  wide.count = {3, 1};
+  wide.h = {(int64_t{1} << 30) - 1, 0};
+  wide.g = {-(int64_t{1} << 31), 5};  // 32 + 30 + 2 bits
+  EXPECT_EQ(encode_block(wide, 0, 2)[0], 3);
+  EXPECT_EQ(encode_block(wide, 0, 2), encode_slowly(wide));
+  wide.g[0] *= 2;
+  EXPECT_EQ(encode_block(wide, 0, 2)[0], 2);
+  Histogram back = wide_histogram(2);
+  ASSERT_TRUE(add_block(encode_block(wide, 0, 2), back).ok());
+  EXPECT_TRUE(equal(back, wide, 0));
 }
 
 TEST(HistogramBlock, AddsUpInAnyForm) {
@@ -120,7 +184,7 @@ TEST(HistogramBlock, RefusesWhatItIsNotAndChangesNothing) {
   Histogram of_another_size = wide_histogram(41);
   EXPECT_FALSE(add_block(bytes, of_another_size).ok());
   std::string altered = bytes;
-  altered[0] = 3;
+  altered[0] = 4;
   EXPECT_FALSE(add_block(altered, block).ok());
   altered = bytes;
   altered[7] = static_cast<char>(altered[7] | 0x80);  // a bin beyond the last

@@ -1,0 +1,220 @@
+// What the rounds are to find out and what comes of it: measures, roots, batches of leaves, trees,
+// iterations, the end.
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "evergrove/base/check.h"
+#include "evergrove/cluster/coordinator.h"
+#include "evergrove/cluster/mutation.h"
+
+namespace evergrove::cluster {
+
+void Coordinator::start_measure(std::optional<FinishedTree> finish) {
+  Round round;
+  round.kind = RoundKind::measure;
+  round.finish = std::move(finish);
+  issue(std::move(round));
+}
+
+// The next tree of an iteration that is known, for its metrics.
+void Coordinator::start_given() {
+  if (iteration_.trees.empty()) iteration_.trees = given_.front().trees;
+  start_measure(FinishedTree{iteration_.trees[state_.finished.size()], {}});
+}
+
+void Coordinator::measured(const OpenRound& open) {
+  largest_ = open.facts.largest_gradient;
+  is_measured_ = true;
+  keep_iteration(open);
+}
+
+// Keeps the iteration that a round has ended, if it has, with its metrics.
+void Coordinator::keep_iteration(const OpenRound& open) {
+  if (!open.round.finish || !state_.finished.empty()) return;
+  for (size_t i = 0; i < open.facts.metrics.size(); ++i) {
+    const std::string& set = setup_.header.valid_names[i];
+    if (!add_values(open.facts.metrics[i], set, iteration_.metrics)) return;
+  }
+  if (!given_.empty()) {
+    if (history_.has_metrics_of_now(given_.front())) iteration_.metrics = given_.front().metrics;
+    given_.pop_front();
+  }
+  iteration_.index = history_.iterations().size();
+  actions_.emplace_back(LogAction{iteration_});
+  history_.keep(std::move(iteration_));
+  iteration_ = {};
+}
+
+// Returns false where the run ends, for a metric has no value.
+bool Coordinator::add_values(const train::MetricSummary& summary, const std::string& set,
+                             std::vector<model::MetricValue>& to) {
+  const Result<std::vector<double>> values = summary.values();
+  if (!values.ok()) {
+    actions_.emplace_back(FailedAction{values.status()});
+    is_finished_ = true;
+    return false;
+  }
+  const auto names = history_.metric_names();
+  for (size_t i = 0; i < names.size() && i < values->size(); ++i) {
+    to.push_back({set, names[i], (*values)[i]});
+  }
+  return true;
+}
+
+// All is decided and logged; what the model comes to on the training rows is for people.
+void Coordinator::start_appraisal() {
+  Round round;
+  round.kind = RoundKind::appraise;
+  round.iteration_count = history_.best_iteration();
+  issue(std::move(round));
+}
+
+void Coordinator::appraised(const OpenRound& open) {
+  for (const train::MetricSummary& summary : open.facts.metrics) {
+    if (!add_values(summary, "train", training_metrics_)) return;
+  }
+  finish_run();
+}
+
+void Coordinator::finish_run() {
+  is_finished_ = true;
+  while (!overtaken_.empty()) give_up_overtaken(overtaken_.begin()->first);
+  actions_.emplace_back(FinishedAction{});
+}
+
+void Coordinator::start_root(std::optional<FinishedTree> finish) {
+  Round round;
+  round.kind = RoundKind::root;
+  round.finish = std::move(finish);
+  round.scale = train::scale_to_try(setup_.header.parameters.objective, setup_.weight_facts,
+                                    largest_, last_wide_);
+  issue(std::move(round));
+}
+
+trees::GradientUnits Coordinator::units() const {
+  return train::gradient_units(setup_.header.parameters.objective, output_count_,
+                               setup_.weight_facts, state_.scale);
+}
+
+// Of each node the best of what the owners have found: the larger gain, then the smaller feature.
+std::unordered_map<uint32_t, trees::Split> Coordinator::best_splits(const OpenRound& open) {
+  std::unordered_map<uint32_t, trees::Split> best;
+  for (const auto& [block, splits] : open.by_block) {
+    for (const NodeSplit& found : splits.splits) {
+      trees::Split& split = best[found.node];
+      if (!found.split.found()) continue;
+      if (!split.found() || found.split.gain > split.gain) split = found.split;
+    }
+  }
+  return best;
+}
+
+void Coordinator::rooted(const OpenRound& open) {
+  keep_iteration(open);
+  if (is_finished_ || history_.finished()) return;
+  const bool wide = train::should_be_wide(setup_.header.parameters.objective, setup_.weight_facts,
+                                          open.facts.tally);
+  last_wide_ = wide;
+  if (wide != open.round.scale.wide) return start_root({});
+  state_.begun = open.round.number;
+  state_.scale = open.round.scale;
+  trees::Sums sums;
+  for (const auto& [block, splits] : open.by_block) {
+    if (splits.root.count != 0) sums = splits.root;
+  }
+  walk_.emplace(growth_, sums);
+  if (is_symmetric()) {
+    level_ = {0, {}};
+    if (walk_->may_split(0)) level_.nodes = {{0, sums}};
+    return choose_level(open);
+  }
+  walk_->set_split(0, walk_->may_split(0) ? best_splits(open)[0] : trees::Split{});
+}
+
+void Coordinator::expanded(const OpenRound& open) {
+  if (is_symmetric()) {
+    level_ = open.round.level;
+    choose_level(open);
+    if (walk_ && is_settled()) grow();
+    return;
+  }
+  std::unordered_map<uint32_t, trees::Split> best = best_splits(open);
+  for (const Expansion& expansion : open.round.expansions) {
+    for (const Expansion::Child* child : {&expansion.left, &expansion.right}) {
+      walk_->set_split(child->node,
+                       child->is_searched ? std::move(best[child->node]) : trees::Split{});
+    }
+  }
+  if (walk_->finished()) return finish_tree();
+  if (is_settled()) grow();
+}
+
+// Whether all that hold shards are members and none of them is to leave.
+bool Coordinator::is_settled() const {
+  return std::all_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+    return member(entry.first) != nullptr ? !entry.second.is_leaving : entry.second.held.empty();
+  });
+}
+
+// Of a node that is in a batch.
+Expansion Coordinator::expansion_of(uint32_t id) const {
+  const trees::TreeWalk::Node& node = walk_->node(id);
+  const auto child_of = [&](int32_t child_id) {
+    const auto child = static_cast<uint32_t>(child_id);
+    const trees::TreeWalk::Node& made = walk_->node(child);
+    return Expansion::Child{child, made.depth, made.path, made.sums, walk_->may_split(child)};
+  };
+  return {id, node.split, child_of(node.left), child_of(node.right)};
+}
+
+// Says what to expand next, unless the view is to change when the rounds under way are done.
+void Coordinator::grow() {
+  if (is_symmetric()) return grow_level();
+  if (walk_->finished()) return finish_tree();
+  if (!rounds_.empty() && rounds_.front().round.kind == RoundKind::rebuild) return;
+  // Every member works on all nodes of a round, with its own rows of them.
+  size_t parallel = options_.round_nodes_min;
+  for (const auto& [name, worker] : workers_) parallel = std::max<size_t>(parallel, worker.threads);
+  const size_t rounds_max = is_settled() ? options_.rounds_max : 1;
+  while (rounds_.size() < rounds_max) {
+    Round round;
+    round.kind = RoundKind::expand;
+    for (uint32_t id : walk_->next_batch(parallel, rounds_max)) {
+      round.expansions.push_back(expansion_of(id));
+    }
+    if (round.expansions.empty()) return;
+    issue(std::move(round));
+  }
+}
+
+// The tree goes out with the next round, which may be of another view.
+void Coordinator::finish_tree() {
+  FinishedTree finished;
+  finished.tree = walk_->tree(setup_.header.features, units(), &finished.leaves);
+  finished.tree.output = static_cast<uint32_t>(iteration_.trees.size());
+  iteration_.trees.push_back(finished.tree);
+  finish_ = std::move(finished);
+  walk_.reset();
+  rounds_.clear();  // what was expanded and not needed
+  ledger_.forget_rounds(now_);
+  blocks_lost_.clear();
+}
+
+// Regression's scale needs the largest gradient before the root; otherwise what the iteration comes
+// to is told with the root of the next.
+void Coordinator::start_next() {
+  std::optional<FinishedTree> finished = std::exchange(finish_, std::nullopt);
+  const bool ends_iteration = iteration_.trees.size() == output_count_;
+  const bool is_last =
+      int64_t(history_.iterations().size()) + 1 >= setup_.header.parameters.n_estimators;
+  if (!ends_iteration) return start_root(std::move(finished));
+  is_measured_ = !needs_largest();
+  if (is_last || !is_measured_) return start_measure(std::move(finished));
+  start_root(std::move(finished));
+}
+
+bool Coordinator::needs_largest() const {
+  return setup_.header.parameters.objective == model::ObjectiveKind::regression;
+}
+
+}  // namespace evergrove::cluster
