@@ -20,8 +20,8 @@ from bench.compare import machine
 from bench.compare.results import commit
 from examples.case import ours, prices, store
 from examples.case.machines import Machines
-from examples.case.peer import FOLDER_VARIABLE, read_rounds
 from examples.case.quality import quality
+from examples.case.rounds import FOLDER_VARIABLE, read_rounds
 from examples.case.rows import Rows, make_rows
 from examples.case.server import Server, s3_server
 from examples.case.trace import Trace, read_trace
@@ -38,6 +38,17 @@ Contender = dict[str, Any]
 
 def main() -> int:
     arguments = parse()
+    try:
+        return run(arguments)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"case: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ncase: stopped", file=sys.stderr)
+        return 4
+
+
+def run(arguments: argparse.Namespace) -> int:
     out: Path = arguments.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="evergrove-case-") as folder:
@@ -75,8 +86,8 @@ class Case:
         self.arguments = arguments
         self.folder = folder
         self.begin = time.time()
-        self.trees: int = arguments.trees or (300 if small else 600)
-        self.copies: int = arguments.copies or (1 if small else 4)
+        self.trees: int = arguments.trees or (300 if small else 400)
+        self.copies: int = arguments.copies or (1 if small else 2)
         self.limit: float = arguments.limit or (40 if small else 150)
         self.trace = read_trace(
             arguments.trace, arguments.workers, arguments.step_seconds or (1.5 if small else 3.0)
@@ -166,9 +177,8 @@ class Case:
             "curve": thinned(told.curve),
         }
         split_lost(answer, lost)
-        say(
-            f"{title}: {told.seconds:.1f} s, {answer['losses']} lost, digest {told.model.digest[:12]}"
-        )
+        digest = told.model.digest[:12]
+        say(f"{title}: {told.seconds:.1f} s, {answer['losses']} lost, digest {digest}")
         return answer
 
     def xgboost(self, name: str, title: str, cluster: str, slice_trees: int) -> Contender:
@@ -219,7 +229,7 @@ class Case:
             "rounds_trained": trained,
             "rounds_lost": trained - kept,
             "work_lost_share": lost,
-            "quality": self.peer_quality(Path(job["model"])) if finished else None,  # type: ignore[arg-type]
+            "quality": self.peer_quality(self.folder / f"{name}.ubj") if finished else None,
             "curve": thinned(curve),
         }
         split_lost(answer, lost)
@@ -312,7 +322,7 @@ class Case:
         return {
             "version": 1,
             "made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-            "machine": machine.sentence(described, evergrove.__version__),
+            "machine": machine.place(described),
             "commit": commit(),
             "seconds_total": time.time() - self.begin,
             "command": " ".join(["script/case", *sys.argv[1:]]),
@@ -329,11 +339,7 @@ class Case:
                 "store": self.server.name,
             },
             "settings": self.settings | {"workers": self.arguments.workers, "threads_a_worker": 1},
-            "versions": {
-                name: importlib.metadata.version(name)
-                for name in ("xgboost", "dask", "distributed", "pyarrow", "numpy", "pandas")
-            }
-            | {"evergrove": evergrove.__version__, "python": sys.version.split()[0]},
+            "versions": versions(),
             "trace": trace_of(self.trace),
             "digests": {
                 "one_machine": alone,
@@ -346,8 +352,19 @@ class Case:
         }
 
 
+def versions() -> dict[str, str]:
+    found = {"evergrove": evergrove.__version__, "python": sys.version.split()[0]}
+    for name in ("xgboost", "dask", "distributed", "pyarrow", "numpy", "pandas"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
 def trace_of(trace: Trace) -> dict[str, Any]:
-    return asdict(trace) | {"speed_up": trace.real_step_seconds / trace.step_seconds}
+    speed_up = trace.real_step_seconds / trace.step_seconds
+    return asdict(trace) | {"seconds": trace.seconds, "speed_up": speed_up}
 
 
 def split_lost(answer: Contender, share: float | None) -> None:

@@ -2,8 +2,8 @@
 //
 // There are as many as members, up to 16: the more there are, the more is spent on each of them,
 // and a member that owns several might as well own one. A function of the features and of how many
-// are wanted alone, so that everybody has the same without being told. SPDX-License-Identifier:
-// Apache-2.0
+// are wanted alone, so that everybody has the same without being told.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <algorithm>
