@@ -70,7 +70,9 @@ def test_the_status_is_that_of_the_command(run: WatchedRun) -> None:
     assert status["seconds_to_go"] > 0
     assert 0.5 < status["metrics"]["valid"]["auc"] <= 1
     told = [event["event"] for event in status["events"]]
-    assert sorted(told) == ["active", "active", "joined", "joined"]
+    # Whether the second one counts rows by now is chance.
+    assert told.count("joined") == 2
+    assert told.count("active") >= 1
     assert sum(worker["rows_active"] for worker in status["workers"]) == sum(
         shard["rows"] for shard in status["shards"]
     )
