@@ -20,8 +20,8 @@ from bench.compare import machine
 from bench.compare.results import commit
 from examples.case import ours, prices, store
 from examples.case.machines import Machines
-from examples.case.peer import FOLDER_VARIABLE, read_rounds
 from examples.case.quality import quality
+from examples.case.rounds import FOLDER_VARIABLE, read_rounds
 from examples.case.rows import Rows, make_rows
 from examples.case.server import Server, s3_server
 from examples.case.trace import Trace, read_trace
@@ -38,6 +38,17 @@ Contender = dict[str, Any]
 
 def main() -> int:
     arguments = parse()
+    try:
+        return run(arguments)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"case: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ncase: stopped", file=sys.stderr)
+        return 4
+
+
+def run(arguments: argparse.Namespace) -> int:
     out: Path = arguments.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="evergrove-case-") as folder:
@@ -328,11 +339,7 @@ class Case:
                 "store": self.server.name,
             },
             "settings": self.settings | {"workers": self.arguments.workers, "threads_a_worker": 1},
-            "versions": {
-                name: importlib.metadata.version(name)
-                for name in ("xgboost", "dask", "distributed", "pyarrow", "numpy", "pandas")
-            }
-            | {"evergrove": evergrove.__version__, "python": sys.version.split()[0]},
+            "versions": versions(),
             "trace": trace_of(self.trace),
             "digests": {
                 "one_machine": alone,
@@ -343,6 +350,16 @@ class Case:
             "prices": asdict(self.prices),
             "commands": [" ".join(["script/case", *sys.argv[1:]])],
         }
+
+
+def versions() -> dict[str, str]:
+    found = {"evergrove": evergrove.__version__, "python": sys.version.split()[0]}
+    for name in ("xgboost", "dask", "distributed", "pyarrow", "numpy", "pandas"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
 
 
 def trace_of(trace: Trace) -> dict[str, Any]:

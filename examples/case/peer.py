@@ -11,7 +11,6 @@ Workers note each round in a file, for the curve; the observer reads them.
 """
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -23,9 +22,8 @@ from distributed import Client, wait
 from xgboost import dask as dxgb
 
 from examples.case import store
+from examples.case.rounds import note
 from examples.fraud import features
-
-FOLDER_VARIABLE = "EVERGROVE_CASE_FOLDER"
 
 
 class Rounds(xgboost.callback.TrainingCallback):
@@ -36,20 +34,8 @@ class Rounds(xgboost.callback.TrainingCallback):
 
     def after_iteration(self, model: object, epoch: int, evals_log: object) -> bool:
         # A round's number counts the trees that were given, too.
-        line = json.dumps([time.time(), epoch + 1 if epoch >= self.done else epoch + 1 + self.done])
-        with (Path(os.environ[FOLDER_VARIABLE]) / f"{os.getpid()}.rounds").open("a") as file:
-            file.write(line + "\n")
+        note(epoch + 1 if epoch >= self.done else epoch + 1 + self.done)
         return False
-
-
-def read_rounds(folder: Path) -> list[tuple[float, int]]:
-    """Times and trees, in the order of time."""
-    found = []
-    for file in folder.glob("*.rounds"):
-        for line in file.read_text().split("\n")[:-1]:
-            when, trees = json.loads(line)
-            found.append((float(when), int(trees)))
-    return sorted(found)
 
 
 def main() -> None:

@@ -44,7 +44,15 @@ def read_trace(path: Path | None, workers: int, step_seconds: float) -> Trace:
     if path is None:
         counts = (OWN * STEPS)[:STEPS]
         return Trace("own", "own", step_seconds, 300, levels_of(counts, workers, step_seconds))
-    recorded = json.loads(path.read_text())
+    try:
+        recorded = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"A trace is a JSON object, but {path} is none: {error}") from error
+    if not isinstance(recorded, dict) or not {"data", "metadata"} <= recorded.keys():
+        raise ValueError(
+            f"A trace is a JSON object with metadata and data, as skypilot-org/spot-traces has "
+            f"them; give such a file (file: {path})"
+        )
     counts = [int(value) for value in recorded["data"]]
     window = liveliest(counts)
     return Trace(

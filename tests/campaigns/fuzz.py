@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", help="only these; the page keeps the others' rows")
     parser.add_argument("--seconds", type=int, default=600, help="for each target (600)")
     parser.add_argument("--jobs", type=int, default=1, help="targets at a time (1)")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     script = ROOT / "script" / "fuzz"
     listed = subprocess.run([script, "--list"], capture_output=True, text=True, check=True)
     every = listed.stdout.split()

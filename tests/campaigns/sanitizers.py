@@ -24,7 +24,7 @@ def main() -> int:
     )
     parser.add_argument("what", nargs="*", help="thread, address (both); tests (all)")
     parser.add_argument("--only", choices=["modules", "processes"], help="only tests of these")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     kinds = [name for name in BUILDS if name in options.what] or list(BUILDS)
     files = [name for name in options.what if name.endswith(".py")]
     modules = [name for name in options.what if name not in (*BUILDS, *files)]
