@@ -70,9 +70,9 @@ def test_the_status_is_that_of_the_command(run: WatchedRun) -> None:
     assert status["seconds_to_go"] > 0
     assert 0.5 < status["metrics"]["valid"]["auc"] <= 1
     told = [event["event"] for event in status["events"]]
-    # Whether the second one counts rows by now is chance.
+    # So few rows are one shard: one of the two is active, and the other may be for a while.
     assert told.count("joined") == 2
-    assert told.count("active") >= 1
+    assert "active" in told
     assert sum(worker["rows_active"] for worker in status["workers"]) == sum(
         shard["rows"] for shard in status["shards"]
     )
