@@ -188,21 +188,22 @@ def test_a_cluster_without_workers(
 
 
 def test_a_memory_limit_too_small_for_the_rows(tmp_path: Path) -> None:
-    """The workers have room for some rows, and not for all."""
+    """The worker has room for half of the rows: 80 MiB, while a row takes some 155 bytes."""
     rows = tmp_path / "rows.parquet"
-    values = np.random.default_rng(1).integers(0, 100, (500_000, 29), dtype=np.int8)
+    values = np.random.default_rng(1).integers(0, 100, (1_000_000, 29), dtype=np.int8)
     columns = [f"c{place}" for place in range(28)]
     table = pa.Table.from_arrays([pa.array(each) for each in values.T], [*columns, "target"])
-    pq.write_table(table, rows, row_group_size=50_000)
+    pq.write_table(table, rows, row_group_size=100_000)
 
     def resident_bytes() -> int:
+        import evergrove.engines.host  # noqa: F401, as the run does
+
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     with local_cluster(n_workers=1) as cluster:
-        train(cluster.client, frame())
         [used] = cluster.client.run(resident_bytes).values()
-    limit = int((used + (40 << 20)) / 0.6)
+    limit = int((used + (80 << 20)) / 0.6)
     with local_cluster(n_workers=1, memory_limit=limit) as cluster:
         run = DaskRun(cluster.client, rows, "target", FEW)
         run.wait_until(lambda view: "cannot hold all rows" in str(view.get("notes")))

@@ -304,9 +304,8 @@ void add_options(CLI::App* command, const std::shared_ptr<TrainOptions>& options
 
 void add_replicas(CLI::App* command, TrainOptions& options) {
   command
-      ->add_option(
-          "--replicas", options.replicas,
-          "Spare copies of all rows, at other workers, so that losing one costs no reading")
+      ->add_option("--replicas", options.replicas,
+                   "Spare copies of rows at other workers, so that a loss costs no reading")
       ->type_name("N")
       ->check(whole_number(0, 8));
 }
