@@ -206,8 +206,7 @@ class Case:
             },
         }
         with Machines(self.folder / name, environment) as machines:
-            self.start(machines, cluster)
-            attempts, given_up = self.run_peer(machines, job, name)
+            attempts, given_up = self.run_peer(machines, job, name, cluster)
             seconds = machines.seconds
             used = machines.machine_seconds()
             machines.stop()
@@ -217,7 +216,7 @@ class Case:
             ]
         finished = not given_up and bool(attempts) and not attempts[-1]["error"]
         trained = rounds_of(curve)
-        kept = self.trees if finished else max((a["trees"] for a in attempts), default=0)
+        kept = self.trees if finished else kept_trees(job)
         lost = (trained - kept) / trained if trained else None
         failed = [attempt for attempt in attempts if attempt["error"]]
         answer |= {
@@ -240,7 +239,7 @@ class Case:
         return answer
 
     def run_peer(
-        self, machines: Machines, job: dict[str, Any], name: str
+        self, machines: Machines, job: dict[str, Any], name: str, cluster: str
     ) -> tuple[list[dict[str, Any]], bool]:
         place = self.folder / f"{name}.json"
         place.write_text(json.dumps(job | {"address": machines.address}))
@@ -249,12 +248,16 @@ class Case:
                 [sys.executable, "-m", "examples.case.peer", str(place)],
                 cwd=ROOT,
                 env=machines.environment,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
+        assert process.stdout is not None
+        process.stdout.readline()  # that it is ready
+        self.start(machines, cluster)
         given_up = False
         try:
-            said, _ = process.communicate(timeout=self.limit)
+            said, _ = process.communicate(b"go\n", timeout=self.limit)
         except subprocess.TimeoutExpired:
             given_up = True
             process.kill()
@@ -350,6 +353,17 @@ class Case:
             "prices": asdict(self.prices),
             "commands": [" ".join(["script/case", *sys.argv[1:]])],
         }
+
+
+def kept_trees(job: dict[str, Any]) -> int:
+    """What a next attempt would go on from: nothing, or the last checkpoint in the store, also
+    where a peer was given up in the middle of an attempt."""
+    if not job["slice"]:
+        return 0
+    from examples.case.peer import read_kept
+
+    model = read_kept(job["kept"])
+    return model.num_boosted_rounds() if model else 0
 
 
 def versions() -> dict[str, str]:

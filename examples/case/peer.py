@@ -5,7 +5,8 @@
 
 With `slice` 0 each attempt begins with the first tree. With `slice` k it trains k trees at a time
 and keeps the model in the object store; an attempt goes on from what is there. The model goes to
-JOB's `model`. A line of JSON an attempt on standard output: begin, end, trees, error.
+JOB's `model`. It says that it is ready, waits for a line of standard input, and then writes a line
+of JSON an attempt: begin, end, trees, error.
 
 Workers note each round in a file, for the curve; the observer reads them.
 """
@@ -41,6 +42,9 @@ class Rounds(xgboost.callback.TrainingCallback):
 def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text())
     client = Client(job["address"], timeout=60)
+    # Imported and connected, as Evergrove's client is, before the machines and the clock start.
+    print("ready", flush=True)
+    sys.stdin.readline()
     kept: xgboost.Booster | None = None
     while True:
         done = kept.num_boosted_rounds() if kept else 0

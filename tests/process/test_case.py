@@ -105,6 +105,16 @@ def test_seconds_and_costs_add_up(case: dict[str, Any]) -> None:
 
 
 @needs_s3
+@pytest.mark.skipif(not HAS_PEER, reason="needs XGBoost, which script/case installs")
+def test_checkpoints_are_to_a_peers_credit_even_if_it_is_given_up(case: dict[str, Any]) -> None:
+    peer = next(each for each in case["contenders"] if each["name"] == PEERS[-1])
+    slice_trees = 10
+    # At most the slice at hand goes with each attempt, and what another worker told of late.
+    assert peer["rounds_lost"] <= (slice_trees + 1) * peer["attempts"]
+    assert peer["trees"] >= peer["rounds_trained"] - (slice_trees + 1) * peer["attempts"]
+
+
+@needs_s3
 def test_the_page_has_the_figures_of_the_json(folder: Path, case: dict[str, Any]) -> None:
     page = (folder / "report.html").read_text()
     assert not re.search(r"https?:|url\(|@import|<script|<link|src=", page)
