@@ -86,11 +86,11 @@ class Case:
         self.arguments = arguments
         self.folder = folder
         self.begin = time.time()
-        self.trees: int = arguments.trees or (300 if small else 400)
+        self.trees: int = arguments.trees or (300 if small else 700)
         self.copies: int = arguments.copies or (1 if small else 2)
-        self.limit: float = arguments.limit or (40 if small else 150)
+        self.limit: float = arguments.limit or (40 if small else 200)
         self.trace = read_trace(
-            arguments.trace, arguments.workers, arguments.step_seconds or (1.5 if small else 3.0)
+            arguments.trace, arguments.workers, arguments.step_seconds or (1.5 if small else 2.0)
         )
         self.settings = {
             "n_estimators": self.trees,
