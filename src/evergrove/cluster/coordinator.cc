@@ -128,7 +128,9 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
            {},
            0};
   is_placement_due_ = true;
-  if (view_.number > 0 && !is_view_lost_) say_plan(name);
+  // Also while there is no view, for what was decided: the rows that it is to read are led through
+  // that before others wait for them.
+  if (view_.number > 0 && (!is_view_lost_ || member(name) == nullptr)) say_plan(name);
 }
 
 std::vector<CoordinatorAction> Coordinator::lost(const std::string& worker, Time now) {
