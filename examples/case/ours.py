@@ -44,7 +44,9 @@ def train(machines: Machines, files: list[str], settings: dict[str, Any], log: s
                 view = evergrove.dask.runs(client).get(RUN)
                 if view is None:
                     continue
-                told.curve.append((machines.seconds, int(view["progress"].get("iteration", 0))))
+                # A coordinator that was placed again reads first, and says nothing of trees.
+                if view["progress"].get("phase") == "training":
+                    told.curve.append((machines.seconds, int(view["progress"]["iteration"])))
                 costs = view.get("costs") or view["progress"]
                 if costs.get("work_seconds"):
                     told.work_lost_share = costs["work_lost_seconds"] / costs["work_seconds"]
