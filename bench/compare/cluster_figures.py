@@ -13,7 +13,6 @@ busiest of 2, 4, 8, 16 workers sends and receives. scale: the model of evergrove
 import argparse
 import itertools
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -21,16 +20,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.compare import cluster_figures_page, data, higgs_like, machine
+from bench.compare import cluster_figures_page, data, higgs_like
 from bench.compare.cluster_run import ClusterRun, Look, Status
+from bench.compare.figure_parts import Figures, measure_parts
 from bench.compare.outcome import DEFAULT_EVERGROVE
-from bench.compare.results import commit
 from examples.fraud import features
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +41,6 @@ ROW_GROUPS = 64
 LOSS_TREES = 200  # of a run that loses a worker, or gets one
 PARTS = ("overhead", "peers", "loss", "bytes", "scale")
 FRAUD = next(case for case in data.CASES if case.name == "fraud")
-Figures = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -84,8 +83,6 @@ class Plan:
 def main() -> int:
     arguments = parse()
     plan = make_plan(arguments)
-    out: Path = arguments.out
-    figures: Figures = json.loads(out.read_text()) if out.exists() and not arguments.small else {}
     parts: dict[str, Callable[[Plan], Figures]] = {
         "overhead": measure_overhead,
         "peers": measure_peers,
@@ -93,19 +90,13 @@ def main() -> int:
         "bytes": measure_bytes,
         "scale": measure_scale,
     }
-    for name in arguments.parts:
-        before = os.getloadavg()[0]
-        begin = time.time()
-        figures[name] = parts[name](plan) | {
-            "machine": machine.describe(),
-            "commit": commit(),
-            "load_before": round(before, 2),
-            "seconds_taken": round(time.time() - begin),
-        }
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(figures, indent=1) + "\n")
-    cluster_figures_page.write(figures, out.with_suffix(".md"))
-    print(f"wrote {out.with_suffix('.md')}", file=sys.stderr)
+    measure_parts(
+        {name: partial(measure, plan) for name, measure in parts.items()},
+        arguments.parts,
+        arguments.out,
+        cluster_figures_page.write,
+        starts_anew=arguments.small,
+    )
     return 0
 
 

@@ -15,22 +15,21 @@ the number of rows.
 import argparse
 import json
 import math
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.compare import cluster_figures, dask_figures_page, machine
+from bench.compare import cluster_figures, dask_figures_page
 from bench.compare.cluster_figures import Case, run_peer, run_train
+from bench.compare.figure_parts import Figures, measure_parts
 from bench.compare.outcome import DEFAULT_EVERGROVE
 from bench.compare.process_figures import ProcessFigures
-from bench.compare.results import commit
 from examples.fraud import features
 from tests.process.dask_processes import DaskProcesses
 
@@ -38,7 +37,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("overhead", "peers", "rows")
 WORKERS = 2
 PROBE_TREES = 30
-Figures = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,25 +52,18 @@ class Plan:
 def main() -> int:
     arguments = parse()
     plan = make_plan(arguments)
-    out: Path = arguments.out
-    figures: Figures = json.loads(out.read_text()) if out.exists() and not arguments.small else {}
     parts: dict[str, Callable[[Plan], Figures]] = {
         "overhead": measure_overhead,
         "peers": measure_peers,
         "rows": measure_rows,
     }
-    for name in arguments.parts:
-        before, begin = os.getloadavg()[0], time.time()
-        figures[name] = parts[name](plan) | {
-            "machine": machine.describe(),
-            "commit": commit(),
-            "load_before": round(before, 2),
-            "seconds_taken": round(time.time() - begin),
-        }
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(figures, indent=1) + "\n")
-        dask_figures_page.write(figures, out.with_suffix(".md"))
-    print(f"wrote {out.with_suffix('.md')}", file=sys.stderr)
+    measure_parts(
+        {name: partial(measure, plan) for name, measure in parts.items()},
+        arguments.parts,
+        arguments.out,
+        dask_figures_page.write,
+        starts_anew=arguments.small,
+    )
     return 0
 
 
@@ -97,9 +88,11 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
     shape = f"dense: {size:,} x 28, 255 leaves"
     trees = 20 if small else 100
     cases = [Case("dense", shape, cluster_figures.dense(size), "label", 255, trees)]
-    if fraud := cluster_figures.fraud_rows():
-        title = "fraud: Handbook data, 31 leaves"
-        cases.append(Case("fraud", title, fraud, features.LABEL, 31, trees))
+    if missing := cluster_figures.FRAUD.missing():
+        say(f"without the fraud data: {missing}")
+    else:
+        title, path = "fraud: Handbook data, 31 leaves", cluster_figures.whole_fraud()
+        cases.append(Case("fraud", title, path, features.LABEL, 31, trees))
     return Plan(
         arguments.evergrove,
         cases,

@@ -4,7 +4,6 @@ looks in a real browser, all of it on figures made up."""
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from examples.case import charts, report, report_words
 from examples.case.figures import Life, read_case
 from tests.examples.made_up_case import DIGEST, made_up_case
+from tests.examples.page_outline import PageOutline
 from tests.process.browser import document, needs_browser, picture
 
 OTHER_DIGEST = "cd" * 32
@@ -41,34 +41,8 @@ frame.srcdoc = page;
 </script></body>"""
 
 
-class Outline(HTMLParser):
-    """Checks that tags are closed in order; keeps words and attributes."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.attributes: list[tuple[str, str]] = []
-        self.feed(page)
-        assert not self.open, self.open
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.attributes += [(name, value or "") for name, value in attributes]
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.attributes += [(name, value or "") for name, value in attributes]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
+def outline_of(page: str) -> PageOutline:
+    return PageOutline(page, never_closed=("meta", "br"))
 
 
 def headline(values: dict[str, Any]) -> str:
@@ -117,7 +91,7 @@ def test_a_peer_that_failed_by_itself_was_not_given_up() -> None:
 def test_without_peers_nothing_is_said_of_them() -> None:
     values = made_up_case()
     values["contenders"] = values["contenders"][:2]
-    text = Outline(report.render(values)).text
+    text = outline_of(report.render(values)).text
     assert "XGBoost" not in text.split("For engineers")[0]
 
 
@@ -158,7 +132,7 @@ def test_when_ours_does_not_finish_the_headline_says_so() -> None:
     assert headline(values).startswith(
         "On machines that came and went, Evergrove did not finish in 200 s; XGBoost"
     )
-    text = Outline(report.render(values)).text
+    text = outline_of(report.render(values)).text
     assert "no end" in text
     assert "without a model" in text
     assert "on-demand cost" not in text
@@ -190,7 +164,7 @@ def test_the_table_has_the_figures_of_each_contender() -> None:
 
 def test_page_is_whole_and_needs_nothing_from_elsewhere() -> None:
     page = report.render(made_up_case())
-    outline = Outline(page)
+    outline = outline_of(page)
     assert not {"src", "href", "srcset", "xlink:href"} & {name for name, _ in outline.attributes}
     assert not re.search(r"https?:|url\(|@import|<script|<link", page)
     assert "prefers-color-scheme: dark" in page
@@ -224,7 +198,7 @@ def test_texts_are_text_and_never_markup() -> None:
     page = report.render(values)
     assert "<img" not in page
     assert "<b>&" not in page
-    assert evil in Outline(page).text
+    assert evil in outline_of(page).text
 
 
 def nothing_known(values: dict[str, Any]) -> dict[str, Any]:
@@ -243,7 +217,7 @@ def test_what_is_unknown_is_left_out() -> None:
         {"version": 1, "contenders": [{"name": "evergrove_trace"}]},
         {"version": 1, "contenders": [{"name": "xgboost_trace", "library": "XGBoost"}]},
     ):
-        text = Outline(report.render(values)).text
+        text = outline_of(report.render(values)).text
         assert "None" not in text
         assert "second by second" not in text  # nothing to be drawn
         assert "Equal to the bit" not in text

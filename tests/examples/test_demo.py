@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from examples.fraud import (  # noqa: E402
     transactions,
 )
 from examples.fraud.story import Library, Story  # noqa: E402
+from tests.examples.page_outline import PageOutline  # noqa: E402
 
 # Writes one record of 100 bytes a step, then the model; goes on from the log, as the command does.
 RUN = """
@@ -103,39 +103,9 @@ def make_story(**changes: Any) -> Story:
     return Story(**values | changes)
 
 
-class Outline(HTMLParser):
-    """Checks that tags are closed in order; keeps text and attributes."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.attributes: list[tuple[str, str]] = []
-        self.feed(page)
-        assert not self.open, self.open
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.attributes += [(name, value or "") for name, value in attributes]
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.attributes += [(name, value or "") for name, value in attributes]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-
 def test_page_is_whole_and_needs_nothing_from_elsewhere() -> None:
     page = report.page(make_story())
-    outline = Outline(page)
+    outline = PageOutline(page)
     assert not {"src", "href", "srcset", "xlink:href"} & {name for name, _ in outline.attributes}
     assert not re.search(r"https?:|url\(|@import|<script|<link", page)
     assert "prefers-color-scheme: dark" in page
@@ -147,7 +117,7 @@ def test_page_is_whole_and_needs_nothing_from_elsewhere() -> None:
 
 
 def test_page_says_so_when_the_models_differ() -> None:
-    text = Outline(report.page(make_story(resumed_digest="cd" * 32))).text
+    text = PageOutline(report.page(make_story(resumed_digest="cd" * 32))).text
     assert "Different" in text
     assert "another model" in text
     assert "Equal to the bit" not in text
@@ -163,7 +133,7 @@ def test_page_without_curves_has_no_chart() -> None:
     story = make_story()
     for library in story.libraries:
         library.curve = []
-    assert "tree by tree" not in Outline(report.page(story)).text
+    assert "tree by tree" not in PageOutline(report.page(story)).text
 
 
 @pytest.mark.parametrize(
@@ -241,7 +211,7 @@ def test_the_whole_demo_small(tmp_path: Path) -> None:
     assert len(peers) == 3
     for peer in peers:
         assert peer["error"].startswith("not installed") or peer["quality"]["roc_auc"] > 0.65
-    Outline((tmp_path / "report.html").read_text())
+    PageOutline((tmp_path / "report.html").read_text())
 
 
 def test_the_demo_refuses_data_that_it_cannot_use(tmp_path: Path) -> None:

@@ -5,22 +5,11 @@
 #include <algorithm>
 
 #include "evergrove/cluster/coordinator.h"
+#include "evergrove/cluster/testing_runs.h"
 #include "evergrove/cluster/worker.h"
 
 namespace evergrove::cluster {
 namespace {
-
-RunSetup setup() {
-  RunSetup setup;
-  setup.header.base_margins = {0};
-  for (const char* name : {"a", "b"}) {
-    model::Feature feature;
-    feature.name = name;
-    feature.cuts = {1, 2, 3};
-    setup.header.features.push_back(feature);
-  }
-  return setup;
-}
 
 template <class Wanted, class Action>
 std::vector<Wanted> said(const std::vector<Action>& actions) {
@@ -44,20 +33,6 @@ bool has(const auto& actions) {
     if (std::holds_alternative<Wanted>(action)) return true;
   }
   return false;
-}
-
-// Of two rows.
-train::MetricSummary training_summary() {
-  static const std::vector<int64_t> margins = {1 << 30, -(1 << 30)};
-  static const std::vector<uint16_t> classes = {1, 0};
-  const std::vector<std::string> names = {"log_loss"};
-  return train::MetricSummary::of(names, {.objective = model::ObjectiveKind::binary,
-                                          .value_exponent = -32,
-                                          .output_count = 1,
-                                          .margins = margins,
-                                          .classes = classes,
-                                          .targets = {},
-                                          .weights = {}});
 }
 
 Coordinator coordinator(uint64_t epoch = 5) {

@@ -1,5 +1,6 @@
 // Members that are not heard are overtaken, and spare copies are kept; whole runs of it are
-// simulated. SPDX-License-Identifier: Apache-2.0
+// simulated.
+// SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -11,35 +12,10 @@
 #include <vector>
 
 #include "evergrove/cluster/coordinator.h"
+#include "evergrove/cluster/testing_runs.h"
 
 namespace evergrove::cluster {
 namespace {
-
-RunSetup setup() {
-  RunSetup setup;
-  setup.header.base_margins = {0};
-  for (const char* name : {"a", "b"}) {
-    model::Feature feature;
-    feature.name = name;
-    feature.cuts = {1, 2, 3};
-    setup.header.features.push_back(feature);
-  }
-  return setup;
-}
-
-// Of two rows.
-train::MetricSummary training_summary() {
-  static const std::vector<int64_t> margins = {1 << 30, -(1 << 30)};
-  static const std::vector<uint16_t> classes = {1, 0};
-  const std::vector<std::string> names = {"log_loss"};
-  return train::MetricSummary::of(names, {.objective = model::ObjectiveKind::binary,
-                                          .value_exponent = -32,
-                                          .output_count = 1,
-                                          .margins = margins,
-                                          .classes = classes,
-                                          .targets = {},
-                                          .weights = {}});
-}
 
 // A run whose rounds need facts only, for its trees are known; two shards each.
 class Rounds {

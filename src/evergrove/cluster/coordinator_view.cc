@@ -1,5 +1,6 @@
 // Who does what: who counts which shard, who owns which block, and what a member has to be told to
-// be where the others are. SPDX-License-Identifier: Apache-2.0
+// be where the others are.
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <tuple>
 
