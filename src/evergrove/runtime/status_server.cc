@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -51,13 +50,11 @@ class StatusServer::Thread {
   Thread(ListeningSocket listening, std::unique_ptr<TransportTls> tls, std::string token)
       : listener_(std::move(listening)),
         tls_(std::move(tls)),
-        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
         site(std::move(token)),
         thread_([this] { run(); }) {}
   ~Thread() {
     is_stopping_ = true;
-    const uint64_t one = 1;
-    (void)!::write(wake_.get(), &one, sizeof one);
+    wake_.call();
     thread_.join();
   }
 
@@ -118,7 +115,7 @@ class StatusServer::Thread {
 
   ListeningSocket listener_;
   std::unique_ptr<TransportTls> tls_;
-  Descriptor wake_;
+  WakeUp wake_;
   Clock::time_point accepts_at_{};
   std::list<Guest> guests_;  // the oldest first
   std::atomic<bool> is_stopping_ = false;

@@ -8,8 +8,6 @@
 #include "evergrove/runtime/transport.h"
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -29,6 +27,7 @@
 #include "evergrove/runtime/transport_dialler.h"
 #include "evergrove/runtime/transport_greeting.h"
 #include "evergrove/runtime/transport_listener.h"
+#include "evergrove/runtime/transport_sockets.h"
 
 namespace evergrove::runtime {
 namespace {
@@ -157,11 +156,6 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
     (void)::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, socket, &wanted);
   }
 
-  void wake_watcher() const {
-    const uint64_t one = 1;
-    (void)!::write(wake.get(), &one, sizeof one);
-  }
-
   // Looks after the connections until the end.
   void run_watcher() {
     auto last = steady_clock::now();
@@ -231,7 +225,7 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
   std::string last_note;
 
   const Descriptor epoll{::epoll_create1(EPOLL_CLOEXEC)};
-  const Descriptor wake{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};  // of the watcher
+  const WakeUp wake;  // of the watcher
   std::atomic<bool> watch_is_over = false;
   std::unique_ptr<TransportTls> tls;  // of who dials; null: none
   std::unique_ptr<Listener> listener;
@@ -272,7 +266,7 @@ Transport::~Transport() {
     const std::unique_lock lock(state.callback_mutex);  // until who is calling back is done
   }
   state.watch_is_over = true;
-  state.wake_watcher();
+  state.wake.call();
   state.watcher.join();
   for (const auto& connection : state.all()) connection->cut(Status());
   state.wait_until_none(kThreadsMax);

@@ -2,8 +2,6 @@
 #include "evergrove/runtime/transport_listener.h"
 
 #include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -38,12 +36,10 @@ class Listener::Thread {
         host_(std::move(host)),
         listening_(std::move(listening)),
         tls_(std::move(tls)),
-        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
         thread_([this] { run(); }) {}
   ~Thread() {
     is_stopping_ = true;
-    const uint64_t one = 1;
-    (void)!::write(wake_.get(), &one, sizeof one);
+    wake_.call();
     thread_.join();
   }
   uint16_t port() const { return listening_.port; }
@@ -131,7 +127,7 @@ class Listener::Thread {
   const ListenerHost host_;
   const ListeningSocket listening_;
   const std::unique_ptr<TransportTls> tls_;  // null: none
-  const Descriptor wake_;
+  const WakeUp wake_;
   std::atomic<bool> is_stopping_ = false;
 
   Clock::time_point accepts_at_{};

@@ -7,8 +7,10 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -132,6 +134,13 @@ Result<ListeningSocket> listen_on(const PortRange& places) {
   }
   listening.port = place_of(own).port;
   return listening;
+}
+
+WakeUp::WakeUp() : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+void WakeUp::call() const {
+  const uint64_t one = 1;
+  (void)!::write(event_.get(), &one, sizeof one);
 }
 
 AcceptedSocket accept_from(const ListeningSocket& listening) {

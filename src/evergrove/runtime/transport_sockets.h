@@ -27,6 +27,18 @@ struct AcceptedSocket {
   bool is_short = false;  // of descriptors or memory, so that others may be waiting
 };
 
+// Has a thread that polls end its wait, for good; it is readable from then on.
+class WakeUp {
+ public:
+  WakeUp();
+  void call() const;
+  bool is_open() const { return event_.is_open(); }  // false: there was no room for it
+  int get() const { return event_.get(); }           // to be polled
+
+ private:
+  Descriptor event_;
+};
+
 // On the first port of the range that is free. invalid_input for a host that is not of this
 // machine, storage if the ports are taken.
 Result<ListeningSocket> listen_on(const PortRange& places);
