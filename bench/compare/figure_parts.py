@@ -21,6 +21,12 @@ from bench.compare.results import commit
 Figures = dict[str, Any]
 
 
+def read_figures(path: Path) -> Figures:
+    """Returns the parts of a file by name, none if it is not there or knows no parts."""
+    figures: Figures = json.loads(path.read_text()) if path.exists() else {}
+    return {name: part for name, part in figures.items() if isinstance(part, dict) and "commit" in part}
+
+
 def measure_parts(
     parts: Mapping[str, Callable[[], Figures]],
     names: Iterable[str],
@@ -30,7 +36,7 @@ def measure_parts(
     starts_anew: bool,
 ) -> None:
     """starts_anew: what the file has already is forgotten."""
-    figures: Figures = json.loads(out.read_text()) if out.exists() and not starts_anew else {}
+    figures = {} if starts_anew else read_figures(out)
     for name in names:
         before, begin = os.getloadavg()[0], time.time()
         figures[name] = parts[name]() | {

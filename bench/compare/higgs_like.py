@@ -15,26 +15,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-BLOCK_ROWS = 100_000  # drawn at once, and a row group
+from bench.compare import blocks
+
 LABEL = "label"
 Floats = npt.NDArray[Any]
 
 
 def write(path: Path, *, row_count: int, seed: int) -> None:
-    unfinished = path.with_suffix(".unfinished")
-    writer = None
-    for block, first in enumerate(range(0, row_count, BLOCK_ROWS)):
-        random = np.random.default_rng([seed, block])
-        columns = draw(random, min(BLOCK_ROWS, row_count - first))
-        table = pa.table(columns)
-        writer = writer or pq.ParquetWriter(unfinished, table.schema)
-        writer.write_table(table)
-    assert writer is not None
-    writer.close()
-    unfinished.rename(path)
+    blocks.write(path, draw, row_count=row_count, seed=seed)
 
 
 def draw(random: np.random.Generator, rows: int) -> dict[str, Floats]:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from bench.compare import settings
 from bench.compare.process import Measured, run_measured
-from bench.compare.worker import Job
+from bench.compare.job import Job
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_EVERGROVE = ROOT / ".venv/bin/evergrove"
@@ -28,14 +28,19 @@ DEFAULT_EVERGROVE = ROOT / ".venv/bin/evergrove"
 @dataclass
 class Outcome:
     """`seconds` has read, construct (bins), fit, and whole: these three together, from Parquet to
-    a trained model; `process` is the process from its start to the trained model, and `import` a
-    part of it that only Python has."""
+    a trained model; `process` is the process from its start to the trained model (in its file, if
+    the job names one), and `import` a part of it that only Python has. `cpu_seconds` of the peers
+    are of the same parts; ours has `process` alone. `stamps` are seconds of fit after each tree, of
+    those that tell; `stages` the quality after the trees of the job's stages."""
 
     title: str
     version: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
     peak_rss_bytes: int = 0
     curve: list[float] = field(default_factory=list)
+    stamps: list[float] = field(default_factory=list)
+    stages: list[float] = field(default_factory=list)
     scores: npt.NDArray[np.float64] | None = None
     answer: dict[str, Any] = field(default_factory=dict)
     error: str = ""
@@ -50,7 +55,7 @@ def run_peer(
     pin: bool = False,
     timeout: float = 3_600,
 ) -> Outcome:
-    module, _, title = settings.PEERS[name]
+    module, _, title = settings.PEERS.get(name, (name, None, name))
     if importlib.util.find_spec(module) is None:
         return Outcome(title, error="not installed (pip install -r requirements/bench.txt)")
     path = folder / "job.json"
@@ -71,8 +76,11 @@ def run_peer(
         title,
         version=answer["version"],
         seconds=seconds | {"process": measured.seconds - seconds["after"]},
+        cpu_seconds=answer["cpu_seconds"],
         peak_rss_bytes=answer["peak_rss_bytes"],
         curve=answer["curve"],
+        stamps=answer["stamps"],
+        stages=answer["stages"],
         scores=np.load(job.scores),
         answer=answer,
     )
@@ -109,8 +117,9 @@ def run_ours(
         return Outcome("Evergrove", error=f"failed to score: {scored.explain()}")
     outcome.seconds["predict"] = scored.seconds
     outcome.scores = read_scores(Path(job.scores).with_suffix(".parquet"))
-    if job.watch_metric:
+    if job.watch_metric or job.measure:
         outcome.curve = read_curve(evergrove, model)
+        outcome.stages = [outcome.curve[stage - 1] for stage in job.stages]
     return outcome
 
 
@@ -123,12 +132,13 @@ def train_command(
     resume: bool = False,
     quiet: bool = False,
 ) -> list[str]:
-    parameters = settings.evergrove(job.settings, job.task)
-    if job.watch_metric:
-        parameters["metrics"] = "auc"
+    parameters = dict(job.parameters or settings.evergrove(job.settings, job.task))
+    watched = "auc" if job.watch_metric else job.measure
+    if watched:
+        parameters["metrics"] = watched
     command = [str(evergrove), "train", "--data", job.train, "--label", job.label]
     command += ["--objective", job.task]
-    command += ["--valid", job.test] if job.watch_metric else []
+    command += ["--valid", job.test] if watched else []
     command += ["--exclude", ",".join(job.exclude)] if job.exclude else []
     for name, value in parameters.items():
         command += ["--set", f"{name}={value}"]
@@ -159,7 +169,13 @@ def read_answer(measured: Measured) -> Outcome:
     }
     # Each sees milliseconds that the other does not.
     peak = max(measured.peak_rss_bytes, answer["peak_rss_bytes"])
-    outcome = Outcome("Evergrove", seconds=seconds, peak_rss_bytes=peak, answer=answer)
+    outcome = Outcome(
+        "Evergrove",
+        seconds=seconds,
+        cpu_seconds={"process": measured.cpu_seconds},
+        peak_rss_bytes=peak,
+        answer=answer,
+    )
     add_whole(outcome)
     return outcome
 

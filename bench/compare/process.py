@@ -6,6 +6,8 @@ do: it begins with what the parent had, because a child starts as a copy of it.
 """
 
 import os
+import resource
+import select
 import subprocess
 import tempfile
 import threading
@@ -24,8 +26,8 @@ class Measured:
     peak_rss_bytes: int
     output: str
     errors: str  # empty when they were shown
-
     timed_out: bool = False
+    cpu_seconds: float = 0  # of all processes that this one ended meanwhile
 
     def explain(self) -> str:
         """Returns the last line that says why it failed."""
@@ -56,7 +58,7 @@ def run_measured(
         cores = sorted(os.sched_getaffinity(0))[:threads]
         command = ["taskset", "--cpu-list", ",".join(map(str, cores)), *command]
     with tempfile.TemporaryFile("w+") as errors:
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), children_cpu_seconds()
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -72,6 +74,7 @@ def run_measured(
         reader.start()
         peak = 0
         timed_out = False
+        ended = os.pidfd_open(process.pid)
         try:
             while process.poll() is None:
                 peak = max(peak, peak_rss_bytes(process.pid))
@@ -80,17 +83,29 @@ def run_measured(
                 if time.perf_counter() - start > timeout_seconds:
                     timed_out = True
                     process.kill()
-                time.sleep(0.02)
+                select.select([ended], [], [], 0.02)
             seconds = time.perf_counter() - start
         finally:
+            os.close(ended)
             if process.poll() is None:
                 process.kill()
                 process.wait()
             reader.join()
         errors.seek(0)
         return Measured(
-            process.returncode, seconds, peak, "".join(output), errors.read(), timed_out
+            process.returncode,
+            seconds,
+            peak,
+            "".join(output),
+            errors.read(),
+            timed_out,
+            children_cpu_seconds() - cpu_start,
         )
+
+
+def children_cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def peak_rss_bytes(pid: int | str = "self") -> int:

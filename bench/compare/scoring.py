@@ -28,7 +28,7 @@ from bench.compare.outcome import ROOT
 from bench.compare.process import run_measured
 from bench.compare.results import begin, options, save
 from bench.compare.settings import Settings
-from bench.compare.worker import Job
+from bench.compare.job import Job
 from examples.fraud import split
 
 TITLES = {

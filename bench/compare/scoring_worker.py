@@ -20,7 +20,8 @@ import numpy as np
 from bench.compare import settings
 from bench.compare.outcome import train_command
 from bench.compare.process import run_measured
-from bench.compare.worker import Job, load
+from bench.compare.job import Job
+from bench.compare.rows import load
 
 MODULES = {"evergrove": "evergrove", "lightgbm": "lightgbm", "xgboost": "xgboost"}
 Score = Callable[[Any, int], Any]  # of a matrix, by so many threads
@@ -35,7 +36,7 @@ def main() -> int:
     if not model.exists():
         TRAIN[name](library, job, model, Path(evergrove))
     score = OPEN[name](library, model)
-    matrix = load(job.test, job, None).features
+    matrix = load(job.test, job.label, job.exclude).features
     seconds = []
     scores = None
     for _ in range(calls):
@@ -54,14 +55,14 @@ def train_evergrove(library: Any, job: Job, model: Path, evergrove: Path) -> Non
 
 
 def train_lightgbm(library: Any, job: Job, model: Path, evergrove: Path) -> None:
-    rows = load(job.train, job, None)
+    rows = load(job.train, job.label, job.exclude)
     parameters = settings.lightgbm(job.settings, job.task, job.seed, job.threads)
     data = library.Dataset(rows.features, rows.label, params=parameters)
     library.train(parameters, data, job.settings.trees).save_model(model)
 
 
 def train_xgboost(library: Any, job: Job, model: Path, evergrove: Path) -> None:
-    rows = load(job.train, job, None)
+    rows = load(job.train, job.label, job.exclude)
     parameters = settings.xgboost(job.settings, job.task, job.seed, job.threads)
     data = library.QuantileDMatrix(rows.features, rows.label, max_bin=job.settings.bins)
     library.train(parameters, data, job.settings.trees).save_model(model.with_suffix(".ubj"))

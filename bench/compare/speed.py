@@ -1,258 +1,195 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time and memory of training beside LightGBM, XGBoost and CatBoost, into docs/benchmarks.md.
+"""Time, memory and quality of training beside the other libraries, into docs/benchmarks.md.
 
-    .venv/bin/python -m bench.compare.speed                # an hour on a quiet machine
-    .venv/bin/python -m bench.compare.speed --quick --out build/speed.md
+    .venv/bin/python -m bench.compare.speed                 # hours on a quiet machine
+    .venv/bin/python -m bench.compare.speed --cases dense fraud --threads 1 2 --repetitions 5
+    .venv/bin/python -m bench.compare.speed --resume        # only the parts that are not there yet
+    .venv/bin/python -m bench.compare.speed --quick         # minutes; the page goes to build/
 
-A million rows of 28 float32 columns (higgs_like.py), 100 trees of 255 leaves, 255 bins. Each
-training is a fresh process that may use only as many cores as it has threads. All libraries take
-turns, and the turns are repeated, so that what else the machine does hits all alike; a repetition's
-ratio compares neighbours in time.
+The cases are files in bench/cases, with the settings of each library. A part is a case with so many
+threads; the result keeps the parts that are not measured anew. Within a part all libraries take
+turns, and the turns are repeated, so that what else the machine does hits all alike; each training
+is a fresh process that may use only as many cores as it has threads.
 """
 
 import argparse
-import statistics
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+from bench.compare import speed_against, speed_long, speed_page, speed_scaling
+from bench.compare.case import Case, case_names, load_case
+from bench.compare.case_data import files
+from bench.compare.figure_parts import measure_parts, read_figures
+from bench.compare.outcome import DEFAULT_EVERGROVE, ROOT
+from bench.compare.trial import OURS, TrialError, train_once
 
-from bench.compare import higgs_like, machine
-from bench.compare.data import CACHE
-from bench.compare.outcome import Outcome, run_ours, run_peer
-from bench.compare.results import begin, options, save
-from bench.compare.settings import PEERS, Settings
-from bench.compare.worker import Job
-from examples.fraud import split
-
-OURS = "evergrove"
-LIBRARIES = (
-    OURS,
-    "lightgbm",
-    "lightgbm-quantised",
-    "xgboost",
-    "catboost-fast",
-    "catboost-symmetric",
-)
-SETTINGS = Settings(trees=100, leaves=255, learning_rate=0.1, min_rows=20, min_hessian=100)
-TEST_ROWS = 100_000
-Runs = dict[str, list[dict[str, float]]]  # by library, one a repetition
+STAGES = 25  # points of a curve of quality by trees
+SLOW = 3  # so many times the fastest other: once is enough
+Part = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Plan:
-    rows: int
-    settings: Settings
-    threads: list[int]
     repetitions: int
-    libraries: list[str]
+    libraries: list[str] | None  # None: all that the case has
     seed: int
     evergrove: Path
+    limit_seconds: float
+    repeats_slow: bool
 
 
 def main() -> int:
     arguments = parse()
     plan = make_plan(arguments)
-    files = make_data(plan)
-    results = begin(
-        rows=plan.rows,
-        repetitions=plan.repetitions,
-        settings=plan.settings,
-        threads=plan.threads,
+    parts = {}
+    for name in arguments.cases:
+        case = load_case(name)
+        case = case.quick() if arguments.quick else case.cut(arguments.rows, arguments.trees)
+        if name == "long":
+            parts["long"] = partial(speed_long.measure, case, plan.evergrove)
+            continue
+        for threads in arguments.threads:
+            parts[f"{name}/{threads}"] = partial(measure_part, case, threads, plan)
+        if arguments.scaling:
+            parts[f"{name}/scaling"] = partial(
+                speed_scaling.measure, case, plan.repetitions, plan.evergrove
+            )
+    out = arguments.out or ROOT / (
+        "build/benchmarks_quick.json" if arguments.quick else "docs/benchmarks.json"
     )
-    for repetition in range(plan.repetitions):
-        for threads in plan.threads:
-            for name in plan.libraries:
-                run_once(plan, files, name, threads, repetition, results)
-    page = write_page(results)
-    save(results, arguments.out, page)
-    print(page)
+    out = out.with_suffix(".json")
+    known = read_figures(out) if arguments.resume else {}
+    names = [name for name in parts if name not in known]
+    measure_parts(parts, names, out, speed_page.write, starts_anew=arguments.anew)
+    figures = read_figures(out)
+    for line in speed_page.verdicts(figures):
+        print(line)
+    if arguments.against:
+        print("\n".join(speed_against.lines(figures, read_figures(arguments.against))))
     return 0
 
 
 def parse() -> argparse.Namespace:
-    parser = options(
-        "Compares time and memory of training.",
-        quick="100,000 rows, 20 trees, once",
-        out="docs/benchmarks.md",
+    parser = argparse.ArgumentParser(description="Compares time and memory of training.")
+    names = case_names()
+    default = [name for name in names if name != "long"]
+    parser.add_argument("--cases", nargs="+", choices=names, help="default: all but long")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--libraries", nargs="+", help=f"{OURS}, and names of entries in the cases")
+    parser.add_argument("--rows", type=int, help="at most so many")
+    parser.add_argument("--trees", type=int, help="instead of the cases' own")
+    parser.add_argument(
+        "--quick", action="store_true", help="few rows and trees, once; into build/"
     )
-    parser.add_argument("--trees", type=int, default=SETTINGS.trees)
-    parser.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=list(LIBRARIES))
-    return parser.parse_args()
+    parser.add_argument("--scaling", action="store_true", help="1 thread, 2, and a busy machine")
+    parser.add_argument("--resume", action="store_true", help="leaves the parts that are there")
+    parser.add_argument("--anew", action="store_true", help="forgets all parts that are there")
+    parser.add_argument("--all", action="store_true", help="repeats slow libraries too")
+    parser.add_argument("--against", type=Path, metavar="FILE", help="compares with a result")
+    parser.add_argument("--limit", type=float, default=900, help="seconds of a training at most")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--evergrove", type=Path, default=DEFAULT_EVERGROVE)
+    parser.add_argument("--out", type=Path, help="JSON, and a page beside it")
+    arguments = parser.parse_args()
+    arguments.cases = arguments.cases or default
+    return arguments
 
 
 def make_plan(arguments: argparse.Namespace) -> Plan:
-    trees, rows, repetitions = arguments.trees, arguments.rows, arguments.repetitions
-    if arguments.quick:
-        trees, rows, repetitions = min(trees, 20), min(rows, 100_000), 1
-    settings = Settings(**asdict(SETTINGS) | {"trees": trees})
     return Plan(
-        rows,
-        settings,
-        arguments.threads,
-        repetitions,
-        arguments.libraries,
-        arguments.seed,
-        arguments.evergrove,
+        repetitions=1 if arguments.quick else arguments.repetitions,
+        libraries=arguments.libraries,
+        seed=arguments.seed,
+        evergrove=arguments.evergrove,
+        limit_seconds=60 if arguments.quick else arguments.limit,
+        repeats_slow=arguments.all,
     )
 
 
-def make_data(plan: Plan) -> tuple[Path, Path]:
-    """Returns the files of training and test rows, made on first use."""
-    folder = CACHE / "speed"
-    folder.mkdir(parents=True, exist_ok=True)
-    train = folder / f"train_{plan.rows}_{plan.seed}.parquet"
-    test = folder / f"test_{TEST_ROWS}_{plan.seed}.parquet"
-    for path, rows, seed in ((train, plan.rows, plan.seed), (test, TEST_ROWS, plan.seed + 10_000)):
-        if not path.exists():
-            higgs_like.write(path, row_count=rows, seed=seed)
-    return train, test
-
-
-def run_once(
-    plan: Plan,
-    files: tuple[Path, Path],
-    name: str,
-    threads: int,
-    repetition: int,
-    results: dict[str, Any],
-) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        job = Job(
-            train=str(files[0]),
-            test=str(files[1]),
-            label=higgs_like.LABEL,
-            task="binary",
-            scores=f"{folder}/scores.npy",
-            settings=plan.settings,
-            seed=plan.seed + repetition,
-            threads=threads,
-        )
-        outcome = train(plan, name, job, Path(folder))
-    place = f"{repetition + 1}/{plan.repetitions}, {threads} threads: {outcome.title}"
-    if outcome.error:
-        results["failures"].append(f"{outcome.title}, {threads} threads: {outcome.error}")
-        print(f"{place}: {outcome.error}", flush=True)
-        return
-    assert outcome.scores is not None
-    label = pq.read_table(files[1], columns=[higgs_like.LABEL])[higgs_like.LABEL].to_numpy()
-    run = outcome.seconds | {
-        "peak_rss_bytes": outcome.peak_rss_bytes,
-        "roc_auc": split.roc_auc(outcome.scores, label != 0),
+def measure_part(case: Case, threads: int, plan: Plan) -> Part:
+    say(f"{case.name}, {threads} threads: {case.rows:,} rows, {case.settings.trees} trees")
+    files(case)
+    names = [n for n in (OURS, *case.entries) if plan.libraries is None or n in plan.libraries]
+    runs: dict[str, list[dict[str, Any]]] = {}
+    curves: dict[str, Any] = {}
+    failures: dict[str, str] = {}
+    once: list[str] = []
+    for repetition in range(plan.repetitions):
+        for name in turned(names, repetition):
+            if name in once or name in failures:
+                continue
+            try:
+                figures = train_once(
+                    case,
+                    name,
+                    threads=threads,
+                    seed=plan.seed + repetition,
+                    stages=stages(case.settings.trees) if repetition == 0 else [],
+                    evergrove=plan.evergrove,
+                    limit_seconds=plan.limit_seconds,
+                )
+            except TrialError as error:
+                failures[name] = str(error)
+                say(f"  {name}: {error}")
+                continue
+            if curve := figures.pop("curve", None):
+                curves[name] = curve
+            runs.setdefault(name, []).append(figures)
+            say(f"  {repetition + 1}/{plan.repetitions} {describe(name, figures, case.measure)}")
+        if not plan.repeats_slow:
+            once = slow(runs)
+    return {
+        "case": describe_case(case),
+        "threads": threads,
+        "titles": {OURS: "Evergrove"} | {n: e.title for n, e in case.entries.items()},
+        "runs": {name: runs[name] for name in names if name in runs},
+        "curves": curves,
+        "failures": failures,
     }
-    results["versions"][name] = outcome.version
-    results["runs"][str(threads)].setdefault(name, []).append(run)
-    print(
-        f"{place}: {run['fit']:.2f} s of training, {run['whole']:.2f} s from Parquet, "
-        f"{run['peak_rss_bytes'] / 2**20:.0f} MiB, ROC AUC {run['roc_auc']:.4f}",
-        flush=True,
+
+
+def turned(names: list[str], repetition: int) -> Iterator[str]:
+    """Each repetition begins with another, so that none always comes after the same one."""
+    for place in range(len(names)):
+        yield names[(place + repetition) % len(names)]
+
+
+def slow(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Returns who need not be measured again, for another is faster by far in both views."""
+    peers = {name: values[0] for name, values in runs.items() if name != OURS}
+    if not peers:
+        return []
+    least = {view: min(run[view] for run in peers.values()) for view in ("fit", "process")}
+    return [
+        name for name, run in peers.items() if all(run[v] > SLOW * least[v] for v in least)
+    ]
+
+
+def stages(trees: int) -> list[int]:
+    count = min(STAGES, trees)
+    return [round((index + 1) * trees / count) for index in range(count)]
+
+
+def describe_case(case: Case) -> dict[str, Any]:
+    names = ("title", "about", "rows", "test_rows", "columns", "task", "measure", "counts")
+    return {name: getattr(case, name) for name in names} | {"settings": asdict(case.settings)}
+
+
+def describe(name: str, figures: dict[str, Any], measure: str) -> str:
+    return (
+        f"{name}: {figures['fit']:.2f} s of training, {figures['process']:.2f} s from Parquet to "
+        f"the file, {figures['cpu']:.1f} s of CPU, {figures['peak_rss_bytes'] / 2**20:.0f} MiB, "
+        f"{measure} {figures['quality']:.4f}"
     )
 
 
-def train(plan: Plan, name: str, job: Job, folder: Path) -> Outcome:
-    if name == OURS:
-        return run_ours(plan.evergrove, job, folder, pin=True)
-    return run_peer(name, job, folder, pin=True)
-
-
-def write_page(results: dict[str, Any]) -> str:
-    settings = ", ".join(f"{name} {value}" for name, value in results["settings"].items())
-    lines = [
-        "# Time and memory beside other libraries",
-        "",
-        "Made by `.venv/bin/python -m bench.compare.speed`; do not edit.",
-        "",
-        f"{results['rows']:,} rows of 28 float32 columns, made by `bench/compare/higgs_like.py`, "
-        f"as Parquet. Settings: {settings}; in each library's own words in "
-        "`bench/compare/settings.py`. Each training is a fresh process that may use only as many "
-        f"cores as it has threads; the libraries take turns. Repetitions: "
-        f"{results['repetitions']}; medians, with the least and the most in brackets.",
-        "",
-        "Training: the trees alone, from bins to the last tree. From Parquet: reading, bins and "
-        "training. Process: from its start to the trained model, with the import of a library "
-        "into Python, and with ours the model file. Peak memory: resident, of that process. "
-        "ROC AUC: on 100,000 rows that nobody saw.",
-    ]
-    for threads, runs in results["runs"].items():
-        lines += ["", f"## {threads} thread{'s' if threads != '1' else ''}", "", *section(runs)]
-    lines += ["", machine.sentence(results["machine"], f"{ours_version(results)}")]
-    if failures := sorted(set(results["failures"])):
-        lines += ["", "What did not run:", "", *(f"- {failure}" for failure in failures)]
-    return "\n".join(lines) + "\n"
-
-
-def section(runs: Runs) -> list[str]:
-    lines = [
-        "| | training | from Parquet | process | peak memory | ROC AUC |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, values in runs.items():
-        cells = [
-            title(name),
-            spread(values, "fit", seconds),
-            spread(values, "whole", seconds),
-            spread(values, "process", seconds),
-            spread(values, "peak_rss_bytes", mebibytes),
-            spread(values, "roc_auc", lambda value: f"{value:.4f}"),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return [*lines, "", *verdict(runs)]
-
-
-def verdict(runs: Runs) -> list[str]:
-    """Says how ours stands to the fastest other and to the one with the least memory."""
-    peers = [name for name in runs if name != OURS]
-    if OURS not in runs or not peers:
-        return []
-    lines = []
-    for what, measure in (("Training", "fit"), ("From Parquet", "whole")):
-        fastest = min(peers, key=lambda name: median(runs[name], measure))
-        ratios = [
-            theirs[measure] / ours[measure]
-            for ours, theirs in zip(runs[OURS], runs[fastest], strict=False)
-        ]
-        lines.append(
-            f"{what}: the fastest other is {title(fastest)}; it takes "
-            f"{statistics.median(ratios):.2f} times as long as Evergrove, repetition by repetition "
-            f"{min(ratios):.2f} to {max(ratios):.2f}."
-        )
-    least = min(peers, key=lambda name: median(runs[name], "peak_rss_bytes"))
-    share = median(runs[OURS], "peak_rss_bytes") / median(runs[least], "peak_rss_bytes")
-    lines.append(f"Peak memory: {share:.2f} times that of {title(least)}, the least of the others.")
-    return [f"- {line}" for line in lines]
-
-
-def spread(values: list[dict[str, float]], name: str, show: Callable[[float], str]) -> str:
-    numbers = [value[name] for value in values]
-    middle = show(statistics.median(numbers))
-    if len(numbers) == 1:
-        return middle
-    return f"{middle} ({show(min(numbers))} to {show(max(numbers))})"
-
-
-def median(values: list[dict[str, float]], name: str) -> float:
-    return statistics.median(value[name] for value in values)
-
-
-def seconds(value: float) -> str:
-    return f"{value:.2f} s"
-
-
-def mebibytes(value: float) -> str:
-    return f"{value / 2**20:.0f} MiB"
-
-
-def title(name: str) -> str:
-    return "**Evergrove**" if name == OURS else PEERS[name][2]
-
-
-def ours_version(results: dict[str, Any]) -> str:
-    version = results["versions"].get(OURS, "missing")
-    return f"{version} ({results['commit']})" if results["commit"] else str(version)
+def say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from bench.compare import machine, outcome
 from bench.compare.outcome import DEFAULT_EVERGROVE, ROOT, Outcome
 from bench.compare.process import run_measured
 from bench.compare.settings import Settings
-from bench.compare.worker import Job
+from bench.compare.job import Job
 from examples.fraud import features, interruption, report, split, transactions
 from examples.fraud.console import clear_line, heading, say, table
 from examples.fraud.story import Library, Story

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Parquet files of a case: training rows and held-out rows, made on first use.
+
+train, test = files(load_case("dense"))
+
+They are kept in build/bench-data/speed by what they are made from, so a cut case has its own.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.compare import blocks
+from bench.compare.case import Case
+from bench.compare.data import CACHE, SHARED
+from bench.compare.generators import DRAWS
+from examples.fraud import features, transactions
+
+TEST_SEED = 10_000  # more than that of training
+FRAUD_DAYS = 183  # 1.75 million transactions, as the book's
+
+
+def files(case: Case, folder: Path = CACHE / "speed") -> tuple[Path, Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{case.generator}_{case.rows}_{case.test_rows}_{case.seed}"
+    train, test = folder / f"{stem}_train.parquet", folder / f"{stem}_test.parquet"
+    if train.exists() and test.exists():
+        return train, test
+    if case.generator == "fraud":
+        write_fraud(case, train, test, folder)
+    else:
+        draw = DRAWS[case.generator]
+        blocks.write(train, draw, row_count=case.rows, seed=case.seed)
+        blocks.write(test, draw, row_count=case.test_rows, seed=case.seed + TEST_SEED)
+    return train, test
+
+
+def write_fraud(case: Case, train: Path, test: Path, folder: Path) -> None:
+    """The last rows in time are held out; those before them are for training."""
+    table = fraud_table(case, folder)
+    rows = min(case.rows, table.num_rows - case.test_rows)
+    begin = table.num_rows - case.test_rows
+    for path, part in ((train, table.slice(begin - rows, rows)), (test, table.slice(begin))):
+        unfinished = path.with_suffix(".unfinished")
+        pq.write_table(part, unfinished, row_group_size=blocks.BLOCK_ROWS)
+        unfinished.rename(path)
+
+
+def fraud_table(case: Case, folder: Path) -> pa.Table:
+    """Returns label and features, float32, in the order of time; kept, for it takes a while."""
+    source = SHARED / case.path
+    path = folder / f"fraud_{'shared' if source.exists() else 'made'}_{case.seed}.parquet"
+    if not path.exists():
+        if source.exists():
+            table = features.add_features(source)
+        else:
+            options = transactions.Options(day_count=FRAUD_DAYS, seed=case.seed)
+            table = features.add_features(transactions.generate(options))
+        columns = {case.label: table[case.label].to_numpy().astype(np.int8)}
+        columns |= {n: table[n].to_numpy().astype(np.float32) for n in features.FEATURES}
+        unfinished = path.with_suffix(".unfinished")
+        pq.write_table(pa.table(columns), unfinished)
+        unfinished.rename(path)
+    return pq.read_table(path)
