@@ -18,6 +18,7 @@ from bench.compare.data import CACHE, SHARED
 from bench.compare.generators import DRAWS
 from examples.fraud import features, transactions
 
+GROUP_VALUES = 4_000_000  # of a row group at most, so that wide rows can be read bit by bit
 TEST_SEED = 10_000  # more than that of training
 FRAUD_DAYS = 183  # 1.75 million transactions, as the book's
 
@@ -32,8 +33,12 @@ def files(case: Case, folder: Path = CACHE / "speed") -> tuple[Path, Path]:
         write_fraud(case, train, test, folder)
     else:
         draw = DRAWS[case.generator]
-        blocks.write(train, draw, row_count=case.rows, seed=case.seed)
-        blocks.write(test, draw, row_count=case.test_rows, seed=case.seed + TEST_SEED)
+        group_rows = min(blocks.BLOCK_ROWS, GROUP_VALUES // case.columns)
+        for path, rows, seed in (
+            (train, case.rows, case.seed),
+            (test, case.test_rows, case.seed + TEST_SEED),
+        ):
+            blocks.write(path, draw, row_count=rows, seed=seed, group_rows=group_rows)
     return train, test
 
 

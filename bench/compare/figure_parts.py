@@ -24,7 +24,9 @@ Figures = dict[str, Any]
 def read_figures(path: Path) -> Figures:
     """Returns the parts of a file by name, none if it is not there or knows no parts."""
     figures: Figures = json.loads(path.read_text()) if path.exists() else {}
-    return {name: part for name, part in figures.items() if isinstance(part, dict) and "commit" in part}
+    return {
+        name: part for name, part in figures.items() if isinstance(part, dict) and "commit" in part
+    }
 
 
 def measure_parts(

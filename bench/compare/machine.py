@@ -7,7 +7,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("lightgbm", "xgboost", "catboost", "ydf", "numpy", "pyarrow")
+PACKAGES = ("lightgbm", "xgboost", "catboost", "ydf", "scikit-learn", "numpy", "pyarrow")
 
 
 def describe() -> dict[str, str]:

@@ -18,8 +18,8 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from bench.compare import settings
-from bench.compare.process import Measured, run_measured
 from bench.compare.job import Job
+from bench.compare.process import Measured, run_measured
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_EVERGROVE = ROOT / ".venv/bin/evergrove"

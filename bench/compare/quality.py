@@ -21,10 +21,10 @@ import pyarrow.parquet as pq
 
 from bench.compare import machine, measures
 from bench.compare.data import CASES, ROOT, Case
+from bench.compare.job import Job
 from bench.compare.outcome import DEFAULT_EVERGROVE, run_ours, run_peer
 from bench.compare.results import save
 from bench.compare.settings import Settings
-from bench.compare.job import Job
 
 LIBRARIES = ("evergrove", "lightgbm", "xgboost", "catboost", "ydf")
 SETTINGS = Settings(trees=200, leaves=31, learning_rate=0.1, min_rows=20, subsample=0.8)

@@ -24,11 +24,11 @@ import pyarrow.parquet as pq
 
 from bench.compare import higgs_like, machine, outcome
 from bench.compare.data import CACHE
+from bench.compare.job import Job
 from bench.compare.outcome import ROOT
 from bench.compare.process import run_measured
 from bench.compare.results import begin, options, save
 from bench.compare.settings import Settings
-from bench.compare.job import Job
 from examples.fraud import split
 
 TITLES = {

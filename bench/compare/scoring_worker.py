@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from bench.compare import settings
+from bench.compare.job import Job
 from bench.compare.outcome import train_command
 from bench.compare.process import run_measured
-from bench.compare.job import Job
 from bench.compare.rows import load
 
 MODULES = {"evergrove": "evergrove", "lightgbm": "lightgbm", "xgboost": "xgboost"}

@@ -165,9 +165,7 @@ def slow(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
     if not peers:
         return []
     least = {view: min(run[view] for run in peers.values()) for view in ("fit", "process")}
-    return [
-        name for name, run in peers.items() if all(run[v] > SLOW * least[v] for v in least)
-    ]
+    return [name for name, run in peers.items() if all(run[v] > SLOW * least[v] for v in least)]
 
 
 def stages(trees: int) -> list[int]:

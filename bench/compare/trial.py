@@ -61,8 +61,11 @@ def train_once(
             outcome = train_peer(case, name, job, stages, Path(folder), limit_seconds, pin)
     if outcome.error:
         raise TrialError(outcome.error)
+    assert outcome.scores is not None
     label = pq.read_table(test, columns=[case.label])[case.label].to_numpy()
-    figures = {part: outcome.seconds.get(part, 0.0) for part in ("read", "construct", "fit")}
+    figures: Figures = {
+        part: outcome.seconds.get(part, 0.0) for part in ("read", "construct", "fit")
+    }
     figures |= {
         "process": outcome.seconds["process"],
         "cpu": outcome.cpu_seconds["process"],

@@ -24,10 +24,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.compare import machine, outcome
+from bench.compare.job import Job
 from bench.compare.outcome import DEFAULT_EVERGROVE, ROOT, Outcome
 from bench.compare.process import run_measured
 from bench.compare.settings import Settings
-from bench.compare.job import Job
 from examples.fraud import features, interruption, report, split, transactions
 from examples.fraud.console import clear_line, heading, say, table
 from examples.fraud.story import Library, Story

@@ -17,6 +17,7 @@ LABEL = "cover"
 CLASSES, WILDERNESSES, SOILS = 7, 4, 40
 HEIGHTS = np.array([3_130, 2_920, 2_400, 2_220, 2_790, 2_420, 3_360])  # of the classes, in metres
 BIAS = np.array([0.0, 0.6, -0.6, -1.6, -2.6, -1.0, -1.4])
+NOISE = 1.5
 EFFECTS_SEED = 7_003
 Array = npt.NDArray[Any]
 
@@ -40,7 +41,7 @@ def draw(random: np.random.Generator, rows: int) -> dict[str, Any]:
     score += soil_effect[soil] + wilderness_effect[wilderness]
     score += np.column_stack([water / 300, road / 1_500, fire / 1_500, noon / 30]) @ weights
     score[:, 4] += 1.5 * (slope > 20) * (light > 215)
-    cover = np.argmax(score + 0.6 * random.gumbel(0, 1, (rows, CLASSES)), axis=1)
+    cover = np.argmax(score + NOISE * random.gumbel(0, 1, (rows, CLASSES)), axis=1)
     numbers = (height, aspect, slope, water, water_height, road, light, noon, evening, fire)
     columns: dict[str, Any] = {LABEL: cover.astype(np.int8)}
     columns |= {f"x{i}": np.rint(values).astype(np.float32) for i, values in enumerate(numbers)}

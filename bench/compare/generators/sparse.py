@@ -53,7 +53,7 @@ def draw(random: np.random.Generator, rows: int) -> dict[str, Any]:
 def shares() -> Array:
     """How many rows have something in a column."""
     raw = (np.arange(COUNTS) + 8.0) ** -0.9
-    return np.minimum(raw * (MEAN_SHARE / raw.mean()), 0.6)
+    return np.asarray(np.minimum(raw * (MEAN_SHARE / raw.mean()), 0.6))
 
 
 @cache

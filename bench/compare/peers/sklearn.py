@@ -26,7 +26,9 @@ def train(run: Run) -> Trained:
     job, rows = run.job, run.train
     few = [len(rows.categories.get(name, ())) for name in rows.names]
     categorical = [0 < count <= CATEGORIES_MAX for count in few]
-    parameters = run.parameters | {"categorical_features": categorical if any(categorical) else None}
+    parameters = run.parameters | {
+        "categorical_features": categorical if any(categorical) else None
+    }
     kind = (
         ensemble.HistGradientBoostingRegressor
         if job.task == "regression"
