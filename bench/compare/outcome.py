@@ -119,7 +119,9 @@ def run_ours(
     outcome.scores = read_scores(Path(job.scores).with_suffix(".parquet"))
     if job.watch_metric or job.measure:
         outcome.curve = read_curve(evergrove, model)
-        outcome.stages = [outcome.curve[stage - 1] for stage in job.stages]
+        # It may have found nothing more to split and ended before its last tree.
+        last = len(outcome.curve)
+        outcome.stages = [outcome.curve[min(stage, last) - 1] for stage in job.stages]
     return outcome
 
 

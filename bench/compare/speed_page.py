@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.compare import machine, speed_picture
+from bench.compare import growth_picture, machine, speed_picture
 from bench.compare import speed_verdicts as judged
 from bench.compare import speed_views as views
 from bench.compare.measures import TITLES
@@ -39,6 +39,9 @@ def write(figures: Figures, path: Path) -> None:
     picture = path.parent / "images" / f"{path.stem}.svg"
     picture.parent.mkdir(parents=True, exist_ok=True)
     picture.write_text(speed_picture.draw(figures))
+    if any(growth_picture.is_growth(name) for name in figures):
+        growth = picture.with_stem(f"{path.stem}_growth")
+        growth.write_text(growth_picture.draw(figures))
     path.write_text(page(figures, f"images/{path.stem}.svg"))
 
 
@@ -63,6 +66,7 @@ def page(figures: Figures, picture: str) -> str:
         if kind.isdigit():
             lines += section(case, part)
     lines += long_section(figures.get("long"))
+    lines += growth_section(figures, picture.replace(".svg", "_growth.svg"))
     return "\n".join([*lines, *places(figures)]) + "\n"
 
 
@@ -146,6 +150,31 @@ def long_section(part: Any) -> list[str]:
         lines.append(
             f"| {name} | {run['seconds']:.1f} s | {mebibytes(run['peak_rss_bytes'])} | {happened} |"
         )
+    return [*lines, ""]
+
+
+def growth_section(figures: Figures, picture: str) -> list[str]:
+    curves = {n: part for n, part in figures.items() if growth_picture.is_growth(n)}
+    if not curves:
+        return []
+    lines = [
+        "## growth: what a row, a column, a leaf, a class and a bin cost",
+        "",
+        f"![Nanoseconds per row, column and level]({picture})",
+        "",
+        "Ours alone, the trees alone, made by `script/bench growth`: seconds, and nanoseconds per "
+        "row, column and level, where a tree of L leaves has log2(L) levels. One read-modify-write "
+        f"takes {growth_picture.BOUND_NS} ns; since only the smaller child of two is built, half "
+        "of that is the least there could be.",
+        "",
+        "| curve | rows | columns | leaves | classes | bins | trees | seconds | ns |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, part in curves.items():
+        for point in part["points"]:
+            words = ("rows", "columns", "leaves", "classes", "bins", "trees")
+            cells = [name.partition("/")[2], *(f"{point[word]:,}" for word in words)]
+            lines.append(f"| {' | '.join(cells)} | {point['seconds']:.2f} | {point['ns']:.2f} |")
     return [*lines, ""]
 
 

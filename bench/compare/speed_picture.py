@@ -12,7 +12,7 @@ from bench.compare.cluster_scale_picture import STYLE, text
 
 WIDTH, ROW, TOP = 760, 26, 84
 PANEL = 270  # wide
-LEAST, MOST = 0.125, 16.0  # of the axis, which is logarithmic
+LEAST, MOST = 1 / 32, 16.0  # of the axis, which is logarithmic
 MARKS = {  # by view: its words and its shape
     "fit": ("training", '<circle class="p" cx="{x:.1f}" cy="{y:.1f}" r="5"/>'),
     "reach": (
