@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench.compare.rows import Form
 from bench.compare.settings import Settings, Task
 
 FOLDER = Path(__file__).resolve().parents[1] / "cases"
@@ -40,6 +41,7 @@ class Entry:
     title: str
     parameters: dict[str, Any]
     why: str = ""
+    form: Form = ""  # of the rows that it is given, where that is not the case's own
 
     def at(self, *, trees: int, seed: int, threads: int) -> dict[str, Any]:
         words = zip(OWN_WORDS[self.library], (trees, seed, threads), strict=True)
@@ -131,10 +133,11 @@ def read_entries(peers: dict[str, Any]) -> dict[str, Entry]:
             values.pop("title"),
             (base.parameters if base else {}) | own,
             values.pop("why", ""),
+            values.pop("form", ""),
         )
         if values or entry.library not in OWN_WORDS:
             raise CaseError(
-                f"An entry has library, title, why, like, set and unset, and a library that "
+                f"An entry has library, title, why, form, like, set and unset, and a library that "
                 f"bench/compare/peers has (entry: {name}, library: {entry.library}, "
                 f"not understood: {sorted(values)})"
             )

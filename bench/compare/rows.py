@@ -9,7 +9,7 @@ A file is read a row group at a time into the matrix, so that the table is never
 become categories, whose codes are in the order of the texts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,13 +18,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-Form = Literal["", "sparse", "double"]  # a matrix of the data's own width, CSR, float64
+# A matrix of the data's own width, CSR, float64, or float32 a row group at a time (Batches).
+Form = Literal["", "sparse", "double", "batches"]
 
 
 @dataclass
 class Rows:
-    features: Any  # a matrix of floats, CSR, or a pandas frame where there are categories
-    label: Any
+    features: Any  # a matrix of floats, CSR, Batches, or a pandas frame where there are categories
+    label: Any  # none of Batches
     names: list[str]
     categories: dict[str, Any]  # by name of a feature of texts, in the order of their codes
     form: Form = ""
@@ -32,6 +33,24 @@ class Rows:
     @property
     def categorical(self) -> list[str]:
         return list(self.categories)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Rows that are read again each time that they are gone through, and never all there."""
+
+    path: str
+    names: list[str]
+    label: str
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        """Yields the matrix and the label of each row group."""
+        file = pq.ParquetFile(self.path)
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, [*self.names, self.label])
+            matrix = np.empty((table.num_rows, len(self.names)), np.float32)
+            fill(matrix, table, self.names)
+            yield matrix, table[self.label].to_numpy()
 
 
 def load(
@@ -43,7 +62,8 @@ def load(
     like: Rows | None = None,
 ) -> Rows:
     """Returns the rows of a file, in the form and with the categories of `like` if it is given."""
-    form = like.form if like else form
+    if like:
+        form = "" if like.form == "batches" else like.form
     file = pq.ParquetFile(path)
     columns = [column for column in file.schema_arrow if column.name not in {label, *exclude}]
     names = [column.name for column in columns]
@@ -53,6 +73,8 @@ def load(
         return load_frame(file.read([*names, label]), label, like)
     if form == "sparse":
         return load_sparse(file, names, label)
+    if form == "batches":
+        return Rows(Batches(path, names, label), None, names, {}, form)
     narrow = form != "double" and all(is_narrow(column.type) for column in columns)
     dtype: type[Any] = np.float32 if narrow else np.float64
     matrix = np.empty((file.metadata.num_rows, len(names)), dtype)
@@ -60,13 +82,17 @@ def load(
     first = 0
     for group in range(file.num_row_groups):
         table = file.read_row_group(group, [*names, label])
-        for index, name in enumerate(names):
-            matrix[first : first + table.num_rows, index] = table[name].to_numpy()
+        fill(matrix[first : first + table.num_rows], table, names)
         labels.append(table[label].to_numpy())
         first += table.num_rows
     table = None
     pa.default_memory_pool().release_unused()
     return Rows(matrix, np.concatenate(labels), names, {}, form)
+
+
+def fill(matrix: npt.NDArray[Any], table: pa.Table, names: list[str]) -> None:
+    for index, name in enumerate(names):
+        matrix[:, index] = table[name].to_numpy()
 
 
 def load_sparse(file: pq.ParquetFile, names: list[str], label: str) -> Rows:

@@ -122,7 +122,7 @@ def train_peer(
         model=str(folder / "model"),
         stages=stages,
         measure=case.measure,
-        form="sparse" if case.sparse and entry.library in TAKES_SPARSE else "",
+        form=entry.form or ("sparse" if case.sparse and entry.library in TAKES_SPARSE else ""),
     )
     return run_peer(entry.library, job, folder, pin=pin, timeout=limit_seconds)
 

@@ -79,6 +79,15 @@ def test_sparse_rows_are_trained_on_as_such(library: str, plan: speed.Plan) -> N
 
 
 @needs_command
+def test_rows_that_are_read_by_batches_give_the_same_bins_and_model(plan: speed.Plan) -> None:
+    pytest.importorskip("xgboost")
+    part = speed.measure_part(tiny("regression", ("xgboost", "xgboost-batches")), 1, plan)
+    assert part["failures"] == {}
+    whole, batches = (part["runs"][name][0] for name in ("xgboost", "xgboost-batches"))
+    assert batches["quality"] == pytest.approx(whole["quality"], rel=1e-6)
+
+
+@needs_command
 def test_what_fails_is_said_and_the_others_go_on(
     plan: speed.Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:

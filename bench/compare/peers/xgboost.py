@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""XGBoost: a QuantileDMatrix, which goes from rows to bins without a copy of the rows."""
+"""XGBoost: a QuantileDMatrix, which goes from rows to bins without a copy of the rows; of batches
+if the job's form says so, which is its way to do with little memory."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.compare.job import Run, Trained
-from bench.compare.rows import Rows
+from bench.compare.rows import Batches, Rows
 
 
 def train(run: Run) -> Trained:
@@ -30,7 +31,10 @@ def train(run: Run) -> Trained:
             "nthread": job.threads,
             "enable_categorical": True,
         }
-        data = xgb.QuantileDMatrix(run.train.features, run.train.label, **options)
+        if isinstance(run.train.features, Batches):
+            data = xgb.QuantileDMatrix(make_iterator(xgb, run.train.features), **options)
+        else:
+            data = xgb.QuantileDMatrix(run.train.features, run.train.label, **options)
         run.train.features = None
         if not job.watch_metric:
             return data, []
@@ -50,6 +54,24 @@ def train(run: Run) -> Trained:
         ),
     )
     return Model(xgb, booster, job.threads)
+
+
+def make_iterator(xgb: Any, batches: Batches) -> Any:
+    class Iterator(xgb.DataIter):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.reset()
+
+        def reset(self) -> None:
+            self.left = iter(batches)
+
+        def next(self, input_data: Any) -> bool:
+            batch = next(self.left, None)
+            if batch is not None:
+                input_data(data=batch[0], label=batch[1])
+            return batch is not None
+
+    return Iterator()
 
 
 @dataclass
