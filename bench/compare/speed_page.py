@@ -13,6 +13,7 @@ from bench.compare import growth_picture, machine, speed_picture
 from bench.compare import speed_verdicts as judged
 from bench.compare import speed_views as views
 from bench.compare.measures import TITLES
+from bench.compare.speed_scaling import busy_factor, speed_up
 from bench.compare.trial import OURS
 
 Figures = dict[str, Any]
@@ -65,6 +66,7 @@ def page(figures: Figures, picture: str) -> str:
         case, _, kind = name.partition("/")
         if kind.isdigit():
             lines += section(case, part)
+    lines += scaling_section(figures)
     lines += long_section(figures.get("long"))
     lines += growth_section(figures, picture.replace(".svg", "_growth.svg"))
     return "\n".join([*lines, *places(figures)]) + "\n"
@@ -130,6 +132,27 @@ def section(name: str, part: Part) -> list[str]:
         lines.append(f"| {' | '.join(cells)} |")
     for entry, reason in part["failures"].items():
         lines += ["", f"{part['titles'].get(entry, entry)}: {reason}."]
+    return [*lines, ""]
+
+
+def scaling_section(figures: Figures) -> list[str]:
+    parts = {n: part for n, part in figures.items() if n.endswith("/scaling")}
+    if not parts:
+        return []
+    lines = [
+        "## From one thread to two",
+        "",
+        "Ours alone, the trees alone; the three take turns. Busy: two threads, with a process that "
+        "only counts pinned to each core.",
+        "",
+        "| case | 1 thread | 2 threads | 2 threads, busy | 1 to 2 | busy to quiet |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, part in parts.items():
+        cells = [name.partition("/")[0]]
+        cells += [spread(part["runs"][way], seconds) for way in ("1", "2", "busy")]
+        cells += [f"{speed_up(part):.2f}", f"{busy_factor(part):.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
     return [*lines, ""]
 
 

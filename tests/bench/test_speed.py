@@ -147,6 +147,8 @@ def test_the_digest_is_one_beside_busy_processes() -> None:
         "busy": 1,
     }
     assert speed_scaling.speed_up(part) > 0
+    page = speed_page.page({"small/scaling": part | PLACE}, "picture.svg")
+    assert f"| {speed_scaling.speed_up(part):.2f} | {speed_scaling.busy_factor(part):.2f} |" in page
 
 
 @needs_command
