@@ -9,15 +9,13 @@
 #pragma once
 
 #include <cstddef>
-#include <limits>
-#include <new>
 #include <vector>
 
 namespace evergrove {
 
-// Throws std::bad_alloc where there is no memory.
+// As operator new and operator delete; bytes is the same in both.
 void* allocate_large(size_t bytes);
-void free_large(void* memory) noexcept;
+void free_large(void* memory, size_t bytes) noexcept;
 
 template <typename T>
 struct LargeAllocator {
@@ -26,11 +24,9 @@ struct LargeAllocator {
   template <typename U>
   LargeAllocator(const LargeAllocator<U>& /*other*/) {}
 
-  T* allocate(size_t count) {
-    if (count > std::numeric_limits<size_t>::max() / 2 / sizeof(T)) throw std::bad_alloc();
-    return static_cast<T*>(allocate_large(count * sizeof(T)));
-  }
-  void deallocate(T* memory, size_t /*count*/) noexcept { free_large(memory); }
+  // std::vector asks for no more than std::allocator_traits::max_size().
+  T* allocate(size_t count) { return static_cast<T*>(allocate_large(count * sizeof(T))); }
+  void deallocate(T* memory, size_t count) noexcept { free_large(memory, count * sizeof(T)); }
   template <typename U>
   bool operator==(const LargeAllocator<U>& /*other*/) const {
     return true;
