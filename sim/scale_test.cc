@@ -53,10 +53,12 @@ TEST(Scale, AModelledHistogramIsAboutAsLargeAsARealOne) {
   for (const auto& feature : rows.setup().header.features) bins += feature.bin_count();
   trees::HistogramPool pool(bins);
   trees::HistogramPart part = store->histogram_part(0, columns);
-  std::vector<uint32_t> some;
+  std::vector<trees::TreeRow> some;
   for (const size_t count : {size_t{100}, size_t{1000}, size_t{8000}, ScaleRows::kRows}) {
     some.clear();
-    for (uint32_t row = 0; row < count; ++row) some.push_back(row);
+    for (uint32_t row = 0; row < count; ++row) {
+      some.push_back({row, part.input.gradients->narrow[row]});
+    }
     part.rows = some;
     part.all_rows = false;
     const auto histogram = trees::build_histogram({&part, 1}, pool);

@@ -92,8 +92,8 @@ BinMatrix BinMatrix::slice(size_t first_row, size_t row_count) const {
   part.bin_bytes_ = bin_bytes_;
   part.bin_counts_ = bin_counts_;
   part.offsets_ = offsets_;
-  const auto copy = [&](const std::vector<uint8_t>& from, size_t first, size_t count,
-                        std::vector<uint8_t>& to) {
+  const auto copy = [&](const LargeVector<uint8_t>& from, size_t first, size_t count,
+                        LargeVector<uint8_t>& to) {
     const auto begin = from.begin() + static_cast<ptrdiff_t>(first * bin_bytes_);
     to.insert(to.end(), begin, begin + static_cast<ptrdiff_t>(count * bin_bytes_));
   };

@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "evergrove/base/large_vector.h"
 #include "evergrove/model/model.h"
 
 namespace evergrove::bins {
@@ -68,8 +69,8 @@ class BinMatrix {
   int bin_bytes_ = 1;
   std::vector<uint32_t> bin_counts_;
   std::vector<uint32_t> offsets_;
-  std::vector<uint8_t> columns_;
-  std::vector<uint8_t> rows_;
+  LargeVector<uint8_t> columns_;
+  LargeVector<uint8_t> rows_;
 };
 
 }  // namespace evergrove::bins

@@ -107,8 +107,10 @@ Iteration Boosting::next() {
     trees::GrownTree grown =
         grower_.grow(gradients_[output], iteration.index * outputs + output, rows);
     grown.tree.output = output;
-    grower_.for_each_leaf(grown, [&](int64_t value, std::span<const uint32_t> leaf_rows) {
-      for (uint32_t row : leaf_rows) train_.margins[row * outputs + output] += value;
+    grower_.for_each_leaf(grown, [&](int64_t value, std::span<const trees::TreeRow> leaf_rows) {
+      for (const trees::TreeRow& row : leaf_rows) {
+        train_.margins[row.row * outputs + output] += value;
+      }
     });
     if (is_sampled || !valid_.empty()) {
       const auto tree = trees::BinnedTree::make(grown.tree, header_.features);

@@ -138,9 +138,10 @@ void RowStore::start_tree(uint32_t output) {
   output_ = output;
   is_sampled_ = header_.parameters.subsample < 1;
   if (is_sampled_) {
-    partition_.start(sample_rows(header_.parameters, iteration_count_, data_.train, in_sample_));
+    partition_.start(sample_rows(header_.parameters, iteration_count_, data_.train, in_sample_),
+                     gradients_[output]);
   } else {
-    partition_.start_all(row_count());
+    partition_.start_all(row_count(), gradients_[output]);
   }
   nodes_.assign(1, {true, 0, partition_.size()});
 }
@@ -175,8 +176,8 @@ Status RowStore::finish_tree(std::span<const Leaf> leaves, const model::Tree& tr
   std::vector<int64_t>& margins = moved[0];
   tbb::parallel_for(size_t{0}, leaves.size(), [&](size_t i) {
     const NodeRows& rows = nodes_[leaves[i].node];
-    for (uint32_t row : partition_.rows(rows.begin, rows.end)) {
-      margins[row * outputs + output_] += leaves[i].value;
+    for (const trees::TreeRow& row : partition_.rows(rows.begin, rows.end)) {
+      margins[row.row * outputs + output_] += leaves[i].value;
     }
   });
   EVERGROVE_ASSIGN_OR_RETURN(const auto binned, trees::BinnedTree::make(tree, header_.features));

@@ -3,7 +3,9 @@
 // Narrow pairs are what histograms are fast with: 13 bits of g and 12 bits of h, so that 8,191
 // rows can be summed, with their count, in one 64-bit word. Wide pairs are for gradients whose
 // distribution has a heavy tail (train/gradient_scale.h has the rule). The real derivative of a
-// row is g * g_unit and h * h_unit; a pair's h is at least 0.
+// row is g * g_unit and h * h_unit; a pair's h is at least 0. A TreeRow is a row of a tree that
+// takes its narrow pair along wherever it is moved to, so that who walks a node's rows need not
+// gather pairs from all over memory.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -22,6 +24,11 @@ struct WideGradient {
 };
 inline constexpr int32_t kNarrowMax = 4095;
 inline constexpr int32_t kWideMax = (1 << 30) - 1;
+
+struct TreeRow {
+  uint32_t row;
+  NarrowGradient gradient;  // the row's, where gradients are narrow
+};
 
 struct Gradients {
   bool wide = false;

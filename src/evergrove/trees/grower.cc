@@ -154,9 +154,9 @@ GrownTree Grower::grow(const Gradients& gradients, uint64_t tree_index,
   std::vector<uint32_t> columns = tree_columns(features_.size(), options_, tree_index);
   const bool all_rows = sampled_rows.empty();
   if (all_rows) {
-    partition_.start_all(bins_.row_count());
+    partition_.start_all(bins_.row_count(), gradients);
   } else {
-    partition_.start(sampled_rows);
+    partition_.start(sampled_rows, gradients);
   }
   Item root;
   root.end = partition_.size();
@@ -185,7 +185,7 @@ GrownTree Grower::grow(const Gradients& gradients, uint64_t tree_index,
 
 void Grower::for_each_leaf(
     const GrownTree& grown,
-    const std::function<void(int64_t, std::span<const uint32_t>)>& visit) const {
+    const std::function<void(int64_t, std::span<const TreeRow>)>& visit) const {
   tbb::parallel_for(size_t{0}, grown.leaves.size(), [&](size_t i) {
     const GrownTree::LeafRows& leaf = grown.leaves[i];
     visit(leaf.value, partition_.rows(leaf.begin, leaf.end));

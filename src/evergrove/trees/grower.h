@@ -53,7 +53,7 @@ class Grower {
 
   // Calls back for each leaf, from several threads at once; valid until the next grow().
   void for_each_leaf(const GrownTree& grown,
-                     const std::function<void(int64_t, std::span<const uint32_t>)>& visit) const;
+                     const std::function<void(int64_t, std::span<const TreeRow>)>& visit) const;
 
  private:
   struct Item;

@@ -404,8 +404,8 @@ TEST(Grower, LeavesHoldTheRowsThatTheTreeSendsThere) {
   Grower grower(problem.bins, problem.features, small_leaves());
   const GrownTree grown = grower.grow(problem.gradients, 0, {});
   std::vector<int64_t> by_leaf(problem.bins.row_count(), 0);
-  grower.for_each_leaf(grown, [&](int64_t value, std::span<const uint32_t> rows) {
-    for (uint32_t row : rows) by_leaf[row] += value;
+  grower.for_each_leaf(grown, [&](int64_t value, std::span<const TreeRow> rows) {
+    for (const TreeRow& row : rows) by_leaf[row.row] += value;
   });
   const auto binned = BinnedTree::make(grown.tree, problem.features);
   ASSERT_TRUE(binned.ok());

@@ -80,14 +80,14 @@ struct HistogramInput {
 // enough. Large ones are built in parallel. An empty `rows` with all_rows means rows 0 to
 // bins->row_count() - 1.
 std::unique_ptr<Histogram> build_histogram(const HistogramInput& input,
-                                           std::span<const uint32_t> rows, bool all_rows,
+                                           std::span<const TreeRow> rows, bool all_rows,
                                            HistogramPool& pool);
 
 // The same over rows that lie in several places (a worker's shards), as if they were in one.
 // Requires: at least one part; all of one binning, with the same features and width of gradients.
 struct HistogramPart {
   HistogramInput input;
-  std::span<const uint32_t> rows;
+  std::span<const TreeRow> rows;
   bool all_rows = false;
 
   size_t row_count() const { return all_rows ? input.bins->row_count() : rows.size(); }

@@ -1,14 +1,16 @@
 // A run is split without branches: each row is written to the next place of both sides, and only
-// the side it belongs to moves on. Lefts stay in place, rights go by way of a buffer. A large run
-// is cut into parts that are split by themselves and then brought together.
+// the side it belongs to moves on. Lefts stay in place, rights go by way of a buffer. Where several
+// threads share a large run, it is cut into parts: each is split into the buffer, lefts from its
+// front and rights from its back, and from there all parts' lefts and rights are brought together.
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/trees/row_partition.h"
 
+#include <tbb/blocked_range.h>
 #include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 
 namespace evergrove::trees {
 namespace {
@@ -17,42 +19,67 @@ constexpr size_t kPartRows = 1 << 16;
 
 // Splits rows in place; returns the count of lefts. buffer has room for rows.size() rows.
 template <typename Bin>
-size_t split_part(std::span<uint32_t> rows, uint32_t* buffer, const Bin* column,
+size_t split_part(std::span<TreeRow> rows, TreeRow* buffer, const Bin* column,
                   const uint8_t* goes_left) {
   size_t left_count = 0;
   size_t right_count = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
-    const uint32_t row = rows[i];
-    const size_t left = goes_left[column[row]];
+    const TreeRow row = rows[i];
+    const size_t left = goes_left[column[row.row]];
     rows[left_count] = row;
     buffer[right_count] = row;
     left_count += left;
     right_count += 1 - left;
   }
   if (right_count > 0) {  // there may be no rows at all, and no memory
-    std::memcpy(rows.data() + left_count, buffer, right_count * sizeof(uint32_t));
+    std::memcpy(rows.data() + left_count, buffer, right_count * sizeof(TreeRow));
+  }
+  return left_count;
+}
+
+// The same into other memory, rights last to first.
+template <typename Bin>
+size_t split_apart(std::span<const TreeRow> rows, TreeRow* to, const Bin* column,
+                   const uint8_t* goes_left) {
+  size_t left_count = 0;
+  size_t right_place = rows.size();
+  for (const TreeRow row : rows) {
+    const size_t left = goes_left[column[row.row]];
+    to[left_count] = row;
+    to[right_place - 1] = row;
+    left_count += left;
+    right_place -= 1 - left;
   }
   return left_count;
 }
 
 }  // namespace
 
-void RowPartition::start_all(size_t row_count) {
-  rows_.resize(row_count);
-  buffer_.resize(row_count);
-  std::iota(rows_.begin(), rows_.end(), 0);
+void RowPartition::start_all(size_t row_count, const Gradients& gradients) {
+  fill(row_count, gradients, [](size_t i) { return static_cast<uint32_t>(i); });
 }
 
-void RowPartition::start(std::span<const uint32_t> rows) {
-  rows_.assign(rows.begin(), rows.end());
-  buffer_.resize(rows.size());
+void RowPartition::start(std::span<const uint32_t> rows, const Gradients& gradients) {
+  fill(rows.size(), gradients, [rows](size_t i) { return rows[i]; });
+}
+
+template <typename RowAt>
+void RowPartition::fill(size_t row_count, const Gradients& gradients, const RowAt& row_at) {
+  rows_.resize(row_count);
+  buffer_.resize(row_count);
+  tbb::parallel_for(tbb::blocked_range<size_t>(0, row_count, kPartRows), [&](const auto& range) {
+    for (size_t i = range.begin(); i < range.end(); ++i) {
+      const uint32_t row = row_at(i);
+      rows_[i] = {row, gradients.wide ? NarrowGradient{} : gradients.narrow[row]};
+    }
+  });
 }
 
 template <typename Bin>
 size_t RowPartition::split_by(size_t begin, size_t end, const Bin* column,
                               std::span<const uint8_t> goes_left) {
   const size_t count = end - begin;
-  if (count <= 2 * kPartRows) {
+  if (count <= 2 * kPartRows || tbb::this_task_arena::max_concurrency() == 1) {
     return split_part<Bin>({rows_.data() + begin, count}, buffer_.data() + begin, column,
                            goes_left.data());
   }
@@ -61,23 +88,19 @@ size_t RowPartition::split_by(size_t begin, size_t end, const Bin* column,
   const auto part_begin = [&](size_t part) { return begin + std::min(part * kPartRows, count); };
   tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
     const size_t first = part_begin(part);
-    lefts[part + 1] = split_part<Bin>({rows_.data() + first, part_begin(part + 1) - first},
-                                      buffer_.data() + first, column, goes_left.data());
+    lefts[part + 1] = split_apart<Bin>({rows_.data() + first, part_begin(part + 1) - first},
+                                       buffer_.data() + first, column, goes_left.data());
   });
   for (size_t part = 0; part < part_count; ++part) lefts[part + 1] += lefts[part];
   const size_t left_count = lefts[part_count];
   tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
     const size_t first = part_begin(part);
-    const size_t left = lefts[part + 1] - lefts[part];
+    const TreeRow* from = buffer_.data() + first;
+    const TreeRow* from_end = buffer_.data() + part_begin(part + 1);
+    const TreeRow* rights = from + (lefts[part + 1] - lefts[part]);
     const size_t rights_before = first - begin - lefts[part];
-    const uint32_t* from = rows_.data() + first;
-    const uint32_t* end_of_part = rows_.data() + part_begin(part + 1);
-    std::copy_n(from, left, buffer_.data() + begin + lefts[part]);
-    std::copy(from + left, end_of_part, buffer_.data() + begin + left_count + rights_before);
-  });
-  tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
-    std::copy(buffer_.data() + part_begin(part), buffer_.data() + part_begin(part + 1),
-              rows_.data() + part_begin(part));
+    std::copy(from, rights, rows_.data() + begin + lefts[part]);
+    std::reverse_copy(rights, from_end, rows_.data() + begin + left_count + rights_before);
   });
   return left_count;
 }
