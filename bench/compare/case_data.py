@@ -3,9 +3,13 @@
 
 train, test = files(load_case("dense"))
 
-They are kept in build/bench-data/speed by what they are made from, so a cut case has its own.
+They are kept in build/bench-data/speed by what they are made from, the generator's own source among
+it: a cut case has its own files, and a changed generator makes new ones.
 """
 
+import hashlib
+import inspect
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +29,7 @@ FRAUD_DAYS = 183  # 1.75 million transactions, as the book's
 
 def files(case: Case, folder: Path = CACHE / "speed") -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
-    stem = f"{case.generator}_{case.rows}_{case.test_rows}_{case.seed}"
+    stem = f"{case.generator}_{case.rows}_{case.test_rows}_{case.seed}_{source_hash(case)}"
     train, test = folder / f"{stem}_train.parquet", folder / f"{stem}_test.parquet"
     if train.exists() and test.exists():
         return train, test
@@ -56,7 +60,8 @@ def write_fraud(case: Case, train: Path, test: Path, folder: Path) -> None:
 def fraud_table(case: Case, folder: Path) -> pa.Table:
     """Returns label and features, float32, in the order of time; kept, for it takes a while."""
     source = SHARED / case.path
-    path = folder / f"fraud_{'shared' if source.exists() else 'made'}_{case.seed}.parquet"
+    kind = "shared" if source.exists() else "made"
+    path = folder / f"fraud_{kind}_{case.seed}_{source_hash(case)}.parquet"
     if not path.exists():
         if source.exists():
             table = features.add_features(source)
@@ -69,3 +74,12 @@ def fraud_table(case: Case, folder: Path) -> pa.Table:
         pq.write_table(pa.table(columns), unfinished)
         unfinished.rename(path)
     return pq.read_table(path)
+
+
+def source_hash(case: Case) -> str:
+    """Returns eight digits that are others once what draws the rows is written otherwise."""
+    modules = [features, transactions]
+    if case.generator != "fraud":
+        modules = [blocks, sys.modules[DRAWS[case.generator].__module__]]
+    text = "".join(inspect.getsource(module) for module in modules)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.compare import speed_views as views
 from bench.compare.speed_scaling import busy_factor, speed_up
+from bench.compare.trial import OURS
 
 TRAINING_GOAL, TRAINING_LEAST = 2.0, 1.5
 PROCESS_GOAL, MEMORY_GOAL = 2.5, 0.5
@@ -77,7 +78,9 @@ def of_memory(parts: Figures, at: str) -> list[Verdict]:
 
 def of_quality(figures: Figures, threads: int, at: str) -> list[Verdict]:
     parts = views.training_parts(figures, threads)
-    known = {name: views.quality(part) for name, part in parts.items()}
+    # With one seed there is no spread to judge by.
+    several = {n: p for n, p in parts.items() if len(p["runs"].get(OURS, ())) > 1}
+    known = {name: views.quality(part) for name, part in several.items()}
     worse = [name for name, quality in known.items() if quality and not quality.is_equal]
     if not any(known.values()):
         return []

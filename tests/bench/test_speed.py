@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bench.compare import case_data, machine, speed, speed_long, speed_page, speed_scaling, trial
+from bench.compare import speed_verdicts as judged
 from bench.compare import speed_views as views
 from bench.compare.case import OWN_WORDS, Case, Entry, load_case
 from bench.compare.outcome import DEFAULT_EVERGROVE
@@ -202,6 +203,38 @@ def test_the_common_quality_is_the_worst_librarys_best() -> None:
     part["case"]["measure"] = "rmse"  # less is better: who begins below is there at once
     assert views.target(part) == 0.95
     assert views.reach_times(part)["a"] == [5]
+
+
+def test_each_goal_is_met_or_not() -> None:
+    twice = made_up({"evergrove": [1, 1], "a": [2, 2]}) | {"threads": 1}
+    verdicts = {v.words.partition(",")[0]: v for v in judged.verdicts({"dense/1": twice})}
+    assert verdicts["Training"].met  # twice as fast is the goal
+    assert "1 of 6 cases (dense)" in verdicts["Training"].words
+    assert not verdicts["From Parquet to the model file"].met  # and 2.5 times here
+    assert verdicts["Peak memory"].met
+    assert verdicts["Quality"].met
+    # One case that is too slow is too slow, however fast the others are.
+    slow = made_up({"evergrove": [1.0], "a": [1.4]}) | {"threads": 1}
+    fast = made_up({"evergrove": [1.0], "a": [40.0]}) | {"threads": 1}
+    both = judged.verdicts({"dense/1": fast, "sparse/1": slow})
+    assert not both[0].met
+    assert "least 1.40 (sparse)" in both[0].words
+    assert not any(verdict.words.startswith("Quality") for verdict in both)  # one seed: no spread
+
+
+def test_a_limit_that_is_not_kept_is_a_goal_that_is_not_met() -> None:
+    free = {"seconds": 10.0, "error": "", "digest": "a" * 64}
+    runs = {
+        "unlimited": free,
+        "2 GiB": free | {"seconds": 15.0},
+        "1 GiB": free | {"seconds": 25.0},
+        "500 MiB": free | {"digest": "b" * 64},
+        "300 MiB": free | {"error": "ended by SIGKILL"},
+    }
+    verdicts = judged.verdicts({"long": {"runs": runs}})
+    assert [verdict.met for verdict in verdicts] == [True, False, False, False]
+    assert "ANOTHER digest" in verdicts[2].words
+    assert "SIGKILL" in verdicts[3].words
 
 
 def test_quality_is_equal_within_the_spread_over_seeds() -> None:
