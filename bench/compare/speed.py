@@ -45,6 +45,7 @@ class Plan:
 def main() -> int:
     arguments = parse()
     plan = make_plan(arguments)
+    before = read_figures(arguments.against) if arguments.against else None
     parts = {}
     for name in arguments.cases:
         case = load_case(name)
@@ -54,7 +55,7 @@ def main() -> int:
             continue
         for threads in arguments.threads:
             parts[f"{name}/{threads}"] = partial(measure_part, case, threads, plan)
-        if arguments.scaling:
+        if name in arguments.scaling:
             parts[f"{name}/scaling"] = partial(
                 speed_scaling.measure, case, plan.repetitions, plan.evergrove
             )
@@ -68,16 +69,15 @@ def main() -> int:
     figures = read_figures(out)
     for line in speed_page.verdicts(figures):
         print(line)
-    if arguments.against:
-        print("\n".join(speed_against.lines(figures, read_figures(arguments.against))))
+    if before is not None:
+        print("\n".join(speed_against.lines(figures, before)))
     return 0
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compares time and memory of training.")
     names = case_names()
-    default = [name for name in names if name != "long"]
-    parser.add_argument("--cases", nargs="+", choices=names, help="default: all but long")
+    parser.add_argument("--cases", nargs="+", choices=names, help="default: all; quick: not long")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--libraries", nargs="+", help=f"{OURS}, and names of entries in the cases")
@@ -86,17 +86,33 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="few rows and trees, once; into build/"
     )
-    parser.add_argument("--scaling", action="store_true", help="1 thread, 2, and a busy machine")
+    parser.add_argument(
+        "--scaling",
+        nargs="*",
+        metavar="CASE",
+        help="ours by 1 thread, by 2, and beside busy processes (dense; quick: none)",
+    )
     parser.add_argument("--resume", action="store_true", help="leaves the parts that are there")
     parser.add_argument("--anew", action="store_true", help="forgets all parts that are there")
     parser.add_argument("--all", action="store_true", help="repeats slow libraries too")
     parser.add_argument("--against", type=Path, metavar="FILE", help="compares with a result")
-    parser.add_argument("--limit", type=float, default=900, help="seconds of a training at most")
+    parser.add_argument("--limit", type=float, default=300, help="seconds of a training at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--evergrove", type=Path, default=DEFAULT_EVERGROVE)
     parser.add_argument("--out", type=Path, help="JSON, and a page beside it")
     arguments = parser.parse_args()
-    arguments.cases = arguments.cases or default
+    if arguments.quick:
+        names.remove("long")
+    if arguments.scaling is None:
+        arguments.scaling = [] if arguments.quick else ["dense"]
+    arguments.cases = arguments.cases or names
+    known = {OURS}.union(*(load_case(name).entries for name in arguments.cases))
+    if unknown := set(arguments.libraries or ()) - known:
+        parser.error(
+            f"no case has {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}"
+        )
+    if arguments.against and not arguments.against.exists():
+        parser.error(f"there is no {arguments.against} to compare with")
     return arguments
 
 

@@ -139,6 +139,24 @@ def test_parts_are_kept_resumed_and_compared(
     PageOutline((tmp_path / "images/speed.svg").read_text())
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--libraries", "lightgmb"], "no case has lightgmb; there are catboost"),
+        (["--cases", "dens"], "invalid choice: 'dens'"),
+        (["--against", "no/such.json"], "there is no no/such.json"),
+    ],
+)
+def test_wrong_words_are_refused_before_anything_runs(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["speed", *words])
+    with pytest.raises(SystemExit) as ended:
+        speed.main()
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 @needs_command
 def test_the_digest_is_one_beside_busy_processes() -> None:
     part = speed_scaling.measure(tiny("small"), 1, DEFAULT_EVERGROVE)
