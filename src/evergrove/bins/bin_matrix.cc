@@ -12,10 +12,11 @@ namespace {
 constexpr size_t kRowPadding = 8;
 constexpr size_t kTileRows = 256;
 
-// Transposes in tiles, so that a tile's rows stay in the cache while its columns pass by.
+// Transposes in tiles, so that a tile's rows stay in the cache while its columns pass by. Rows are
+// all 0 before.
 template <typename Bin>
-void transpose(const Bin* columns, Bin* rows, size_t row_count, size_t feature_count,
-               size_t stride) {
+void transpose(const Bin* columns, Bin* rows, size_t row_count, size_t feature_count, size_t stride,
+               const RowLayout& layout) {
   const size_t tile_count = (row_count + kTileRows - 1) / kTileRows;
   tbb::parallel_for(tbb::blocked_range<size_t>(0, tile_count, 16), [&](const auto& range) {
     for (size_t tile = range.begin(); tile < range.end(); ++tile) {
@@ -23,7 +24,15 @@ void transpose(const Bin* columns, Bin* rows, size_t row_count, size_t feature_c
       const size_t last = std::min(first + kTileRows, row_count);
       for (size_t feature = 0; feature < feature_count; ++feature) {
         const Bin* column = columns + feature * row_count;
-        for (size_t row = first; row < last; ++row) rows[row * stride + feature] = column[row];
+        const RowLayout::Place place = layout.place(feature);
+        if (layout.features(place.cell).size() == 1) {
+          for (size_t row = first; row < last; ++row) rows[row * stride + place.cell] = column[row];
+          continue;
+        }
+        for (size_t row = first; row < last; ++row) {
+          Bin& cell = rows[row * stride + place.cell];
+          cell = static_cast<Bin>(cell + column[row] * place.unit);
+        }
       }
     }
   });
@@ -41,17 +50,19 @@ BinMatrix::BinMatrix(size_t row_count, std::span<const model::Feature> features)
     if (feature.bin_count() > 256) bin_bytes_ = 2;
   }
   offsets_.push_back(total);
-  row_stride_ = (features.size() + kRowPadding - 1) / kRowPadding * kRowPadding;
+  layout_ = RowLayout(bin_counts_, bin_bytes_ == 1);
+  row_stride_ = (layout_.cell_count() + kRowPadding - 1) / kRowPadding * kRowPadding;
   columns_.resize(row_count * features.size() * bin_bytes_);
 }
 
 void BinMatrix::build_rows() {
-  rows_.resize(row_count_ * row_stride_ * bin_bytes_);
+  rows_.assign(row_count_ * row_stride_ * bin_bytes_, 0);
   if (bin_bytes_ == 1) {
-    transpose<uint8_t>(column<uint8_t>(0), rows_.data(), row_count_, feature_count(), row_stride_);
+    transpose<uint8_t>(column<uint8_t>(0), rows_.data(), row_count_, feature_count(), row_stride_,
+                       layout_);
   } else {
     transpose<uint16_t>(column<uint16_t>(0), reinterpret_cast<uint16_t*>(rows_.data()), row_count_,
-                        feature_count(), row_stride_);
+                        feature_count(), row_stride_, layout_);
   }
 }
 
@@ -62,6 +73,7 @@ BinMatrix BinMatrix::join(std::vector<BinMatrix> parts) {
   whole.bin_bytes_ = parts[0].bin_bytes_;
   whole.bin_counts_ = parts[0].bin_counts_;
   whole.offsets_ = parts[0].offsets_;
+  whole.layout_ = parts[0].layout_;
   size_t column_bytes = 0, row_bytes = 0;
   for (const BinMatrix& part : parts) {
     whole.row_count_ += part.row_count_;
@@ -92,6 +104,7 @@ BinMatrix BinMatrix::slice(size_t first_row, size_t row_count) const {
   part.bin_bytes_ = bin_bytes_;
   part.bin_counts_ = bin_counts_;
   part.offsets_ = offsets_;
+  part.layout_ = layout_;
   const auto copy = [&](const LargeVector<uint8_t>& from, size_t first, size_t count,
                         LargeVector<uint8_t>& to) {
     const auto begin = from.begin() + static_cast<ptrdiff_t>(first * bin_bytes_);
