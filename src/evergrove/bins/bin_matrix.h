@@ -2,7 +2,9 @@
 //
 // Row-major for histograms (a row's bins share a cache line, and small ones a byte: row_layout.h),
 // column-major for partitioning and binning (one feature of many rows). Rows are padded with 0 to a
-// multiple of 8 cells, so that a kernel may read past the last one. Columns are filled from many
+// multiple of 8 cells, so that a kernel may read past the last one. Features that have one bin in
+// nearly all rows are not in the row-major copy but beside it, as what is otherwise
+// (sparse_bins.h). Columns are filled from many
 // threads on disjoint rows, then build_rows() makes the other copy, then the matrix is immutable.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -14,6 +16,7 @@
 
 #include "evergrove/base/large_vector.h"
 #include "evergrove/bins/row_layout.h"
+#include "evergrove/bins/sparse_bins.h"
 #include "evergrove/model/model.h"
 
 namespace evergrove::bins {
@@ -47,10 +50,15 @@ class BinMatrix {
   }
   size_t row_stride() const { return row_stride_; }  // in cells
   const RowLayout& layout() const { return layout_; }
+  // Empty, or of a matrix that has columns.
+  const SparseBins& sparse() const { return sparse_; }
 
   // Requires: build_rows() was called.
   uint32_t bin(size_t row, size_t feature) const {
     const RowLayout::Place place = layout_.place(feature);
+    if (place.cell == RowLayout::kNoCell) {
+      return bin_bytes_ == 1 ? column<uint8_t>(feature)[row] : column<uint16_t>(feature)[row];
+    }
     const size_t cell = row * row_stride_ + place.cell;
     const uint32_t value = bin_bytes_ == 1 ? rows<uint8_t>()[cell] : rows<uint16_t>()[cell];
     return value / place.unit % bin_counts_[feature];
@@ -64,10 +72,14 @@ class BinMatrix {
   // A copy of some consecutive rows.
   BinMatrix slice(size_t first_row, size_t row_count) const;
 
-  // Frees the columns, for data that is only walked through by row (validation sets).
+  // Frees the columns, for data that is only walked through by row (validation sets); no feature is
+  // sparse any more.
   void drop_columns();
 
  private:
+  void lay_out_rows();
+  void transpose_all();
+
   size_t row_count_ = 0;
   size_t row_stride_ = 0;
   int bin_bytes_ = 1;
@@ -76,6 +88,7 @@ class BinMatrix {
   RowLayout layout_;
   LargeVector<uint8_t> columns_;
   LargeVector<uint8_t> rows_;
+  SparseBins sparse_;
 };
 
 }  // namespace evergrove::bins

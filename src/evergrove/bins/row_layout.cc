@@ -7,15 +7,16 @@ namespace evergrove::bins {
 namespace {
 
 constexpr uint32_t kValuesMax = 256;  // of a cell that is shared
-// Sharing saves an addition a row and costs some a value of the cell, once for 8,191 rows at most.
-constexpr uint32_t kSharedBinsMax = 16;
 
 }  // namespace
 
-RowLayout::RowLayout(std::span<const uint32_t> bin_counts, bool is_bytes)
+RowLayout::RowLayout(std::span<const uint32_t> bin_counts, bool is_bytes,
+                     std::span<const uint32_t> sparse)
     : places_(bin_counts.size()) {
+  for (uint32_t feature : sparse) places_[feature].cell = kNoCell;
   std::vector<uint32_t> small;
   for (uint32_t feature = 0; feature < bin_counts.size(); ++feature) {
+    if (places_[feature].cell == kNoCell) continue;
     if (is_bytes && bin_counts[feature] <= kSharedBinsMax) {
       small.push_back(feature);
       continue;

@@ -4,9 +4,8 @@
 // bin. Features of fewer bins share one, as far as they fit: its value is their bins as the digits
 // of a number, the bin of the feature with unit u being value / u % bin count. So a row of flags
 // and small categories is short, and a histogram takes one addition for all that share a cell; what
-// each of them has is the sum over the others, which is exact.
-//
-// Promise: a function of the bin counts alone.
+// each of them has is the sum over the others, which is exact. Sparse features have no cell
+// (sparse_bins.h).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -23,11 +22,16 @@ class RowLayout {
     uint32_t cell = 0;
     uint32_t unit = 1;
   };
+  static constexpr uint32_t kNoCell = ~uint32_t{0};
+  // Sharing saves an addition a row and costs some a value of the cell, once for 8,191 rows at
+  // most.
+  static constexpr uint32_t kSharedBinsMax = 16;
 
   RowLayout() = default;
   // bin_counts: by feature, each at least 1. Cells are shared only if those of a byte are asked for
-  // (then no count is above 256).
-  RowLayout(std::span<const uint32_t> bin_counts, bool is_bytes);
+  // (then no count is above 256). sparse: features without a cell, ascending.
+  RowLayout(std::span<const uint32_t> bin_counts, bool is_bytes,
+            std::span<const uint32_t> sparse = {});
 
   size_t cell_count() const { return cells_.size(); }
   Place place(size_t feature) const { return places_[feature]; }

@@ -52,7 +52,7 @@ Result<BinnedTree> BinnedTree::make(const model::Tree& tree,
           from.right <= index || from.left >= node_count || from.right >= node_count) {
         return corrupt("A tree has a node that points nowhere", {{"node", std::to_string(index)}});
       }
-      to.feature = static_cast<uint32_t>(from.feature);
+      to.feature = static_cast<uint64_t>(from.feature);
       to.left = static_cast<uint32_t>(from.left);
       to.right = static_cast<uint32_t>(from.right);
       const model::Feature& feature = features[from.feature];
@@ -90,12 +90,17 @@ bool BinnedTree::goes_left(const Node& node, uint32_t bin) const {
   return bin - node.first <= node.span;
 }
 
-// A feature that shares its cell has a table by the cell's value.
+// Rows are gone along by column where the matrix has sparse features. A feature that shares its
+// cell has a table by the cell's value.
 BinnedTree::Walk BinnedTree::walk_of(const bins::BinMatrix& bins) const {
   Walk walk{nodes_, tables_};
   for (Node& node : walk.nodes) {
     if (node.left == node.right) continue;  // a leaf
-    const uint32_t feature = node.feature;
+    const auto feature = static_cast<uint32_t>(node.feature);
+    if (!bins.sparse().empty()) {
+      node.feature = feature * bins.row_count();
+      continue;
+    }
     const bins::RowLayout::Place place = bins.layout().place(feature);
     node.feature = place.cell;
     const uint32_t value_count = bins.layout().value_count(place.cell);
@@ -114,7 +119,9 @@ template <typename Bin, bool kTables>
 void BinnedTree::add_rows(const Walk& walk, const bins::BinMatrix& bins,
                           std::span<const uint8_t> excluded, size_t stride, size_t offset,
                           std::span<int64_t> margins) const {
-  const Bin* all = bins.rows<Bin>();
+  const bool by_column = !bins.sparse().empty();
+  const Bin* const all = by_column ? bins.column<Bin>(0) : bins.rows<Bin>();
+  const size_t row_stride = by_column ? 1 : bins.row_stride();
   tbb::parallel_for(tbb::blocked_range<size_t>(0, bins.row_count(), 4096), [&](const auto& range) {
     size_t places[kTogether];
     const Bin* rows[kTogether];
@@ -124,7 +131,7 @@ void BinnedTree::add_rows(const Walk& walk, const bins::BinMatrix& bins,
       for (; count < kTogether && row < range.end(); ++row) {
         if (!excluded.empty() && excluded[row] != 0) continue;
         places[count] = row;
-        rows[count++] = all + row * bins.row_stride();
+        rows[count++] = all + row * row_stride;
       }
       if (count == 0) return;
       std::fill(rows + count, rows + kTogether, rows[0]);

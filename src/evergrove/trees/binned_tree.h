@@ -28,7 +28,7 @@ class BinnedTree {
  private:
   // A leaf leads to itself, whatever the row.
   struct Node {
-    uint32_t feature = 0;  // of a Walk: the cell of a row that holds it
+    uint64_t feature = 0;  // of a Walk: how far from a row's beginning its bin lies
     uint32_t first = 0;    // numeric: bins first, first + 1, ..., first + span go left
     uint32_t span = 0;
     int32_t table = -1;  // categorical: where its table starts; -1: numeric

@@ -38,6 +38,7 @@ struct Scratch {
   std::vector<uint32_t> cells;  // to build, ascending
   bool is_all = false;          // cells are all that there are, and starts has those of padding too
   size_t value_words = 1;       // words a value of a cell: 2 for wide gradients
+  size_t total = 0;             // where the sum of all rows is, and the entries' values after it
 };
 
 Scratch& prepare_scratch(const HistogramInput& input) {
@@ -46,7 +47,10 @@ Scratch& prepare_scratch(const HistogramInput& input) {
   const bool bytes = input.bins->bin_bytes() == 1;
   scratch.value_words = input.gradients->wide ? 2 : 1;
   scratch.cells.clear();
-  for (uint32_t feature : input.features) scratch.cells.push_back(layout.place(feature).cell);
+  for (uint32_t feature : input.features) {
+    const uint32_t cell = layout.place(feature).cell;
+    if (cell != bins::RowLayout::kNoCell) scratch.cells.push_back(cell);
+  }
   std::sort(scratch.cells.begin(), scratch.cells.end());
   scratch.cells.erase(std::unique(scratch.cells.begin(), scratch.cells.end()), scratch.cells.end());
   scratch.is_all = scratch.cells.size() == layout.cell_count();
@@ -60,8 +64,10 @@ Scratch& prepare_scratch(const HistogramInput& input) {
     scratch.starts.push_back(next);
     next += bytes ? kByteStride : 1;
   }
-  if (scratch.words.size() < next * scratch.value_words) {
-    scratch.words.resize(next * scratch.value_words, 0);
+  scratch.total = next;
+  const size_t value_count = next + 1 + input.bins->sparse().value_count;
+  if (scratch.words.size() < value_count * scratch.value_words) {
+    scratch.words.resize(value_count * scratch.value_words, 0);
   }
   return scratch;
 }
@@ -141,7 +147,29 @@ template <typename Bin, typename Adder>
   for (size_t i = 0; i < cell_count; ++i) add(starts[i] + bins[cells[i]]);
 }
 
-template <typename Bin, typename Adder, bool kAll, typename Rows>
+// A row's entries of sparse features.
+struct Entries {
+  const uint32_t* row_starts;
+  const uint32_t* entries;
+  size_t total;
+  template <typename Adder>
+  [[gnu::always_inline]] void add_row(size_t row, const Adder add) const {
+    add(total);
+    const uint32_t* const end = entries + row_starts[row + 1];
+    for (const uint32_t* entry = entries + row_starts[row]; entry != end; ++entry) {
+      add(total + 1 + *entry);
+    }
+  }
+  // To be called twice a row, some rows ahead and fewer.
+  void prefetch_start(size_t row) const { __builtin_prefetch(&row_starts[row]); }
+  void prefetch(size_t row) const {
+    const uint32_t* const first = entries + row_starts[row];
+    __builtin_prefetch(first);
+    __builtin_prefetch(first + 16);
+  }
+};
+
+template <typename Bin, typename Adder, bool kAll, bool kSparse, typename Rows>
 void add_rows(const HistogramInput& input, Scratch& scratch, const Rows rows, size_t count) {
   const Bin* bins = input.bins->rows<Bin>();
   const size_t stride = input.bins->row_stride();
@@ -149,6 +177,8 @@ void add_rows(const HistogramInput& input, Scratch& scratch, const Rows rows, si
   const uint32_t* cells = scratch.cells.data();
   const size_t cell_count = scratch.starts.size();
   uint64_t* words = scratch.words.data();
+  const bins::SparseBins& sparse = input.bins->sparse();
+  const Entries entries{sparse.row_starts.data(), sparse.entries.data(), scratch.total};
   const auto add = [=](size_t i) __attribute__((always_inline)) {
     const size_t row = rows.row(i);
     const Adder adder(words, rows.gradient(i));
@@ -157,6 +187,7 @@ void add_rows(const HistogramInput& input, Scratch& scratch, const Rows rows, si
     } else {
       add_some(bins + row * stride, starts, cells, cell_count, adder);
     }
+    if constexpr (kSparse) entries.add_row(row, adder);
   };
   const size_t ahead = count > kPrefetchRows ? count - kPrefetchRows : 0;
   size_t i = 0;
@@ -165,6 +196,10 @@ void add_rows(const HistogramInput& input, Scratch& scratch, const Rows rows, si
     __builtin_prefetch(bins + next * stride);
     __builtin_prefetch(bins + next * stride + stride - 1);
     rows.prefetch_gradient(i + kPrefetchRows);
+    if constexpr (kSparse) {
+      entries.prefetch_start(next);
+      entries.prefetch(rows.row(i + kPrefetchRows / 4));
+    }
     add(i);
   }
   for (; i < count; ++i) add(i);
@@ -172,8 +207,11 @@ void add_rows(const HistogramInput& input, Scratch& scratch, const Rows rows, si
 
 template <typename Bin, typename Adder, typename Rows>
 void add_to_scratch(const HistogramInput& input, Scratch& scratch, const Rows rows, size_t count) {
-  scratch.is_all ? add_rows<Bin, Adder, true>(input, scratch, rows, count)
-                 : add_rows<Bin, Adder, false>(input, scratch, rows, count);
+  const auto add = [&]<bool kSparse>() {
+    scratch.is_all ? add_rows<Bin, Adder, true, kSparse>(input, scratch, rows, count)
+                   : add_rows<Bin, Adder, false, kSparse>(input, scratch, rows, count);
+  };
+  input.bins->sparse().empty() ? add.template operator()<false>() : add.template operator()<true>();
 }
 
 // Adds rows [first, first + count) of the part.
@@ -196,11 +234,12 @@ void add_to_scratch(const HistogramPart& part, Scratch& scratch, size_t first, s
   }
 }
 
-// Moves words to a feature's bins.
-void move_words(const uint64_t* from, size_t value_words, size_t offset, size_t bin_count,
-                Histogram& to) {
+// Adds words to a feature's bins.
+void add_words(const uint64_t* from, size_t value_words, size_t offset, size_t bin_count,
+               Histogram& to) {
   if (to.packed) {
-    std::copy_n(from, bin_count, to.words.data() + offset);
+    uint64_t* const words = to.words.data() + offset;
+    for (size_t bin = 0; bin < bin_count; ++bin) words[bin] += from[bin];
   } else if (value_words == 1) {
     int64_t* g = to.g.data() + offset;
     int64_t* h = to.h.data() + offset;
@@ -238,6 +277,27 @@ void take_first_digit(uint64_t* words, size_t value_count, size_t bin_count, siz
   }
 }
 
+// Adds the sums of sparse features: the usual bin has what the others leave of the sum of all rows.
+void flush_sparse(const HistogramInput& input, Scratch& scratch, Histogram& to) {
+  const bins::SparseBins& sparse = input.bins->sparse();
+  const auto offsets = input.bins->histogram_offsets();
+  const size_t value_words = scratch.value_words;
+  uint64_t* const total = scratch.words.data() + scratch.total * value_words;
+  for (const bins::SparseBins::Feature& feature : sparse.features) {
+    if (!std::binary_search(input.features.begin(), input.features.end(), feature.feature)) {
+      continue;
+    }
+    uint64_t* const words = total + (1 + feature.start) * value_words;
+    for (size_t word = 0; word < value_words; ++word) {
+      uint64_t usual = total[word];
+      for (size_t bin = 0; bin < feature.bin_count; ++bin) usual -= words[bin * value_words + word];
+      words[feature.usual_bin * value_words + word] = usual;
+    }
+    add_words(words, value_words, offsets[feature.feature], feature.bin_count, to);
+  }
+  std::fill_n(total, (1 + sparse.value_count) * value_words, 0);
+}
+
 // Moves the sums from scratch to a histogram and leaves scratch 0.
 void flush(const HistogramInput& input, Scratch& scratch, Histogram& to) {
   const auto offsets = input.bins->histogram_offsets();
@@ -248,7 +308,7 @@ void flush(const HistogramInput& input, Scratch& scratch, Histogram& to) {
     const std::span<const uint32_t> features = layout.features(scratch.cells[i]);
     size_t left = layout.value_count(scratch.cells[i]);
     if (features.size() == 1) {
-      move_words(words, value_words, offsets[features[0]], left, to);
+      add_words(words, value_words, offsets[features[0]], left, to);
       std::fill_n(words, left * value_words, 0);
       continue;
     }
@@ -259,11 +319,12 @@ void flush(const HistogramInput& input, Scratch& scratch, Histogram& to) {
       left /= bin_count;
       take_first_digit(words, left, bin_count, value_words, by_bin);
       if (std::binary_search(input.features.begin(), input.features.end(), feature)) {
-        move_words(by_bin, value_words, offsets[feature], bin_count, to);
+        add_words(by_bin, value_words, offsets[feature], bin_count, to);
       }
     }
     std::fill_n(words, value_count * value_words, 0);
   }
+  if (!input.bins->sparse().empty()) flush_sparse(input, scratch, to);
   // What the padding of rows was added to, in the first value of each spare cell.
   for (size_t i = scratch.cells.size(); i < scratch.starts.size(); ++i) {
     std::fill_n(scratch.words.data() + scratch.starts[i] * value_words, value_words, 0);
@@ -280,26 +341,13 @@ void add_part(const HistogramPart& part, size_t begin, size_t end, Histogram& to
   }
 }
 
-// Few rows: one pass over all parts through scratch, so that its cost is paid once.
-template <typename Bin>
-void add_packed(std::span<const HistogramPart> parts, Histogram& to) {
-  for (const HistogramPart& part : parts) {
-    add_to_scratch<Bin>(part, prepare_scratch(part.input), 0, part.row_count());
-  }
-  flush(parts[0].input, prepare_scratch(parts[0].input), to);
-}
-
 template <typename Bin>
 std::unique_ptr<Histogram> build(std::span<const HistogramPart> parts, HistogramPool& pool) {
   size_t row_count = 0;
   for (const HistogramPart& part : parts) row_count += part.row_count();
   std::unique_ptr<Histogram> histogram =
       pool.take(!parts[0].input.gradients->wide && row_count <= kPackedRows);
-  if (histogram->packed) {
-    add_packed<Bin>(parts, *histogram);
-    return histogram;
-  }
-  if (row_count <= 2 * kPartRows) {
+  if (histogram->packed || row_count <= 2 * kPartRows) {
     for (const HistogramPart& part : parts) {
       add_part<Bin>(part, 0, part.row_count(), *histogram);
     }

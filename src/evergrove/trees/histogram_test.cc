@@ -17,6 +17,7 @@ struct Case {
   size_t row_count = 0;
   bool wide = false;
   uint64_t seed = 0;
+  uint64_t unusual = 2;  // of so many bins one is not the usual
 };
 
 struct Data {
@@ -36,9 +37,9 @@ struct Data {
     uint64_t next = 0;
     for (size_t f = 0; f < c.bin_counts.size(); ++f) {
       for (size_t row = 0; row < c.row_count; ++row) {
-        // Half of the rows in one bin.
         const uint64_t dice = key.at(next++);
-        const uint64_t bin = dice % 2 == 0 ? 1 % c.bin_counts[f] : (dice >> 8) % c.bin_counts[f];
+        const bool is_usual = dice % c.unusual != 0;
+        const uint64_t bin = (is_usual ? 1 : dice >> 8) % c.bin_counts[f];
         if (bins.bin_bytes() == 1) {
           bins.column<uint8_t>(f)[row] = static_cast<uint8_t>(bin);
         } else {
@@ -92,6 +93,7 @@ class HistogramForms : public testing::TestWithParam<Case> {};
 
 TEST_P(HistogramForms, HoldTheSumsOfTheirRows) {
   const Data data(GetParam());
+  EXPECT_EQ(data.bins.sparse().empty(), GetParam().unusual == 2);
   HistogramPool pool(data.bins.histogram_offsets().back());
   std::vector<uint32_t> all(data.features.size());
   std::iota(all.begin(), all.end(), 0u);
@@ -129,6 +131,15 @@ std::vector<Case> cases() {
   for (const auto& shape : shapes) {
     for (const size_t rows : {size_t{0}, size_t{1}, size_t{700}, size_t{9000}, size_t{70'000}}) {
       for (const bool wide : {false, true}) cases.push_back({shape, rows, wide, cases.size()});
+    }
+  }
+  // Sparse ones, and others beside them.
+  std::vector<uint32_t> sparse(40, 60);
+  sparse.insert(sparse.end(), {3, 3, 3, 255});
+  for (const size_t rows : {size_t{700}, size_t{9000}, size_t{70'000}}) {
+    for (const bool wide : {false, true}) {
+      cases.push_back({sparse, rows, wide, cases.size(), 30});
+      cases.push_back({std::vector<uint32_t>(30, 300), rows, wide, cases.size(), 30});
     }
   }
   return cases;
