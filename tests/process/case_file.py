@@ -106,7 +106,7 @@ def rows_of_shard(data: Data) -> int:
 def memory_bytes(case: Case) -> int:
     """What all rows take, as docs/cluster.md has it, of four features."""
     outputs = 3 if case.data.objective == "multiclass" else 1
-    row = 2 * (4 + 8) + (8 if case.data.objective == "regression" else 2) + 24 * outputs + 9
+    row = 2 * (4 + 8) + (8 if case.data.objective == "regression" else 2) + 24 * outputs + 17
     row += (4 if case.data.weighted else 0) + (16 if outputs > 1 else 0)
     return row * case.data.shards * rows_of_shard(case.data)
 

@@ -292,7 +292,7 @@ def test_beyond_loopback_it_needs_tls_and_a_token(rows: Path, tmp_path: Path) ->
         trust = ssl.create_default_context(cafile=str(tmp_path / "s/ca.pem"))
 
         def code(path: str, **headers: str) -> int:
-            connection = http.client.HTTPSConnection("localhost", port, timeout=10, context=trust)
+            connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=trust)
             connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
             answer.read()
@@ -305,7 +305,7 @@ def test_beyond_loopback_it_needs_tls_and_a_token(rows: Path, tmp_path: Path) ->
         assert code("/metrics", Authorization="Bearer " + token[:-1]) == 401
         assert code("/metrics", Authorization="Bearer " + token) == 200
         assert code("/", Authorization="Basic " + basic) == 200
-        with socket.create_connection(("localhost", port), timeout=20) as plain:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
             plain.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             try:
                 said = plain.recv(4096)

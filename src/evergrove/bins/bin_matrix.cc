@@ -12,10 +12,11 @@ namespace {
 constexpr size_t kRowPadding = 8;
 constexpr size_t kTileRows = 256;
 
-// Transposes in tiles, so that a tile's rows stay in the cache while its columns pass by.
+// Transposes in tiles, so that a tile's rows stay in the cache while its columns pass by. Rows are
+// all 0 before.
 template <typename Bin>
-void transpose(const Bin* columns, Bin* rows, size_t row_count, size_t feature_count,
-               size_t stride) {
+void transpose(const Bin* columns, Bin* rows, size_t row_count, size_t feature_count, size_t stride,
+               const RowLayout& layout) {
   const size_t tile_count = (row_count + kTileRows - 1) / kTileRows;
   tbb::parallel_for(tbb::blocked_range<size_t>(0, tile_count, 16), [&](const auto& range) {
     for (size_t tile = range.begin(); tile < range.end(); ++tile) {
@@ -23,7 +24,16 @@ void transpose(const Bin* columns, Bin* rows, size_t row_count, size_t feature_c
       const size_t last = std::min(first + kTileRows, row_count);
       for (size_t feature = 0; feature < feature_count; ++feature) {
         const Bin* column = columns + feature * row_count;
-        for (size_t row = first; row < last; ++row) rows[row * stride + feature] = column[row];
+        const RowLayout::Place place = layout.place(feature);
+        if (place.cell == RowLayout::kNoCell) continue;
+        if (layout.features(place.cell).size() == 1) {
+          for (size_t row = first; row < last; ++row) rows[row * stride + place.cell] = column[row];
+          continue;
+        }
+        for (size_t row = first; row < last; ++row) {
+          Bin& cell = rows[row * stride + place.cell];
+          cell = static_cast<Bin>(cell + column[row] * place.unit);
+        }
       }
     }
   });
@@ -41,29 +51,47 @@ BinMatrix::BinMatrix(size_t row_count, std::span<const model::Feature> features)
     if (feature.bin_count() > 256) bin_bytes_ = 2;
   }
   offsets_.push_back(total);
-  row_stride_ = (features.size() + kRowPadding - 1) / kRowPadding * kRowPadding;
+  lay_out_rows();
   columns_.resize(row_count * features.size() * bin_bytes_);
 }
 
+// How rows lie, by the features that are sparse.
+void BinMatrix::lay_out_rows() {
+  std::vector<uint32_t> sparse;
+  for (const SparseBins::Feature& feature : sparse_.features) sparse.push_back(feature.feature);
+  layout_ = RowLayout(bin_counts_, bin_bytes_ == 1, sparse);
+  row_stride_ = (layout_.cell_count() + kRowPadding - 1) / kRowPadding * kRowPadding;
+}
+
 void BinMatrix::build_rows() {
-  rows_.resize(row_count_ * row_stride_ * bin_bytes_);
+  sparse_ = bin_bytes_ == 1 ? find_sparse_bins(column<uint8_t>(0), row_count_, bin_counts_)
+                            : find_sparse_bins(column<uint16_t>(0), row_count_, bin_counts_);
+  lay_out_rows();
+  transpose_all();
+}
+
+void BinMatrix::transpose_all() {
+  rows_.assign(row_count_ * row_stride_ * bin_bytes_, 0);
   if (bin_bytes_ == 1) {
-    transpose<uint8_t>(column<uint8_t>(0), rows_.data(), row_count_, feature_count(), row_stride_);
+    transpose<uint8_t>(column<uint8_t>(0), rows_.data(), row_count_, feature_count(), row_stride_,
+                       layout_);
   } else {
     transpose<uint16_t>(column<uint16_t>(0), reinterpret_cast<uint16_t*>(rows_.data()), row_count_,
-                        feature_count(), row_stride_);
+                        feature_count(), row_stride_, layout_);
   }
 }
 
 // Columns first: the parts' are given back before the rows of the whole take memory.
 BinMatrix BinMatrix::join(std::vector<BinMatrix> parts) {
   BinMatrix whole;
-  whole.row_stride_ = parts[0].row_stride_;
   whole.bin_bytes_ = parts[0].bin_bytes_;
   whole.bin_counts_ = parts[0].bin_counts_;
   whole.offsets_ = parts[0].offsets_;
+  whole.lay_out_rows();
   size_t column_bytes = 0, row_bytes = 0;
+  bool is_sparse = false;
   for (const BinMatrix& part : parts) {
+    is_sparse |= !part.sparse_.empty();
     whole.row_count_ += part.row_count_;
     column_bytes += part.columns_.size();
     row_bytes += part.rows_.size();
@@ -75,6 +103,11 @@ BinMatrix BinMatrix::join(std::vector<BinMatrix> parts) {
       const auto from = part.columns_.begin() + static_cast<ptrdiff_t>(f * bytes);
       whole.columns_.insert(whole.columns_.end(), from, from + static_cast<ptrdiff_t>(bytes));
     }
+  }
+  if (is_sparse) {  // each may be so in features of its own
+    parts.clear();
+    whole.build_rows();
+    return whole;
   }
   for (BinMatrix& part : parts) part.drop_columns();
   whole.rows_.reserve(row_bytes);
@@ -88,10 +121,10 @@ BinMatrix BinMatrix::join(std::vector<BinMatrix> parts) {
 BinMatrix BinMatrix::slice(size_t first_row, size_t row_count) const {
   BinMatrix part;
   part.row_count_ = row_count;
-  part.row_stride_ = row_stride_;
   part.bin_bytes_ = bin_bytes_;
   part.bin_counts_ = bin_counts_;
   part.offsets_ = offsets_;
+  part.lay_out_rows();
   const auto copy = [&](const LargeVector<uint8_t>& from, size_t first, size_t count,
                         LargeVector<uint8_t>& to) {
     const auto begin = from.begin() + static_cast<ptrdiff_t>(first * bin_bytes_);
@@ -103,11 +136,20 @@ BinMatrix BinMatrix::slice(size_t first_row, size_t row_count) const {
       copy(columns_, f * row_count_ + first_row, row_count, part.columns_);
     }
   }
-  if (!rows_.empty()) copy(rows_, first_row * row_stride_, row_count * row_stride_, part.rows_);
+  if (!sparse_.empty()) {
+    part.build_rows();
+  } else if (!rows_.empty()) {
+    copy(rows_, first_row * row_stride_, row_count * row_stride_, part.rows_);
+  }
   return part;
 }
 
 void BinMatrix::drop_columns() {
+  if (!sparse_.empty()) {
+    sparse_ = {};
+    lay_out_rows();
+    transpose_all();
+  }
   columns_.clear();
   columns_.shrink_to_fit();
 }

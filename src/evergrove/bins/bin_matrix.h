@@ -1,9 +1,11 @@
 // BinMatrix: the bin of every row and feature, as one byte (or two), in both orders.
 //
-// Row-major for histograms (a row's bins share a cache line), column-major for partitioning and
-// binning (one feature of many rows). Rows are padded with bin 0 to a multiple of 8 bins, so that
-// a kernel may read past the last feature. Columns are filled from many threads on disjoint rows,
-// then build_rows() makes the other copy, then the matrix is immutable.
+// Row-major for histograms (a row's bins share a cache line, and small ones a byte: row_layout.h),
+// column-major for partitioning and binning (one feature of many rows). Rows are padded with 0 to a
+// multiple of 8 cells, so that a kernel may read past the last one. Features that have one bin in
+// nearly all rows are not in the row-major copy but beside it, as what is otherwise
+// (sparse_bins.h). Columns are filled from many
+// threads on disjoint rows, then build_rows() makes the other copy, then the matrix is immutable.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -13,6 +15,8 @@
 #include <vector>
 
 #include "evergrove/base/large_vector.h"
+#include "evergrove/bins/row_layout.h"
+#include "evergrove/bins/sparse_bins.h"
 #include "evergrove/model/model.h"
 
 namespace evergrove::bins {
@@ -44,12 +48,20 @@ class BinMatrix {
   const Bin* rows() const {
     return reinterpret_cast<const Bin*>(rows_.data());
   }
-  size_t row_stride() const { return row_stride_; }  // in bins
+  size_t row_stride() const { return row_stride_; }  // in cells
+  const RowLayout& layout() const { return layout_; }
+  // Empty, or of a matrix that has columns.
+  const SparseBins& sparse() const { return sparse_; }
 
   // Requires: build_rows() was called.
   uint32_t bin(size_t row, size_t feature) const {
-    const size_t place = row * row_stride_ + feature;
-    return bin_bytes_ == 1 ? rows<uint8_t>()[place] : rows<uint16_t>()[place];
+    const RowLayout::Place place = layout_.place(feature);
+    if (place.cell == RowLayout::kNoCell) {
+      return bin_bytes_ == 1 ? column<uint8_t>(feature)[row] : column<uint16_t>(feature)[row];
+    }
+    const size_t cell = row * row_stride_ + place.cell;
+    const uint32_t value = bin_bytes_ == 1 ? rows<uint8_t>()[cell] : rows<uint16_t>()[cell];
+    return value / place.unit % bin_counts_[feature];
   }
 
   // Makes the row-major copy of all rows, in parallel; call once the columns are full.
@@ -60,17 +72,23 @@ class BinMatrix {
   // A copy of some consecutive rows.
   BinMatrix slice(size_t first_row, size_t row_count) const;
 
-  // Frees the columns, for data that is only walked through by row (validation sets).
+  // Frees the columns, for data that is only walked through by row (validation sets); no feature is
+  // sparse any more.
   void drop_columns();
 
  private:
+  void lay_out_rows();
+  void transpose_all();
+
   size_t row_count_ = 0;
   size_t row_stride_ = 0;
   int bin_bytes_ = 1;
   std::vector<uint32_t> bin_counts_;
   std::vector<uint32_t> offsets_;
+  RowLayout layout_;
   LargeVector<uint8_t> columns_;
   LargeVector<uint8_t> rows_;
+  SparseBins sparse_;
 };
 
 }  // namespace evergrove::bins

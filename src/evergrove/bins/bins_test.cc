@@ -143,6 +143,82 @@ TEST(BinMatrix, KeepsBothOrders) {
   }
 }
 
+// What half of a column is, is not sorted with the rest; numbers that are floats are sorted as
+// such.
+RC_GTEST_PROP(Cuts, AreHalfWayBetweenDistinctValuesWhereTheseAreFew, ()) {
+  const auto distinct =
+      *rc::gen::map(rc::gen::nonEmpty(rc::gen::container<std::vector<double>>(rc::gen::oneOf(
+                        rc::gen::map(rc::gen::inRange(-20, 20), [](int x) { return x / 4.0; }),
+                        rc::gen::map(rc::gen::inRange(-20, 20), [](int x) { return x / 7.0; })))),
+                    [](std::vector<double> values) {
+                      std::sort(values.begin(), values.end());
+                      values.erase(std::unique(values.begin(), values.end()), values.end());
+                      return values;
+                    });
+  std::vector<double> values = distinct;
+  for (int i = *rc::gen::inRange(0, 5000); i > 0; --i) {
+    const size_t dice = RandomKey(7, "value").at(static_cast<uint64_t>(i));
+    values.push_back(dice % 2 == 0 ? distinct[0] : distinct[(dice >> 8) % distinct.size()]);
+  }
+  values.insert(values.begin() + static_cast<ptrdiff_t>(values.size() / 2), std::nan(""));
+  const std::vector<double> cuts = make_cuts(values, 100);
+  RC_ASSERT(cuts.size() == distinct.size() - 1);
+  for (size_t i = 0; i < cuts.size(); ++i) {
+    RC_ASSERT(cuts[i] >= distinct[i] && cuts[i] < distinct[i + 1]);
+  }
+}
+
+TEST(BinMatrix, KeepsWhatIsSparseBesideItsRows) {
+  constexpr size_t kRows = 5000;
+  std::vector<model::Feature> features(60);
+  for (size_t f = 0; f < features.size(); ++f) {
+    for (int i = 0; i < (f % 3 == 0 ? 200 : 40); ++i) features[f].cuts.push_back(i);
+  }
+  const RandomKey key(11, "sparse");
+  BinMatrix matrix(kRows, features);
+  for (size_t f = 0; f < features.size(); ++f) {
+    for (size_t row = 0; row < kRows; ++row) {
+      const uint64_t dice = key.at(f * kRows + row);
+      const bool is_usual = f >= 50 ? false : dice % 32 != 0;  // the last ten are dense
+      matrix.column<uint8_t>(f)[row] =
+          is_usual ? uint8_t(f % 5) : uint8_t((dice >> 8) % matrix.bin_count(f));
+    }
+  }
+  const auto expect_as_columns = [&](const BinMatrix& rows, size_t first) {
+    for (size_t row = 0; row < rows.row_count(); ++row) {
+      for (size_t f = 0; f < features.size(); ++f) {
+        ASSERT_EQ(rows.bin(row, f), matrix.column<uint8_t>(f)[first + row]) << row << ", " << f;
+      }
+    }
+  };
+  matrix.build_rows();
+  EXPECT_EQ(matrix.sparse().features.size(), 50);
+  EXPECT_EQ(matrix.layout().cell_count(), 10);
+  const SparseBins& sparse = matrix.sparse();
+  for (size_t row = 0; row < kRows; ++row) {
+    std::vector<uint32_t> entries;
+    for (const SparseBins::Feature& feature : sparse.features) {
+      const uint8_t bin = matrix.column<uint8_t>(feature.feature)[row];
+      if (bin != feature.usual_bin) entries.push_back(feature.start + bin);
+    }
+    const uint32_t begin = sparse.row_starts[row];
+    ASSERT_EQ(sparse.row_starts[row + 1] - begin, entries.size());
+    ASSERT_TRUE(std::equal(entries.begin(), entries.end(), sparse.entries.begin() + begin));
+  }
+  expect_as_columns(matrix, 0);
+  std::vector<BinMatrix> parts;
+  parts.push_back(matrix.slice(0, 1234));
+  parts.push_back(matrix.slice(1234, kRows - 1234));
+  expect_as_columns(parts[1], 1234);
+  const BinMatrix joined = BinMatrix::join(std::move(parts));
+  EXPECT_EQ(joined.sparse().entries.size(), sparse.entries.size());
+  expect_as_columns(joined, 0);
+  BinMatrix rows_alone = matrix;
+  rows_alone.drop_columns();
+  EXPECT_TRUE(rows_alone.sparse().empty());
+  expect_as_columns(rows_alone, 0);
+}
+
 TEST(Cuts, AreFinerAtBothEnds) {
   constexpr size_t kCount = 100'000;
   std::vector<double> values(kCount);

@@ -12,7 +12,10 @@
 #include "evergrove/bins/cuts.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+
+#include "evergrove/base/radix_sort.h"
 
 namespace evergrove::bins {
 namespace {
@@ -28,9 +31,63 @@ double between(double a, double b) {
   return middle >= a && middle < b ? middle : a;
 }
 
-std::vector<DistinctValue> count_distinct(std::vector<double>& values) {
-  std::erase_if(values, [](double x) { return std::isnan(x); });
-  std::sort(values.begin(), values.end());
+// In the order of the numbers that the bits are of.
+template <typename Bits, typename Number>
+Bits ordered_bits(Number value) {
+  constexpr Bits kSign = Bits{1} << (8 * sizeof(Bits) - 1);
+  const auto bits = std::bit_cast<Bits>(value);
+  return (bits & kSign) != 0 ? ~bits : bits | kSign;
+}
+template <typename Number, typename Bits>
+Number number_of(Bits ordered) {
+  constexpr Bits kSign = Bits{1} << (8 * sizeof(Bits) - 1);
+  return std::bit_cast<Number>((ordered & kSign) != 0 ? ordered & ~kSign : ~ordered);
+}
+
+// Sorts values none of which is NaN.
+template <typename Bits, typename Number>
+void sort_as(std::vector<double>& values) {
+  std::vector<Bits> keys(values.size());
+  std::transform(values.begin(), values.end(), keys.begin(),
+                 [](double x) { return ordered_bits<Bits>(static_cast<Number>(x)); });
+  std::vector<Bits> scratch;
+  radix_sort(keys, scratch, 8 * sizeof(Bits), [](Bits key) { return uint64_t{key}; });
+  std::transform(keys.begin(), keys.end(), values.begin(),
+                 [](Bits key) { return static_cast<double>(number_of<Number>(key)); });
+}
+
+void sort_values(std::vector<double>& values) {
+  const bool are_floats = std::all_of(values.begin(), values.end(), [](double x) {
+    return static_cast<double>(static_cast<float>(x)) == x;
+  });
+  are_floats ? sort_as<uint32_t, float>(values) : sort_as<uint64_t, double>(values);
+}
+
+// A value that every fourth or so is, if there is one; else any.
+double frequent_value(const std::vector<double>& values) {
+  constexpr size_t kLooks = 63;
+  std::vector<double> looks;
+  for (size_t i = 0; i < kLooks; ++i) looks.push_back(values[values.size() * i / kLooks]);
+  std::sort(looks.begin(), looks.end());
+  double best = looks[0];
+  size_t best_count = 0;
+  for (size_t begin = 0, i = 1; i <= looks.size(); ++i) {
+    if (i < looks.size() && looks[i] == looks[begin]) continue;
+    if (i - begin > best_count) best_count = i - begin, best = looks[begin];
+    begin = i;
+  }
+  return best;
+}
+
+// Ascending. What most of a column is (of a sparse one, 0) is counted, and not sorted.
+std::vector<DistinctValue> count_distinct(std::vector<double> values) {
+  if (values.empty()) return {};
+  const double frequent = frequent_value(values);
+  const auto others =
+      std::partition(values.begin(), values.end(), [&](double x) { return x != frequent; });
+  const DistinctValue most{frequent, static_cast<uint64_t>(values.end() - others)};
+  values.erase(others, values.end());
+  sort_values(values);
   std::vector<DistinctValue> distinct;
   for (double x : values) {
     if (distinct.empty() || x != distinct.back().value) {
@@ -38,6 +95,10 @@ std::vector<DistinctValue> count_distinct(std::vector<double>& values) {
     }
     ++distinct.back().count;
   }
+  const auto place =
+      std::lower_bound(distinct.begin(), distinct.end(), frequent,
+                       [](const DistinctValue& a, double value) { return a.value < value; });
+  distinct.insert(place, most);
   return distinct;
 }
 
@@ -100,7 +161,9 @@ void choose_even(const std::vector<DistinctValue>& distinct, double total, uint3
 }  // namespace
 
 std::vector<double> make_cuts(std::vector<double> values, uint32_t bins_max) {
-  const std::vector<DistinctValue> distinct = count_distinct(values);
+  std::erase_if(values, [](double x) { return std::isnan(x); });
+  const double total = double(values.size());
+  const std::vector<DistinctValue> distinct = count_distinct(std::move(values));
   std::vector<double> cuts;
   if (distinct.empty()) return cuts;
   const auto cut_after = [&](size_t i) {
@@ -114,7 +177,6 @@ std::vector<double> make_cuts(std::vector<double> values, uint32_t bins_max) {
     return cuts;
   }
   std::vector<size_t> chosen;
-  const double total = double(values.size());
   choose_tails(distinct, total, bins_max, chosen);
   choose_even(distinct, total, bins_max - static_cast<uint32_t>(chosen.size()), chosen);
   std::sort(chosen.begin(), chosen.end());

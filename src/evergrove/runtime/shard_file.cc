@@ -58,9 +58,8 @@ Status write_columns(const bins::BinMatrix& bins, bool has_columns, const WriteB
   }
   std::vector<Bin> column(bins.row_count());
   for (size_t feature = 0; feature < bins.feature_count(); ++feature) {
-    const Bin* const rows = bins.rows<Bin>();  // null where there are none
     for (size_t row = 0; row < column.size(); ++row) {
-      column[row] = rows[row * bins.row_stride() + feature];
+      column[row] = static_cast<Bin>(bins.bin(row, feature));
     }
     EVERGROVE_RETURN_IF_ERROR(write(bytes_of(column)));
   }

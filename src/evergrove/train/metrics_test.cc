@@ -12,7 +12,7 @@
 #include <numeric>
 
 #include "evergrove/base/hash.h"
-#include "evergrove/train/radix_sort.h"
+#include "evergrove/base/radix_sort.h"
 #include "evergrove/train/testing_problem.h"
 
 namespace evergrove::train {

@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "evergrove/base/check.h"
-#include "evergrove/train/radix_sort.h"
+#include "evergrove/base/radix_sort.h"
 
 namespace evergrove::train {
 namespace {

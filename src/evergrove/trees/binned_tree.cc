@@ -14,6 +14,28 @@ namespace {
 
 constexpr size_t kTogether = 8;
 
+// Walks kTogether rows to their leaves.
+template <bool kTables, typename Bin, typename Node>
+void walk_rows(const Node* all, const uint8_t* tables, const Bin* const* rows, uint32_t* nodes) {
+  uint32_t at[kTogether] = {};
+  bool is_on_its_way;
+  do {
+    is_on_its_way = false;
+    for (size_t i = 0; i < kTogether; ++i) {
+      const Node& node = all[at[i]];
+      const uint32_t bin = rows[i][node.feature];
+      bool left = bin - node.first <= node.span;
+      if constexpr (kTables) {
+        if (node.table >= 0) left = tables[static_cast<size_t>(node.table) + bin] != 0;
+      }
+      const uint32_t next = left ? node.left : node.right;
+      is_on_its_way |= next != at[i];
+      at[i] = next;
+    }
+  } while (is_on_its_way);
+  std::copy_n(at, kTogether, nodes);
+}
+
 }  // namespace
 
 Result<BinnedTree> BinnedTree::make(const model::Tree& tree,
@@ -30,7 +52,7 @@ Result<BinnedTree> BinnedTree::make(const model::Tree& tree,
           from.right <= index || from.left >= node_count || from.right >= node_count) {
         return corrupt("A tree has a node that points nowhere", {{"node", std::to_string(index)}});
       }
-      to.feature = from.feature;
+      to.feature = static_cast<uint64_t>(from.feature);
       to.left = static_cast<uint32_t>(from.left);
       to.right = static_cast<uint32_t>(from.right);
       const model::Feature& feature = features[from.feature];
@@ -63,31 +85,43 @@ Result<BinnedTree> BinnedTree::make(const model::Tree& tree,
   return binned;
 }
 
-template <typename Bin, bool kTables>
-void BinnedTree::walk(const Bin* const* rows, uint32_t* nodes) const {
-  uint32_t at[kTogether] = {};
-  bool is_on_its_way;
-  do {
-    is_on_its_way = false;
-    for (size_t i = 0; i < kTogether; ++i) {
-      const Node& node = nodes_[at[i]];
-      const uint32_t bin = rows[i][node.feature];
-      bool left = bin - node.first <= node.span;
-      if constexpr (kTables) {
-        if (node.table >= 0) left = tables_[static_cast<size_t>(node.table) + bin] != 0;
-      }
-      const uint32_t next = left ? node.left : node.right;
-      is_on_its_way |= next != at[i];
-      at[i] = next;
+bool BinnedTree::goes_left(const Node& node, uint32_t bin) const {
+  if (node.table >= 0) return tables_[static_cast<size_t>(node.table) + bin] != 0;
+  return bin - node.first <= node.span;
+}
+
+// Rows are gone along by column where the matrix has sparse features. A feature that shares its
+// cell has a table by the cell's value.
+BinnedTree::Walk BinnedTree::walk_of(const bins::BinMatrix& bins) const {
+  Walk walk{nodes_, tables_};
+  for (Node& node : walk.nodes) {
+    if (node.left == node.right) continue;  // a leaf
+    const auto feature = static_cast<uint32_t>(node.feature);
+    if (!bins.sparse().empty()) {
+      node.feature = feature * bins.row_count();
+      continue;
     }
-  } while (is_on_its_way);
-  std::copy_n(at, kTogether, nodes);
+    const bins::RowLayout::Place place = bins.layout().place(feature);
+    node.feature = place.cell;
+    const uint32_t value_count = bins.layout().value_count(place.cell);
+    if (value_count == bins.bin_count(feature)) continue;
+    const auto table = static_cast<int32_t>(walk.tables.size());
+    for (uint32_t value = 0; value < value_count; ++value) {
+      const uint32_t bin = value / place.unit % bins.bin_count(feature);
+      walk.tables.push_back(goes_left(node, bin) ? 1 : 0);
+    }
+    node.table = table;
+  }
+  return walk;
 }
 
 template <typename Bin, bool kTables>
-void BinnedTree::add_rows(const bins::BinMatrix& bins, std::span<const uint8_t> excluded,
-                          size_t stride, size_t offset, std::span<int64_t> margins) const {
-  const Bin* all = bins.rows<Bin>();
+void BinnedTree::add_rows(const Walk& walk, const bins::BinMatrix& bins,
+                          std::span<const uint8_t> excluded, size_t stride, size_t offset,
+                          std::span<int64_t> margins) const {
+  const bool by_column = !bins.sparse().empty();
+  const Bin* const all = by_column ? bins.column<Bin>(0) : bins.rows<Bin>();
+  const size_t row_stride = by_column ? 1 : bins.row_stride();
   tbb::parallel_for(tbb::blocked_range<size_t>(0, bins.row_count(), 4096), [&](const auto& range) {
     size_t places[kTogether];
     const Bin* rows[kTogether];
@@ -97,11 +131,11 @@ void BinnedTree::add_rows(const bins::BinMatrix& bins, std::span<const uint8_t> 
       for (; count < kTogether && row < range.end(); ++row) {
         if (!excluded.empty() && excluded[row] != 0) continue;
         places[count] = row;
-        rows[count++] = all + row * bins.row_stride();
+        rows[count++] = all + row * row_stride;
       }
       if (count == 0) return;
       std::fill(rows + count, rows + kTogether, rows[0]);
-      walk<Bin, kTables>(rows, leaves);
+      walk_rows<kTables>(walk.nodes.data(), walk.tables.data(), rows, leaves);
       for (size_t i = 0; i < count; ++i) margins[places[i] * stride + offset] += values_[leaves[i]];
     }
   });
@@ -109,14 +143,13 @@ void BinnedTree::add_rows(const bins::BinMatrix& bins, std::span<const uint8_t> 
 
 void BinnedTree::add(const bins::BinMatrix& bins, std::span<const uint8_t> excluded, size_t stride,
                      size_t offset, std::span<int64_t> margins) const {
-  const bool bytes = bins.bin_bytes() == 1;
-  if (tables_.empty()) {
-    bytes ? add_rows<uint8_t, false>(bins, excluded, stride, offset, margins)
-          : add_rows<uint16_t, false>(bins, excluded, stride, offset, margins);
-  } else {
-    bytes ? add_rows<uint8_t, true>(bins, excluded, stride, offset, margins)
-          : add_rows<uint16_t, true>(bins, excluded, stride, offset, margins);
-  }
+  if (bins.row_count() == 0) return;
+  const Walk walk = walk_of(bins);
+  const auto add_all = [&]<typename Bin>(const Bin& /*type*/) {
+    walk.tables.empty() ? add_rows<Bin, false>(walk, bins, excluded, stride, offset, margins)
+                        : add_rows<Bin, true>(walk, bins, excluded, stride, offset, margins);
+  };
+  bins.bin_bytes() == 1 ? add_all(uint8_t{}) : add_all(uint16_t{});
 }
 
 }  // namespace evergrove::trees

@@ -28,17 +28,22 @@ class BinnedTree {
  private:
   // A leaf leads to itself, whatever the row.
   struct Node {
-    int32_t feature = 0;
-    uint32_t first = 0;  // numeric: bins first, first + 1, ..., first + span go left
+    uint64_t feature = 0;  // of a Walk: how far from a row's beginning its bin lies
+    uint32_t first = 0;    // numeric: bins first, first + 1, ..., first + span go left
     uint32_t span = 0;
     int32_t table = -1;  // categorical: where its table starts; -1: numeric
     uint32_t left = 0, right = 0;
   };
+  // The nodes as they are for the rows of one matrix.
+  struct Walk {
+    std::vector<Node> nodes;
+    std::vector<uint8_t> tables;
+  };
+  bool goes_left(const Node& node, uint32_t bin) const;
+  Walk walk_of(const bins::BinMatrix& bins) const;
   template <typename Bin, bool kTables>
-  void add_rows(const bins::BinMatrix& bins, std::span<const uint8_t> excluded, size_t stride,
-                size_t offset, std::span<int64_t> margins) const;
-  template <typename Bin, bool kTables>
-  void walk(const Bin* const* rows, uint32_t* nodes) const;
+  void add_rows(const Walk& walk, const bins::BinMatrix& bins, std::span<const uint8_t> excluded,
+                size_t stride, size_t offset, std::span<int64_t> margins) const;
 
   std::vector<Node> nodes_;
   std::vector<int64_t> values_;  // of leaves, by node

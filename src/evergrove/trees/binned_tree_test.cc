@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "evergrove/base/hash.h"
@@ -84,7 +85,7 @@ int64_t by_hand(const model::Tree& tree, std::span<const model::Feature> feature
 TEST(BinnedTree, LeadsEachRowToItsLeaf) {
   for (uint64_t seed = 0; seed < 24; ++seed) {
     Dice dice(seed);
-    const auto features = features_of(seed % 3 == 0 ? 300 : 20);  // two bytes a bin, and one
+    const auto features = features_of(std::array{300, 20, 5}[seed % 3]);  // two bytes, one, less
     const size_t row_count = seed == 5 ? 0 : 1 + dice.below(5000);
     bins::BinMatrix bins(row_count, features);
     std::vector<std::vector<uint32_t>> rows(row_count);
@@ -110,6 +111,34 @@ TEST(BinnedTree, LeadsEachRowToItsLeaf) {
           << "seed " << seed << ", row " << row;
     }
   }
+}
+
+TEST(BinnedTree, WalksSparseRowsAsOthers) {
+  Dice dice(1);
+  std::vector<model::Feature> features;
+  for (int i = 0; i < 12; ++i) {
+    for (const model::Feature& feature : features_of(60)) features.push_back(feature);
+  }
+  constexpr size_t kRows = 3000;
+  bins::BinMatrix bins(kRows, features);
+  for (size_t f = 0; f < features.size(); ++f) {
+    for (size_t row = 0; row < kRows; ++row) {
+      const bool is_usual = dice.below(40) != 0;
+      bins.column<uint8_t>(f)[row] = is_usual ? 2 : uint8_t(dice.below(features[f].bin_count()));
+    }
+  }
+  bins.build_rows();
+  ASSERT_FALSE(bins.sparse().empty());
+  bins::BinMatrix dense = bins;
+  dense.drop_columns();
+  ASSERT_TRUE(dense.sparse().empty());
+  const auto binned = BinnedTree::make(random_tree(features, 60, true, dice), features);
+  ASSERT_TRUE(binned.ok()) << binned.status().message();
+  std::vector<int64_t> margins(kRows, 7);
+  std::vector<int64_t> expected(kRows, 7);
+  binned->add(bins, {}, 1, 0, margins);
+  binned->add(dense, {}, 1, 0, expected);
+  EXPECT_EQ(margins, expected);
 }
 
 }  // namespace

@@ -15,6 +15,22 @@ struct CandidateSums {
   size_t size;
 };
 
+// What goes left if a feature's bins up to each one do, as integers: packed words (histogram.h) or
+// sums. size is a multiple of kRunningBlock.
+inline constexpr size_t kRunningBlock = 8;
+struct RunningSums {
+  const uint64_t* words = nullptr;  // null: the three others
+  const int64_t* g = nullptr;
+  const int64_t* h = nullptr;
+  const int64_t* count = nullptr;
+  size_t size = 0;
+};
+
+// Goes left with each of them.
+struct AddedSums {
+  double g = 0, h = 0, count = 0;
+};
+
 struct CandidateLimits {
   double g, h, count;  // sums of the node, integers
   double g_unit, h_unit;
@@ -29,6 +45,9 @@ struct BestCandidate {
 
 // The best of the candidates that leave rows_min rows and hessian_min hessian on both sides.
 BestCandidate best_candidate(const CandidateSums& candidates, const CandidateLimits& limits);
+
+BestCandidate best_running(const RunningSums& running, const AddedSums& added,
+                           const CandidateLimits& limits);
 
 // The score of each candidate; -1 for one that may not be applied.
 void candidate_scores(const CandidateSums& candidates, const CandidateLimits& limits,

@@ -1,13 +1,13 @@
 // The hot loop of training: one read-modify-write of a 64-bit word per (row, feature).
 //
 // A row's gradients are packed in one word (26 + 25 + 13 bits), which is added to the word of the
-// row's bin in every feature; after kPackedRows rows, before a field can overflow, the words go to
-// the node's histogram. The words lie in a scratch area of the thread, with room for 256 bins a
-// feature: a constant stride lets the compiler fold it into the addressing, which was measured to
-// take a third off the loop. Rows are gathered through their indices, so their bins are prefetched
-// some rows ahead. Features are taken four at a time from one 32-bit load; the padding of a row
-// is added to scratch that nobody reads. 16-bit bins are laid out without gaps instead.
-// SPDX-License-Identifier: Apache-2.0
+// row's value in every cell; after kPackedRows rows, before a field can overflow, the words go to
+// the node's histogram: each feature of a cell that several share has the sum over the others. The
+// words lie in a scratch area of the thread, with room for 256 values a cell: a constant stride
+// lets the compiler fold it into the addressing, which was measured to take a third off the loop.
+// Rows are gathered through their indices, so their bins are prefetched some rows ahead. Cells are
+// taken four at a time from one 32-bit load; the padding of a row is added to scratch that nobody
+// reads. 16-bit bins are laid out without gaps instead. SPDX-License-Identifier: Apache-2.0
 #include "evergrove/trees/histogram.h"
 
 #include <tbb/blocked_range.h>
@@ -31,33 +31,43 @@ constexpr size_t kPartRows = 4 * kPackedRows;  // rows a task sums before it is 
 // bins).
 constexpr size_t kByteStride = 264;
 
-// The scratch words of a thread, all 0 between uses, and where each built feature starts in them.
+// The scratch words of a thread, all 0 between uses, and where each built cell starts in them.
 struct Scratch {
   std::vector<uint64_t> words;
   std::vector<uint32_t> starts;
-  std::vector<uint32_t> columns;  // only when not all features are built
-  size_t cell_words = 1;          // words a bin: 2 for wide gradients
+  std::vector<uint32_t> cells;  // to build, ascending
+  bool is_all = false;          // cells are all that there are, and starts has those of padding too
+  size_t value_words = 1;       // words a value of a cell: 2 for wide gradients
+  size_t total = 0;             // where the sum of all rows is, and the entries' values after it
 };
 
 Scratch& prepare_scratch(const HistogramInput& input) {
   thread_local Scratch scratch;
+  const bins::RowLayout& layout = input.bins->layout();
   const bool bytes = input.bins->bin_bytes() == 1;
-  const bool all = input.features.size() == input.bins->feature_count();
-  scratch.cell_words = input.gradients->wide ? 2 : 1;
+  scratch.value_words = input.gradients->wide ? 2 : 1;
+  scratch.cells.clear();
+  for (uint32_t feature : input.features) {
+    const uint32_t cell = layout.place(feature).cell;
+    if (cell != bins::RowLayout::kNoCell) scratch.cells.push_back(cell);
+  }
+  std::sort(scratch.cells.begin(), scratch.cells.end());
+  scratch.cells.erase(std::unique(scratch.cells.begin(), scratch.cells.end()), scratch.cells.end());
+  scratch.is_all = scratch.cells.size() == layout.cell_count();
   scratch.starts.clear();
   uint32_t next = 0;
-  for (uint32_t feature : input.features) {
+  for (uint32_t cell : scratch.cells) {
     scratch.starts.push_back(next);
-    next += bytes ? kByteStride : input.bins->bin_count(feature);
+    next += bytes ? kByteStride : layout.value_count(cell);
   }
-  while (all && scratch.starts.size() % 4 != 0) {  // for the padding of rows
+  while (scratch.is_all && scratch.starts.size() % 4 != 0) {  // for the padding of rows
     scratch.starts.push_back(next);
     next += bytes ? kByteStride : 1;
   }
-  scratch.columns.clear();
-  if (!all) scratch.columns.assign(input.features.begin(), input.features.end());
-  if (scratch.words.size() < next * scratch.cell_words) {
-    scratch.words.resize(next * scratch.cell_words, 0);
+  scratch.total = next;
+  const size_t value_count = next + 1 + input.bins->sparse().value_count;
+  if (scratch.words.size() < value_count * scratch.value_words) {
+    scratch.words.resize(value_count * scratch.value_words, 0);
   }
   return scratch;
 }
@@ -114,8 +124,8 @@ struct WideAdder {
 
 template <typename Bin, typename Adder>
 [[gnu::always_inline]] inline void add_row(const Bin* bins, const uint32_t* starts,
-                                           size_t feature_count, const Adder add) {
-  for (size_t f = 0; f < feature_count; f += 4) {
+                                           size_t cell_count, const Adder add) {
+  for (size_t f = 0; f < cell_count; f += 4) {
     if constexpr (sizeof(Bin) == 1) {
       uint32_t four;
       std::memcpy(&four, bins + f, sizeof(four));
@@ -132,27 +142,52 @@ template <typename Bin, typename Adder>
 
 template <typename Bin, typename Adder>
 [[gnu::always_inline]] inline void add_some(const Bin* bins, const uint32_t* starts,
-                                            const uint32_t* columns, size_t feature_count,
+                                            const uint32_t* cells, size_t cell_count,
                                             const Adder add) {
-  for (size_t i = 0; i < feature_count; ++i) add(starts[i] + bins[columns[i]]);
+  for (size_t i = 0; i < cell_count; ++i) add(starts[i] + bins[cells[i]]);
 }
 
-template <typename Bin, typename Adder, bool kAll, typename Rows>
+// A row's entries of sparse features.
+struct Entries {
+  const uint32_t* row_starts;
+  const uint32_t* entries;
+  size_t total;
+  template <typename Adder>
+  [[gnu::always_inline]] void add_row(size_t row, const Adder add) const {
+    add(total);
+    const uint32_t* const end = entries + row_starts[row + 1];
+    for (const uint32_t* entry = entries + row_starts[row]; entry != end; ++entry) {
+      add(total + 1 + *entry);
+    }
+  }
+  // To be called twice a row, some rows ahead and fewer.
+  void prefetch_start(size_t row) const { __builtin_prefetch(&row_starts[row]); }
+  void prefetch(size_t row) const {
+    const uint32_t* const first = entries + row_starts[row];
+    __builtin_prefetch(first);
+    __builtin_prefetch(first + 16);
+  }
+};
+
+template <typename Bin, typename Adder, bool kAll, bool kSparse, typename Rows>
 void add_rows(const HistogramInput& input, Scratch& scratch, const Rows rows, size_t count) {
   const Bin* bins = input.bins->rows<Bin>();
   const size_t stride = input.bins->row_stride();
   const uint32_t* starts = scratch.starts.data();
-  const uint32_t* columns = scratch.columns.data();
-  const size_t feature_count = scratch.starts.size();
+  const uint32_t* cells = scratch.cells.data();
+  const size_t cell_count = scratch.starts.size();
   uint64_t* words = scratch.words.data();
+  const bins::SparseBins& sparse = input.bins->sparse();
+  const Entries entries{sparse.row_starts.data(), sparse.entries.data(), scratch.total};
   const auto add = [=](size_t i) __attribute__((always_inline)) {
     const size_t row = rows.row(i);
     const Adder adder(words, rows.gradient(i));
     if constexpr (kAll) {
-      add_row(bins + row * stride, starts, feature_count, adder);
+      add_row(bins + row * stride, starts, cell_count, adder);
     } else {
-      add_some(bins + row * stride, starts, columns, feature_count, adder);
+      add_some(bins + row * stride, starts, cells, cell_count, adder);
     }
+    if constexpr (kSparse) entries.add_row(row, adder);
   };
   const size_t ahead = count > kPrefetchRows ? count - kPrefetchRows : 0;
   size_t i = 0;
@@ -161,6 +196,10 @@ void add_rows(const HistogramInput& input, Scratch& scratch, const Rows rows, si
     __builtin_prefetch(bins + next * stride);
     __builtin_prefetch(bins + next * stride + stride - 1);
     rows.prefetch_gradient(i + kPrefetchRows);
+    if constexpr (kSparse) {
+      entries.prefetch_start(next);
+      entries.prefetch(rows.row(i + kPrefetchRows / 4));
+    }
     add(i);
   }
   for (; i < count; ++i) add(i);
@@ -168,8 +207,11 @@ void add_rows(const HistogramInput& input, Scratch& scratch, const Rows rows, si
 
 template <typename Bin, typename Adder, typename Rows>
 void add_to_scratch(const HistogramInput& input, Scratch& scratch, const Rows rows, size_t count) {
-  scratch.columns.empty() ? add_rows<Bin, Adder, true>(input, scratch, rows, count)
-                          : add_rows<Bin, Adder, false>(input, scratch, rows, count);
+  const auto add = [&]<bool kSparse>() {
+    scratch.is_all ? add_rows<Bin, Adder, true, kSparse>(input, scratch, rows, count)
+                   : add_rows<Bin, Adder, false, kSparse>(input, scratch, rows, count);
+  };
+  input.bins->sparse().empty() ? add.template operator()<false>() : add.template operator()<true>();
 }
 
 // Adds rows [first, first + count) of the part.
@@ -192,39 +234,100 @@ void add_to_scratch(const HistogramPart& part, Scratch& scratch, size_t first, s
   }
 }
 
+// Adds words to a feature's bins.
+void add_words(const uint64_t* from, size_t value_words, size_t offset, size_t bin_count,
+               Histogram& to) {
+  if (to.packed) {
+    uint64_t* const words = to.words.data() + offset;
+    for (size_t bin = 0; bin < bin_count; ++bin) words[bin] += from[bin];
+  } else if (value_words == 1) {
+    int64_t* g = to.g.data() + offset;
+    int64_t* h = to.h.data() + offset;
+    uint32_t* n = to.count.data() + offset;
+    for (size_t bin = 0; bin < bin_count; ++bin) {
+      const uint64_t word = from[bin];
+      g[bin] += static_cast<int64_t>(word) >> 38;
+      h[bin] += static_cast<int64_t>((word >> 13) & 0x1ffffff);
+      n[bin] += static_cast<uint32_t>(word & 0x1fff);
+    }
+  } else {
+    for (size_t bin = 0; bin < bin_count; ++bin) {
+      to.g[offset + bin] += static_cast<int64_t>(from[2 * bin]);
+      to.h[offset + bin] += static_cast<int64_t>(from[2 * bin + 1] >> 20);
+      to.count[offset + bin] += static_cast<uint32_t>(from[2 * bin + 1] & 0xfffff);
+    }
+  }
+}
+
+// Of the words of a cell's values (the digits of the first feature's bins count by one): what each
+// of its bins has, and, in their place, the words of the other features' values.
+void take_first_digit(uint64_t* words, size_t value_count, size_t bin_count, size_t value_words,
+                      uint64_t* by_bin) {
+  std::fill_n(by_bin, bin_count * value_words, 0);
+  for (size_t value = 0; value < value_count; ++value) {
+    for (size_t word = 0; word < value_words; ++word) {
+      uint64_t rest = 0;
+      for (size_t bin = 0; bin < bin_count; ++bin) {
+        const uint64_t here = words[(value * bin_count + bin) * value_words + word];
+        by_bin[bin * value_words + word] += here;
+        rest += here;
+      }
+      words[value * value_words + word] = rest;
+    }
+  }
+}
+
+// Adds the sums of sparse features: the usual bin has what the others leave of the sum of all rows.
+void flush_sparse(const HistogramInput& input, Scratch& scratch, Histogram& to) {
+  const bins::SparseBins& sparse = input.bins->sparse();
+  const auto offsets = input.bins->histogram_offsets();
+  const size_t value_words = scratch.value_words;
+  uint64_t* const total = scratch.words.data() + scratch.total * value_words;
+  for (const bins::SparseBins::Feature& feature : sparse.features) {
+    if (!std::binary_search(input.features.begin(), input.features.end(), feature.feature)) {
+      continue;
+    }
+    uint64_t* const words = total + (1 + feature.start) * value_words;
+    for (size_t word = 0; word < value_words; ++word) {
+      uint64_t usual = total[word];
+      for (size_t bin = 0; bin < feature.bin_count; ++bin) usual -= words[bin * value_words + word];
+      words[feature.usual_bin * value_words + word] = usual;
+    }
+    add_words(words, value_words, offsets[feature.feature], feature.bin_count, to);
+  }
+  std::fill_n(total, (1 + sparse.value_count) * value_words, 0);
+}
+
 // Moves the sums from scratch to a histogram and leaves scratch 0.
 void flush(const HistogramInput& input, Scratch& scratch, Histogram& to) {
   const auto offsets = input.bins->histogram_offsets();
-  for (size_t i = 0; i < input.features.size(); ++i) {
-    const uint32_t feature = input.features[i];
-    const size_t bin_count = input.bins->bin_count(feature);
-    const size_t offset = offsets[feature];
-    uint64_t* from = scratch.words.data() + scratch.starts[i] * scratch.cell_words;
-    if (to.packed) {
-      std::copy_n(from, bin_count, to.words.data() + offset);
-    } else if (scratch.cell_words == 1) {
-      int64_t* g = to.g.data() + offset;
-      int64_t* h = to.h.data() + offset;
-      uint32_t* n = to.count.data() + offset;
-      for (size_t bin = 0; bin < bin_count; ++bin) {
-        const uint64_t word = from[bin];
-        g[bin] += static_cast<int64_t>(word) >> 38;
-        h[bin] += static_cast<int64_t>((word >> 13) & 0x1ffffff);
-        n[bin] += static_cast<uint32_t>(word & 0x1fff);
-      }
-    } else {
-      for (size_t bin = 0; bin < bin_count; ++bin) {
-        to.g[offset + bin] += static_cast<int64_t>(from[2 * bin]);
-        to.h[offset + bin] += static_cast<int64_t>(from[2 * bin + 1] >> 20);
-        to.count[offset + bin] += static_cast<uint32_t>(from[2 * bin + 1] & 0xfffff);
+  const bins::RowLayout& layout = input.bins->layout();
+  const size_t value_words = scratch.value_words;
+  for (size_t i = 0; i < scratch.cells.size(); ++i) {
+    uint64_t* const words = scratch.words.data() + scratch.starts[i] * value_words;
+    const std::span<const uint32_t> features = layout.features(scratch.cells[i]);
+    size_t left = layout.value_count(scratch.cells[i]);
+    if (features.size() == 1) {
+      add_words(words, value_words, offsets[features[0]], left, to);
+      std::fill_n(words, left * value_words, 0);
+      continue;
+    }
+    uint64_t by_bin[2 * kByteStride];
+    const size_t value_count = left;
+    for (uint32_t feature : features) {
+      const size_t bin_count = input.bins->bin_count(feature);
+      left /= bin_count;
+      take_first_digit(words, left, bin_count, value_words, by_bin);
+      if (std::binary_search(input.features.begin(), input.features.end(), feature)) {
+        add_words(by_bin, value_words, offsets[feature], bin_count, to);
       }
     }
-    std::fill_n(from, bin_count * scratch.cell_words, 0);
+    std::fill_n(words, value_count * value_words, 0);
   }
-  // What the padding of rows was added to, in the first bin of each spare feature.
-  for (size_t i = input.features.size(); i < scratch.starts.size(); ++i) {
-    std::fill_n(scratch.words.data() + scratch.starts[i] * scratch.cell_words, scratch.cell_words,
-                0);
+  if (!input.bins->sparse().empty()) flush_sparse(input, scratch, to);
+  // What the padding of rows was added to, in the first value of each spare cell.
+  for (size_t i = scratch.cells.size(); i < scratch.starts.size(); ++i) {
+    std::fill_n(scratch.words.data() + scratch.starts[i] * value_words, value_words, 0);
   }
 }
 
@@ -238,26 +341,13 @@ void add_part(const HistogramPart& part, size_t begin, size_t end, Histogram& to
   }
 }
 
-// Few rows: one pass over all parts through scratch, so that its cost is paid once.
-template <typename Bin>
-void add_packed(std::span<const HistogramPart> parts, Histogram& to) {
-  for (const HistogramPart& part : parts) {
-    add_to_scratch<Bin>(part, prepare_scratch(part.input), 0, part.row_count());
-  }
-  flush(parts[0].input, prepare_scratch(parts[0].input), to);
-}
-
 template <typename Bin>
 std::unique_ptr<Histogram> build(std::span<const HistogramPart> parts, HistogramPool& pool) {
   size_t row_count = 0;
   for (const HistogramPart& part : parts) row_count += part.row_count();
   std::unique_ptr<Histogram> histogram =
       pool.take(!parts[0].input.gradients->wide && row_count <= kPackedRows);
-  if (histogram->packed) {
-    add_packed<Bin>(parts, *histogram);
-    return histogram;
-  }
-  if (row_count <= 2 * kPartRows) {
+  if (histogram->packed || row_count <= 2 * kPartRows) {
     for (const HistogramPart& part : parts) {
       add_part<Bin>(part, 0, part.row_count(), *histogram);
     }

@@ -1,5 +1,6 @@
-// One feature at a time: the bins that have rows become candidates (running sums of the left
-// side), and the gain kernel looks at them all at once. Numeric bins are taken in order.
+// One feature at a time: its bins become candidates (running sums of the left side), and the gain
+// kernel looks at them all at once. Numeric bins are taken in order; one without rows is no better
+// than the one before it, and the first of equals is taken.
 // Categories are either tried one against the rest, or sorted by G/(H + smooth), for which the
 // best subset is a prefix of that order (Fisher 1958, as in LightGBM); both ends are tried, so
 // that what is not sorted in (rare categories, missing, never seen) may join either side.
@@ -41,16 +42,6 @@ struct Candidates {
     count[size] = static_cast<double>(sums.count);
     bins[size] = bin;
   }
-  Sums at(size_t i) const {
-    return {static_cast<int64_t>(g[i]), static_cast<int64_t>(h[i]), static_cast<int64_t>(count[i])};
-  }
-  void shift(const Sums& by) {
-    for (size_t i = 0; i < size; ++i) {
-      g[i] += static_cast<double>(by.g);
-      h[i] += static_cast<double>(by.h);
-      count[i] += static_cast<double>(by.count);
-    }
-  }
   CandidateSums sums() const { return {g.data(), h.data(), count.data(), size}; }
 };
 
@@ -59,28 +50,73 @@ Candidates& scratch() {
   return candidates;
 }
 
-// Running sums after each of the feature's bins that has rows, bin 0 left out.
-void collect_running(const Histogram& histogram, uint32_t start, uint32_t bin_count,
-                     Candidates& out) {
-  out.reserve(bin_count);
-  if (histogram.packed) {
-    uint64_t running = 0;
-    for (uint32_t bin = 1; bin < bin_count; ++bin) {
-      const uint64_t word = histogram.words[start + bin];
-      running += word;
-      out.put(unpack(running), bin);
-      out.size += word != 0;
+// Running sums after each of a feature's bins, bin 0 left out; of eight bins that have no rows all
+// are left out. Ends of blocks repeat what was last.
+struct Running {
+  std::vector<uint64_t> words;
+  std::vector<int64_t> g, h, count;
+  std::vector<uint32_t> first_bins;  // of blocks
+  size_t size = 0;
+  bool packed = false;
+
+  RunningSums sums() const {
+    if (packed) return {.words = words.data(), .size = size};
+    return {.g = g.data(), .h = h.data(), .count = count.data(), .size = size};
+  }
+  Sums at(size_t i) const { return packed ? unpack(words[i]) : Sums{g[i], h[i], count[i]}; }
+  uint32_t bin(size_t i) const {
+    return first_bins[i / kRunningBlock] + static_cast<uint32_t>(i % kRunningBlock);
+  }
+
+  void collect(const Histogram& histogram, uint32_t start, uint32_t bin_count) {
+    const size_t room = bin_count + kRunningBlock;
+    if (first_bins.size() < room) {
+      for (auto* each : {&g, &h, &count}) each->resize(room);
+      words.resize(room);
+      first_bins.resize(room);
     }
-    return;
+    size = 0;
+    packed = histogram.packed;
+    packed ? collect_words(&histogram.words[start], bin_count)
+           : collect_sums(&histogram.g[start], &histogram.h[start], &histogram.count[start],
+                          bin_count);
   }
-  Sums running;
-  for (uint32_t bin = 1; bin < bin_count; ++bin) {
-    const Sums here = histogram.at(start + bin);
-    running = running + here;
-    out.put(running, bin);
-    out.size += here.count != 0;
+
+ private:
+  void collect_words(const uint64_t* from, uint32_t bin_count) {
+    uint64_t running = 0;
+    for (uint32_t bin = 1; bin < bin_count; bin += kRunningBlock) {
+      const size_t here = std::min<size_t>(kRunningBlock, bin_count - bin);
+      uint64_t any = 0;
+      for (size_t i = 0; i < here; ++i) any |= from[bin + i];
+      if (any == 0) continue;
+      first_bins[size / kRunningBlock] = bin;
+      for (size_t i = 0; i < kRunningBlock; ++i) {
+        if (i < here) running += from[bin + i];
+        words[size++] = running;
+      }
+    }
   }
-}
+  void collect_sums(const int64_t* from_g, const int64_t* from_h, const uint32_t* from_count,
+                    uint32_t bin_count) {
+    Sums running;
+    for (uint32_t bin = 1; bin < bin_count; bin += kRunningBlock) {
+      const size_t here = std::min<size_t>(kRunningBlock, bin_count - bin);
+      uint32_t any = 0;
+      for (size_t i = 0; i < here; ++i) any |= from_count[bin + i];
+      if (any == 0) continue;
+      first_bins[size / kRunningBlock] = bin;
+      for (size_t i = 0; i < kRunningBlock; ++i) {
+        if (i < here) {
+          running = running + Sums{from_g[bin + i], from_h[bin + i], int64_t{from_count[bin + i]}};
+        }
+        g[size] = running.g;
+        h[size] = running.h;
+        count[size++] = running.count;
+      }
+    }
+  }
+};
 
 CandidateLimits limits_of(const Sums& sums, const SplitSearch& search) {
   const GrowthOptions& o = *search.options;
@@ -112,19 +148,18 @@ void search_numeric(const SplitSearch& search, const Histogram& histogram, const
                     uint32_t feature, BestSplit& best) {
   const uint32_t start = search.offsets[feature];
   const Sums missing = histogram.at(start);
-  Candidates& candidates = scratch();
-  collect_running(histogram, start, search.bin_count(feature), candidates);
+  thread_local Running running;
+  running.collect(histogram, start, search.bin_count(feature));
   const CandidateLimits limits = limits_of(sums, search);
   for (const bool missing_left : {false, true}) {
-    if (missing_left) {
-      if (missing.count == 0) break;
-      candidates.shift(missing);
-    }
-    const BestCandidate found = best_candidate(candidates.sums(), limits);
+    if (missing_left && missing.count == 0) break;
+    const Sums added = missing_left ? missing : Sums{};
+    const BestCandidate found = best_running(
+        running.sums(), {double(added.g), double(added.h), double(added.count)}, limits);
     if (found.index < 0 || !best.beats(found.score)) continue;
     best.split = {
-        best.gain(found.score), static_cast<int32_t>(feature), candidates.bins[found.index], {},
-        missing_left,           candidates.at(found.index)};
+        best.gain(found.score), static_cast<int32_t>(feature),  running.bin(found.index), {},
+        missing_left,           running.at(found.index) + added};
     // No missing here: should one come later, it goes where most rows went.
     if (missing.count == 0) {
       best.split.missing_left = 2 * best.split.left.count >= sums.count;

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/bins/row_layout.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "evergrove/bins/bin_matrix.h"
+
+namespace evergrove::bins {
+namespace {
+
+TEST(RowLayout, PutsFlagsAndSmallCategoriesTogether) {
+  const std::vector<uint32_t> counts = {255, 3, 3, 16, 3, 17, 3, 3, 16};
+  const RowLayout layout(counts, true);
+  ASSERT_EQ(layout.cell_count(), 4);
+  EXPECT_EQ(layout.features(0)[0], 0);
+  EXPECT_EQ(layout.features(1)[0], 5);
+  const auto flags = layout.features(2);
+  EXPECT_EQ(std::vector(flags.begin(), flags.end()), (std::vector<uint32_t>{1, 2, 4, 6, 7}));
+  EXPECT_EQ(layout.value_count(2), 243);
+  const auto small = layout.features(3);
+  EXPECT_EQ(std::vector(small.begin(), small.end()), (std::vector<uint32_t>{3, 8}));
+  EXPECT_EQ(layout.place(8).unit, 16);
+}
+
+TEST(RowLayout, GivesEachACellOfItsOwnWhereBinsTakeTwoBytes) {
+  const RowLayout layout(std::vector<uint32_t>{3, 3, 5000}, false);
+  EXPECT_EQ(layout.cell_count(), 3);
+  EXPECT_EQ(layout.value_count(2), 5000);
+}
+
+// Whatever the counts, every cell is a byte, and a matrix gives back the bins it was given.
+RC_GTEST_PROP(RowLayout, LosesNoBin, ()) {
+  const auto counts = *rc::gen::nonEmpty(rc::gen::container<std::vector<uint32_t>>(
+      rc::gen::oneOf(rc::gen::inRange<uint32_t>(1, 20), rc::gen::inRange<uint32_t>(1, 257))));
+  std::vector<model::Feature> features(counts.size());
+  for (size_t f = 0; f < counts.size(); ++f) {
+    features[f].kind = table::ColumnKind::categorical;
+    features[f].categories.resize(counts[f] - 1);
+  }
+  constexpr size_t kRows = 40;
+  BinMatrix matrix(kRows, features);
+  for (size_t f = 0; f < counts.size(); ++f) {
+    RC_ASSERT(matrix.bin_count(f) == counts[f]);
+    const auto column = *rc::gen::container<std::vector<uint8_t>>(
+        kRows, rc::gen::map(rc::gen::inRange<uint32_t>(0, counts[f]),
+                            [](uint32_t bin) { return static_cast<uint8_t>(bin); }));
+    std::copy(column.begin(), column.end(), matrix.column<uint8_t>(f));
+  }
+  matrix.build_rows();
+  const RowLayout& layout = matrix.layout();
+  for (size_t cell = 0; cell < layout.cell_count(); ++cell) {
+    RC_ASSERT(layout.value_count(cell) <= 256u);
+  }
+  for (size_t row = 0; row < kRows; ++row) {
+    for (size_t f = 0; f < counts.size(); ++f) {
+      RC_ASSERT(matrix.bin(row, f) == matrix.column<uint8_t>(f)[row]);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace evergrove::bins

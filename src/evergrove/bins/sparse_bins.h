@@ -1,0 +1,42 @@
+// SparseBins: of the features that have one bin in nearly all rows, the others, row by row.
+//
+// A row of a thousand columns of which thirty are not zero is thirty entries: a histogram takes
+// thirty additions for it, and what the usual bins have is what is left of the sum of all rows,
+// exactly.
+//
+// Promise: entries of a row are ascending, so features are.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "evergrove/base/large_vector.h"
+
+namespace evergrove::bins {
+
+struct SparseBins {
+  struct Feature {
+    uint32_t feature;
+    uint32_t start;  // an entry is the feature's start + its bin
+    uint32_t usual_bin;
+    uint32_t bin_count;
+  };
+  std::vector<Feature> features;     // ascending
+  uint32_t value_count = 0;          // what all entries are below
+  LargeVector<uint32_t> row_starts;  // of each row's entries, and their end
+  LargeVector<uint32_t> entries;
+
+  bool empty() const { return features.empty(); }
+};
+
+// The features to take as sparse, and the entries of all rows; empty where there are too few such
+// features to be worth it, or more entries than can be numbered. columns: by feature, row_count
+// bins each. In parallel.
+template <typename Bin>
+SparseBins find_sparse_bins(const Bin* columns, size_t row_count,
+                            std::span<const uint32_t> bin_counts);
+
+}  // namespace evergrove::bins

@@ -1,0 +1,151 @@
+// Histograms beside sums that are taken row by row: every form, whatever the bins and rows.
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/trees/histogram.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "evergrove/base/hash.h"
+
+namespace evergrove::trees {
+namespace {
+
+struct Case {
+  std::vector<uint32_t> bin_counts;
+  size_t row_count = 0;
+  bool wide = false;
+  uint64_t seed = 0;
+  uint64_t unusual = 2;  // of so many bins one is not the usual
+};
+
+struct Data {
+  std::vector<model::Feature> features;
+  bins::BinMatrix bins;
+  Gradients gradients;
+
+  explicit Data(const Case& c) {
+    for (uint32_t count : c.bin_counts) {
+      model::Feature feature;
+      feature.kind = table::ColumnKind::categorical;
+      feature.categories.resize(count - 1);
+      features.push_back(feature);
+    }
+    bins = bins::BinMatrix(c.row_count, features);
+    const RandomKey key(c.seed, "histogram test");
+    uint64_t next = 0;
+    for (size_t f = 0; f < c.bin_counts.size(); ++f) {
+      for (size_t row = 0; row < c.row_count; ++row) {
+        const uint64_t dice = key.at(next++);
+        const bool is_usual = dice % c.unusual != 0;
+        const uint64_t bin = (is_usual ? 1 : dice >> 8) % c.bin_counts[f];
+        if (bins.bin_bytes() == 1) {
+          bins.column<uint8_t>(f)[row] = static_cast<uint8_t>(bin);
+        } else {
+          bins.column<uint16_t>(f)[row] = static_cast<uint16_t>(bin);
+        }
+      }
+    }
+    bins.build_rows();
+    gradients.wide = c.wide;
+    for (size_t row = 0; row < c.row_count; ++row) {
+      const uint64_t dice = key.at(next++);
+      if (c.wide) {
+        gradients.wide_pairs.push_back({static_cast<int32_t>(dice % (2ull * kWideMax)) - kWideMax,
+                                        static_cast<int32_t>((dice >> 32) % kWideMax)});
+      } else {
+        gradients.narrow.push_back({static_cast<int16_t>(int64_t(dice % 8191) - kNarrowMax),
+                                    static_cast<uint16_t>((dice >> 32) % 4096)});
+      }
+    }
+  }
+
+  Sums pair(size_t row) const {
+    if (gradients.wide) return {gradients.wide_pairs[row].g, gradients.wide_pairs[row].h, 1};
+    return {gradients.narrow[row].g, gradients.narrow[row].h, 1};
+  }
+  std::vector<TreeRow> every(size_t step) const {
+    std::vector<TreeRow> rows;
+    for (uint32_t row = 0; row < bins.row_count(); row += static_cast<uint32_t>(step)) {
+      rows.push_back({row, gradients.wide ? NarrowGradient{} : gradients.narrow[row]});
+    }
+    return rows;
+  }
+};
+
+void expect_sums(const Data& data, const Histogram& histogram, std::span<const TreeRow> rows,
+                 std::span<const uint32_t> features) {
+  const auto offsets = data.bins.histogram_offsets();
+  std::vector<Sums> expected(offsets.back());
+  for (const TreeRow& row : rows) {
+    for (uint32_t f : features) {
+      Sums& sums = expected[offsets[f] + data.bins.bin(row.row, f)];
+      sums = sums + data.pair(row.row);
+    }
+  }
+  for (size_t bin = 0; bin < expected.size(); ++bin) {
+    ASSERT_EQ(histogram.at(bin), expected[bin]) << bin;
+  }
+}
+
+class HistogramForms : public testing::TestWithParam<Case> {};
+
+TEST_P(HistogramForms, HoldTheSumsOfTheirRows) {
+  const Data data(GetParam());
+  EXPECT_EQ(data.bins.sparse().empty(), GetParam().unusual == 2);
+  HistogramPool pool(data.bins.histogram_offsets().back());
+  std::vector<uint32_t> all(data.features.size());
+  std::iota(all.begin(), all.end(), 0u);
+  std::vector<uint32_t> some;
+  for (uint32_t f = 0; f < all.size(); f += 2) some.push_back(f);
+  for (const std::vector<uint32_t>& features : {all, some}) {
+    const HistogramInput input{&data.bins, &data.gradients, features};
+    for (const size_t step : {1, 3, 100}) {
+      const std::vector<TreeRow> rows = data.every(step);
+      auto histogram = build_histogram(input, rows, false, pool);
+      expect_sums(data, *histogram, rows, features);
+      pool.give_back(std::move(histogram));
+      // In two places, as if in one.
+      const std::span<const TreeRow> whole = rows;
+      const std::vector<HistogramPart> parts = {{input, whole.first(rows.size() / 2), false},
+                                                {input, whole.subspan(rows.size() / 2), false}};
+      histogram = build_histogram(parts, pool);
+      expect_sums(data, *histogram, rows, features);
+      pool.give_back(std::move(histogram));
+    }
+    const auto histogram = build_histogram(input, {}, true, pool);
+    expect_sums(data, *histogram, data.every(1), features);
+  }
+}
+
+std::vector<Case> cases() {
+  const std::vector<std::vector<uint32_t>> shapes = {
+      {255, 254, 3, 3, 3, 3, 3, 3, 200},  // flags among others
+      {3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3},
+      {2, 16, 16, 5, 17, 256, 1, 7, 16},
+      {256},
+      {2, 300, 5000, 3},  // two bytes a bin
+  };
+  std::vector<Case> cases;
+  for (const auto& shape : shapes) {
+    for (const size_t rows : {size_t{0}, size_t{1}, size_t{700}, size_t{9000}, size_t{70'000}}) {
+      for (const bool wide : {false, true}) cases.push_back({shape, rows, wide, cases.size()});
+    }
+  }
+  // Sparse ones, and others beside them.
+  std::vector<uint32_t> sparse(40, 60);
+  sparse.insert(sparse.end(), {3, 3, 3, 255});
+  for (const size_t rows : {size_t{700}, size_t{9000}, size_t{70'000}}) {
+    for (const bool wide : {false, true}) {
+      cases.push_back({sparse, rows, wide, cases.size(), 30});
+      cases.push_back({std::vector<uint32_t>(30, 300), rows, wide, cases.size(), 30});
+    }
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, HistogramForms, testing::ValuesIn(cases()));
+
+}  // namespace
+}  // namespace evergrove::trees
