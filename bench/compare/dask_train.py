@@ -21,7 +21,7 @@ from typing import Any
 import evergrove.dask
 from bench.compare.process_figures import ProcessFigures
 
-LOOK_EVERY_SECONDS = 0.2
+LOOK_EVERY_SECONDS = 2.0  # each is a call of the scheduler
 RUN = "figures"
 
 
