@@ -45,10 +45,8 @@ struct CoordinatorOptions {
   uint64_t epoch = 1;
   size_t rounds_max = 2;  // under way at once
   uint32_t fan_in = 16;   // of sums (sum_route.h)
-  // A round's messages cost about as much as the histograms of so many small nodes. Where leaves are
-  // few, it is less: a node that is not needed costs its rows.
+  // A round's messages cost about as much as the histograms of so many small nodes.
   size_t round_nodes_min = 12;
-  size_t leaves_a_round_node = 8;
   Time lease{10'000};           // without a word from a worker, it is lost
   Time say_again_after{2'000};  // without progress, the plan is said again
   Time weigh_every{5'000};      // whether rows lie as the workers' speeds want it

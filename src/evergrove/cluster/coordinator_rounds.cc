@@ -173,8 +173,7 @@ void Coordinator::grow() {
   if (walk_->finished()) return finish_tree();
   if (!rounds_.empty() && rounds_.front().round.kind == RoundKind::rebuild) return;
   // Every member works on all nodes of a round, with its own rows of them.
-  size_t parallel = std::min<size_t>(options_.round_nodes_min,
-                                     growth_.leaves_max / options_.leaves_a_round_node + 1);
+  size_t parallel = options_.round_nodes_min;
   for (const auto& [name, worker] : workers_) parallel = std::max<size_t>(parallel, worker.threads);
   const size_t rounds_max = is_settled() ? options_.rounds_max : 1;
   while (rounds_.size() < rounds_max) {
