@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "evergrove/base/phase.h"
+
 namespace evergrove::bins {
 namespace {
 
@@ -19,6 +21,7 @@ void transpose(const Bin* columns, Bin* rows, size_t row_count, size_t feature_c
                const RowLayout& layout) {
   const size_t tile_count = (row_count + kTileRows - 1) / kTileRows;
   tbb::parallel_for(tbb::blocked_range<size_t>(0, tile_count, 16), [&](const auto& range) {
+    const PhaseScope scope(Phase::lay_out);
     for (size_t tile = range.begin(); tile < range.end(); ++tile) {
       const size_t first = tile * kTileRows;
       const size_t last = std::min(first + kTileRows, row_count);

@@ -10,6 +10,7 @@
 #include <bit>
 #include <limits>
 
+#include "evergrove/base/phase.h"
 #include "evergrove/bins/row_layout.h"
 
 namespace evergrove::bins {
@@ -65,6 +66,7 @@ template <typename Visit>
 void for_each_tile(size_t row_count, const Visit& visit) {
   const size_t tile_count = (row_count + kTileRows - 1) / kTileRows;
   tbb::parallel_for(tbb::blocked_range<size_t>(0, tile_count, 16), [&](const auto& range) {
+    const PhaseScope scope(Phase::lay_out);
     for (size_t tile = range.begin(); tile < range.end(); ++tile) {
       visit(tile * kTileRows, std::min((tile + 1) * kTileRows, row_count));
     }
@@ -81,6 +83,7 @@ SparseBins find_sparse_bins(const Bin* columns, size_t row_count,
   std::vector<uint8_t> chosen(bin_counts.size(), 0);
   std::vector<uint32_t> usual(bin_counts.size(), 0);
   tbb::parallel_for(size_t{0}, bin_counts.size(), [&](size_t f) {
+    const PhaseScope scope(Phase::lay_out);
     chosen[f] = is_sparse(columns + f * row_count, row_count, bin_counts[f], usual[f]);
   });
   for (uint32_t f = 0; f < bin_counts.size(); ++f) {

@@ -18,7 +18,9 @@
 #include "evergrove/cli/train_options.h"
 #include "evergrove/cli/whole_number.h"
 #include "evergrove/runtime/cluster_coordinator.h"
+#include "evergrove/runtime/durable_file.h"
 #include "evergrove/runtime/local_workers.h"
+#include "evergrove/runtime/profile.h"
 #include "evergrove/runtime/run_snapshot.h"
 #include "evergrove/runtime/threads.h"
 #include "evergrove/runtime/training_run.h"
@@ -71,8 +73,19 @@ nlohmann::ordered_json cluster_json(const std::optional<runtime::ClusterReport>&
   return json;
 }
 
+nlohmann::ordered_json profile_json(const std::optional<runtime::Profile>& profile) {
+  if (!profile) return nullptr;
+  nlohmann::ordered_json json = {{"seconds", profile->seconds()}};
+  for (const runtime::Profile::Row& row : profile->rows()) {
+    json["phases"][kPhaseNames[static_cast<size_t>(row.phase)]] = {{"seconds", row.seconds},
+                                                                   {"times", row.count}};
+  }
+  return json;
+}
+
 void print_train_json(const runtime::TrainingReport& report,
-                      const std::optional<runtime::ClusterReport>& cluster) {
+                      const std::optional<runtime::ClusterReport>& cluster,
+                      const std::optional<runtime::Profile>& profile) {
   print_json({{"digest", report.digest},
               {"cluster", cluster_json(cluster)},
               {"metrics", metrics_json(report.metrics)},
@@ -91,6 +104,7 @@ void print_train_json(const runtime::TrainingReport& report,
               {"resumed_iterations", report.resumed_iterations},
               {"objective", model::objective_name(report.model.objective)},
               {"parameters", parameters_json(report.model.metadata.parameters_json)},
+              {"profile", profile_json(profile)},
               {"notes", report.notes}});
 }
 
@@ -198,8 +212,19 @@ Result<runtime::TrainingReport> train_with_workers(const TrainOptions& options,
   return std::move(cluster->training);
 }
 
+Status write_text(const std::string& path, std::string_view text) {
+  EVERGROVE_ASSIGN_OR_RETURN(auto file, runtime::UnfinishedFile::create(path));
+  EVERGROVE_RETURN_IF_ERROR(file.write(text));
+  return file.publish();
+}
+
 Result<int> train(TrainOptions options) {
   const Clock::time_point start = Clock::now();
+  options.profile |= !options.profile_trace.empty();
+  if (options.profile && is_cluster(options)) {
+    return invalid_input(
+        "--profile is for runs in one process; leave out --workers, or profile a worker's machine");
+  }
   if (options.replicas > 0 && !is_cluster(options)) {
     return invalid_input("--replicas is for runs with workers; add --workers, or leave it out");
   }
@@ -221,6 +246,8 @@ Result<int> train(TrainOptions options) {
   EVERGROVE_ASSIGN_OR_RETURN(runtime::TrainingRequest request,
                              threads.execute([&] { return make_request(options, notes); }));
   const double open_seconds = seconds_since(start);
+  std::optional<runtime::Profile> profile;
+  if (options.profile) profile.emplace(!options.profile_trace.empty());
   if (!options.quiet) {
     for (const std::string& note : notes) print_note(note);
     if (const std::string note = columns_note(request.data); !note.empty()) print_note(note);
@@ -234,7 +261,11 @@ Result<int> train(TrainOptions options) {
   Result<runtime::TrainingReport> result =
       is_cluster(options) ? train_with_workers(options, request, cluster) : runtime::train(request);
   display.clear();
+  if (profile) profile->stop();
   if (!result.ok()) return result.status();
+  if (!options.profile_trace.empty()) {
+    EVERGROVE_RETURN_IF_ERROR(write_text(options.profile_trace, profile->chrome_trace()));
+  }
   runtime::TrainingReport& report = result.value();
   report.seconds_read += open_seconds;
   report.seconds_total += open_seconds;
@@ -243,9 +274,12 @@ Result<int> train(TrainOptions options) {
   }
   report.notes.insert(report.notes.begin(), notes.begin(), notes.end());
   if (options.json) {
-    print_train_json(report, cluster);
+    print_train_json(report, cluster, profile);
   } else if (!options.quiet) {
     print_train_words(options, report, cluster);
+  }
+  if (profile && !options.json) {
+    std::fputs(profile->table(threads.count()).c_str(), stdout);
   }
   return 0;
 }
@@ -300,6 +334,11 @@ void add_options(CLI::App* command, const std::shared_ptr<TrainOptions>& options
   command->add_option("--model", options->model, "The file to write")->type_name("FILE");
   command->add_flag("--json", options->json, "Print the result as one JSON object");
   command->add_flag("--quiet", options->quiet, "Say nothing but errors (and --json's result)");
+  command->add_flag("--profile", options->profile, "Print where the time went");
+  command
+      ->add_option("--profile-trace", options->profile_trace,
+                   "The same as a file for chrome://tracing and Perfetto")
+      ->type_name("FILE");
 }
 
 void add_replicas(CLI::App* command, TrainOptions& options) {

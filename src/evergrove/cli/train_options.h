@@ -37,6 +37,8 @@ struct TrainOptions {
   ClusterOptions cluster;  // of a coordinator
   bool json = false;
   bool quiet = false;
+  bool profile = false;
+  std::string profile_trace;  // a file for Chrome's tracing; asks for a profile, too
 };
 
 // What the options say about the data, in words that other processes can open it by.

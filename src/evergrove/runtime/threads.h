@@ -27,6 +27,9 @@ class ThreadLimit {
     return arena_.execute(work);
   }
 
+  // How many threads the work may have.
+  int count() const { return arena_.max_concurrency(); }
+
  private:
   std::optional<tbb::global_control> more_;
   mutable tbb::task_arena arena_;

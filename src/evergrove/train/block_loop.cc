@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "evergrove/base/phase.h"
+
 namespace evergrove::train {
 namespace {
 
@@ -32,7 +34,10 @@ Status for_each_block(const table::RowSource& source, std::span<const size_t> co
                       const BlockVisitor& visit) {
   std::vector<Status> statuses(source.blocks().size());
   tbb::parallel_for(size_t{0}, statuses.size(), [&](size_t index) {
-    Result<table::RowBlock> block = source.read(index, columns);
+    Result<table::RowBlock> block = [&] {
+      const PhaseScope scope(Phase::read);
+      return source.read(index, columns);
+    }();
     statuses[index] = block.ok() ? visit(index, *block) : block.status();
   });
   return first_failure(statuses);

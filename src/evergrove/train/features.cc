@@ -6,6 +6,8 @@
 #include <deque>
 #include <mutex>
 
+#include "evergrove/base/phase.h"
+
 namespace evergrove::train {
 namespace {
 
@@ -21,6 +23,7 @@ class ColumnReader {
   // Returns whether there are still few enough categories.
   bool add(const table::RowBlock& block, const table::ColumnValues& values,
            const TrainingRows& rows) {
+    const PhaseScope scope(Phase::sample);
     ColumnFacts here;
     if (is_numeric_) {
       add_numbers(block, values, rows, here);
@@ -204,6 +207,7 @@ Result<model::Feature> make_feature(const table::ColumnSpec& column, ColumnFacts
   feature.kind = column.kind;
   const auto bins_max = static_cast<uint32_t>(parameters.max_bins);
   if (feature.kind == ColumnKind::numeric) {
+    const PhaseScope scope(Phase::cut);
     feature.cuts = bins::make_cuts(std::move(facts.sample), bins_max);
     return feature;
   }

@@ -13,6 +13,7 @@
 
 #include "evergrove/base/check.h"
 #include "evergrove/base/hash.h"
+#include "evergrove/base/phase.h"
 #include "evergrove/exact/exp_log.h"
 #include "evergrove/train/gradient_kernel.h"
 
@@ -174,6 +175,7 @@ RoundingTally GradientMaker::fill(const Job& job, trees::Gradients& out) const {
   return tbb::parallel_reduce(
       tbb::blocked_range<size_t>(0, blocks_.size(), kBlocksATask), RoundingTally{},
       [&](const tbb::blocked_range<size_t>& range, RoundingTally tally) {
+        const PhaseScope scope(Phase::gradients);
         for (size_t i = range.begin(); i != range.end(); ++i) {
           tally = tally + round_block(job, blocks_[i], out);
         }
@@ -193,6 +195,7 @@ void GradientMaker::prepare(uint64_t iteration, uint32_t output, std::span<const
   softmax_inverse_.resize(row_count_);
   tbb::parallel_for(tbb::blocked_range<size_t>(0, blocks_.size(), kBlocksATask),
                     [&](const tbb::blocked_range<size_t>& range) {
+                      const PhaseScope scope(Phase::gradients);
                       for (size_t i = range.begin(); i != range.end(); ++i) {
                         normalise_softmax(blocks_[i], margins);
                       }

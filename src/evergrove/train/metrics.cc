@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "evergrove/base/check.h"
+#include "evergrove/base/phase.h"
 #include "evergrove/train/metric_terms.h"
 
 namespace evergrove::train {
@@ -159,6 +160,7 @@ Result<std::vector<double>> evaluate_metrics(std::span<const std::string> names,
   for (const std::string& name : names) {
     EVERGROVE_RETURN_IF_ERROR(check_metric(name, input.objective));
   }
+  const PhaseScope scope(Phase::metrics);
   return MetricSummary::of(names, input).values();
 }
 

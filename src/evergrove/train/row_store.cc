@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "evergrove/base/check.h"
+#include "evergrove/base/phase.h"
 #include "evergrove/train/margins.h"
 
 namespace evergrove::train {
@@ -175,6 +176,7 @@ Status RowStore::finish_tree(std::span<const Leaf> leaves, const model::Tree& tr
   std::vector<std::vector<int64_t>>& moved = margins_to_move();
   std::vector<int64_t>& margins = moved[0];
   tbb::parallel_for(size_t{0}, leaves.size(), [&](size_t i) {
+    const PhaseScope scope(Phase::leaves);
     const NodeRows& rows = nodes_[leaves[i].node];
     for (const trees::TreeRow& row : partition_.rows(rows.begin, rows.end)) {
       margins[row.row * outputs + output_] += leaves[i].value;

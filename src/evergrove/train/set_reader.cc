@@ -3,6 +3,7 @@
 
 #include "evergrove/base/check.h"
 #include "evergrove/base/hash.h"
+#include "evergrove/base/phase.h"
 #include "evergrove/bins/binner.h"
 
 namespace evergrove::train {
@@ -12,6 +13,7 @@ template <typename Bin>
 void bin_block(const bins::Binner& binner, const table::RowBlock& block,
                const table::ColumnValues& values, const RowDivision& division, size_t feature,
                bins::BinMatrix& train, bins::BinMatrix* held_out) {
+  const PhaseScope scope(Phase::bin);
   if (division.whole()) {
     binner.bin<Bin>(values, {train.column<Bin>(feature) + block.first_row, block.row_count});
     return;

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "evergrove/base/phase.h"
+
 namespace evergrove::trees {
 namespace {
 
@@ -123,6 +125,7 @@ void BinnedTree::add_rows(const Walk& walk, const bins::BinMatrix& bins,
   const Bin* const all = by_column ? bins.column<Bin>(0) : bins.rows<Bin>();
   const size_t row_stride = by_column ? 1 : bins.row_stride();
   tbb::parallel_for(tbb::blocked_range<size_t>(0, bins.row_count(), 4096), [&](const auto& range) {
+    const PhaseScope scope(Phase::walk);
     size_t places[kTogether];
     const Bin* rows[kTogether];
     uint32_t leaves[kTogether];

@@ -9,6 +9,7 @@
 #include <deque>
 
 #include "evergrove/base/check.h"
+#include "evergrove/base/phase.h"
 #include "evergrove/trees/column_sample.h"
 
 namespace evergrove::trees {
@@ -187,6 +188,7 @@ void Grower::for_each_leaf(
     const GrownTree& grown,
     const std::function<void(int64_t, std::span<const TreeRow>)>& visit) const {
   tbb::parallel_for(size_t{0}, grown.leaves.size(), [&](size_t i) {
+    const PhaseScope scope(Phase::leaves);
     const GrownTree::LeafRows& leaf = grown.leaves[i];
     visit(leaf.value, partition_.rows(leaf.begin, leaf.end));
   });

@@ -19,6 +19,7 @@
 #include <type_traits>
 
 #include "evergrove/base/check.h"
+#include "evergrove/base/phase.h"
 
 namespace evergrove::trees {
 namespace {
@@ -334,6 +335,7 @@ void flush(const HistogramInput& input, Scratch& scratch, Histogram& to) {
 // Adds rows [begin, end) of the part to its histogram.
 template <typename Bin>
 void add_part(const HistogramPart& part, size_t begin, size_t end, Histogram& to) {
+  const PhaseScope scope(Phase::histogram);
   Scratch& scratch = prepare_scratch(part.input);
   for (size_t first = begin; first < end; first += kPackedRows) {
     add_to_scratch<Bin>(part, scratch, first, std::min(kPackedRows, end - first));
@@ -371,6 +373,7 @@ std::unique_ptr<Histogram> build(std::span<const HistogramPart> parts, Histogram
     const Piece& piece = pieces[i];
     add_part<Bin>(*piece.part, piece.begin, piece.end, *partial.local());
   });
+  const PhaseScope scope(Phase::histogram);
   for (std::unique_ptr<Histogram>& part : partial) {
     for (size_t bin = 0; bin < histogram->g.size(); ++bin) {
       histogram->g[bin] += part->g[bin];
@@ -427,6 +430,7 @@ std::unique_ptr<Histogram> build_histogram(std::span<const HistogramPart> parts,
 
 std::unique_ptr<Histogram> subtract(std::unique_ptr<Histogram> parent, const Histogram& part,
                                     size_t row_count, bool narrow, HistogramPool& pool) {
+  const PhaseScope scope(Phase::subtract);
   if (parent->packed) {
     CHECK(part.packed);
     for (size_t bin = 0; bin < parent->words.size(); ++bin) parent->words[bin] -= part.words[bin];

@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "evergrove/base/phase.h"
+
 namespace evergrove::trees {
 namespace {
 
@@ -21,6 +23,7 @@ constexpr size_t kPartRows = 1 << 16;
 template <typename Bin>
 size_t split_part(std::span<TreeRow> rows, TreeRow* buffer, const Bin* column,
                   const uint8_t* goes_left) {
+  const PhaseScope scope(Phase::partition);
   size_t left_count = 0;
   size_t right_count = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -41,6 +44,7 @@ size_t split_part(std::span<TreeRow> rows, TreeRow* buffer, const Bin* column,
 template <typename Bin>
 size_t split_apart(std::span<const TreeRow> rows, TreeRow* to, const Bin* column,
                    const uint8_t* goes_left) {
+  const PhaseScope scope(Phase::partition);
   size_t left_count = 0;
   size_t right_place = rows.size();
   for (const TreeRow row : rows) {
@@ -68,6 +72,7 @@ void RowPartition::fill(size_t row_count, const Gradients& gradients, const RowA
   rows_.resize(row_count);
   buffer_.resize(row_count);
   tbb::parallel_for(tbb::blocked_range<size_t>(0, row_count, kPartRows), [&](const auto& range) {
+    const PhaseScope scope(Phase::partition);
     for (size_t i = range.begin(); i < range.end(); ++i) {
       const uint32_t row = row_at(i);
       rows_[i] = {row, gradients.wide ? NarrowGradient{} : gradients.narrow[row]};
@@ -94,6 +99,7 @@ size_t RowPartition::split_by(size_t begin, size_t end, const Bin* column,
   for (size_t part = 0; part < part_count; ++part) lefts[part + 1] += lefts[part];
   const size_t left_count = lefts[part_count];
   tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
+    const PhaseScope scope(Phase::partition);
     const size_t first = part_begin(part);
     const TreeRow* from = buffer_.data() + first;
     const TreeRow* from_end = buffer_.data() + part_begin(part + 1);

@@ -14,6 +14,7 @@
 #include <cmath>
 
 #include "evergrove/base/check.h"
+#include "evergrove/base/phase.h"
 #include "evergrove/trees/gain_kernel.h"
 
 namespace evergrove::trees {
@@ -293,6 +294,7 @@ int64_t leaf_value(const Sums& sums, const GradientUnits& units, const GrowthOpt
 Split SplitSearch::best(const Histogram& histogram, const Sums& sums,
                         std::span<const uint32_t> candidates) const {
   const auto search_range = [&](size_t begin, size_t end) {
+    const PhaseScope scope(Phase::search);
     BestSplit best(sums, *this);
     for (size_t i = begin; i < end; ++i) {
       const uint32_t feature = candidates[i];

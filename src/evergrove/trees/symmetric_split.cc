@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "evergrove/base/phase.h"
 #include "evergrove/trees/gain_kernel.h"
 #include "evergrove/trees/split.h"
 
@@ -41,6 +42,7 @@ Split SplitSearch::best_shared(std::span<const Histogram* const> histograms,
   for (const Sums& node : sums) node_scores.push_back(leaf_score(node, units, o));
 
   const auto search_feature = [&](uint32_t feature) {
+    const PhaseScope scope(Phase::search);
     const uint32_t start = offsets[feature];
     const uint32_t bin_count = this->bin_count(feature);
     const bool numeric = features[feature].kind == table::ColumnKind::numeric;
