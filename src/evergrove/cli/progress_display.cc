@@ -2,6 +2,7 @@
 #include "evergrove/cli/progress_display.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "evergrove/cli/quantity_text.h"
@@ -50,7 +51,7 @@ std::string progress_words(const runtime::TrainingProgress& progress, uint64_t f
 }
 
 std::string progress_bar(double share, int width) {
-  const int full = static_cast<int>(std::clamp(share, 0.0, 1.0) * width + 0.5);
+  const int full = static_cast<int>(std::lround(std::clamp(share, 0.0, 1.0) * width));
   std::string bar;
   for (int i = 0; i < width; ++i) bar += i < full ? "━" : "─";
   return bar;

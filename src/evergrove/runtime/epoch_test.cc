@@ -83,7 +83,7 @@ TEST_F(Epoch, TellsWhoHasOvertaken) {
 TEST_F(Epoch, OneThatIsTakenButEmptyStaysTaken) {
   ASSERT_EQ(take_epoch(folder_, "one").value(), 1u);
   // As if the power had failed after the name was made.
-  std::ofstream(folder_ + "/epochs/" + numbered_name(2));
+  std::ofstream(folder_ + "/epochs/" + numbered_name(2)).close();
   EXPECT_EQ(take_epoch(folder_, "three").value(), 3u);
   EXPECT_EQ(check_not_overtaken(folder_, 1).kind(), StatusKind::storage);
 }

@@ -42,7 +42,8 @@ class Key {
     EXPECT_EQ(
         mbedtls_pk_write_key_pem(&key_, reinterpret_cast<unsigned char*>(text.data()), text.size()),
         0);
-    return text.c_str();
+    text.resize(text.find('\0'));
+    return text;
   }
   bool confirms(std::string_view text, std::string_view signature) {
     Sha256 hash;

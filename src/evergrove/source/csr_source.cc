@@ -121,6 +121,7 @@ SparseColumns transpose(const CsrMatrix& matrix) {
 
 Result<std::shared_ptr<table::RowSource>> from_csr(
     const CsrMatrix& matrix, std::vector<std::string> names,
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): its values are moved from
     std::vector<std::pair<std::string, std::vector<double>>> dense) {
   EVERGROVE_RETURN_IF_ERROR(check_matrix(matrix));
   if (names.size() != matrix.column_count) {

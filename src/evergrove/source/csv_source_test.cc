@@ -19,8 +19,6 @@
 namespace evergrove::source {
 namespace {
 
-using table::ColumnKind;
-
 CsvFile file_of(std::string text, std::string path = "f.csv") {
   return {std::move(path),
           std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(std::move(text))),
@@ -86,7 +84,7 @@ std::string varied_text(size_t row_count, uint64_t seed) {
     const double amount = std::bit_cast<double>(roll(2));
     text += std::isfinite(amount) ? number_text(amount) : "NA";
     text += ",city " + std::to_string(roll(3) % 7) + ",";
-    const char* const kWords[] = {"plain",
+    const char* const words[] = {"plain",
                                   "\"with, comma\"",
                                   "\"two\nlines\"",
                                   "\"a \"\"quote\"\"\"",
@@ -94,7 +92,7 @@ std::string varied_text(size_t row_count, uint64_t seed) {
                                   "\"\"",
                                   "h\xc3\xa9",
                                   "None"};
-    text += kWords[roll(4) % 8];
+    text += words[roll(4) % 8];
     text += roll(5) % 5 == 0 ? ",\n" : ",2024-02-" + std::to_string(10 + roll(6) % 20) + "\n";
     if (roll(7) % 9 == 0) text += "\n";
   }

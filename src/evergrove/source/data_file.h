@@ -61,7 +61,9 @@ auto without_throwing(auto work) -> decltype(work()) {
   try {
     return work();
   } catch (const std::exception& error) {
-    return store_exception(error.what());
+    // In a template of its own, for Arrow's status is known only where this is used.
+    const auto as_status = [](auto what) { return store_exception(what); };
+    return as_status(error.what());
   }
 }
 

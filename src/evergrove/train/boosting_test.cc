@@ -269,7 +269,7 @@ TEST(Boosting, WeightTwoIsTheRowTwice) {
 }
 
 TEST(Prepare, RefusesBadLabelsAndWeights) {
-  const auto refuse = [](Rows rows, Setting setting, std::string_view word) {
+  const auto refuse = [](const Rows& rows, const Setting& setting, std::string_view word) {
     const auto result = prepare(spec_of(rows, setting), setting.parameters, nullptr, nullptr);
     ASSERT_FALSE(result.ok()) << word;
     EXPECT_EQ(result.status().kind(), StatusKind::invalid_input);

@@ -168,7 +168,7 @@ DataSpec spec_of(const std::vector<double>& labels) {
 TEST(Description, ChoosesTheObjectiveByTheLabelsOfAllParts) {
   // No part of 16 rows has more than two values, all of them together have.
   std::vector<double> labels;
-  for (size_t row = 0; row < 64; ++row) labels.push_back(double(row / 16) + (row % 2) / 8.0);
+  for (size_t row = 0; row < 64; ++row) labels.push_back(double(row / 16) + double(row % 2) / 8.0);
   const auto many = describe_in_parts(spec_of(labels), {}, nullptr, 16, 0);
   ASSERT_TRUE(many.ok()) << many.status().message();
   EXPECT_EQ(many->header.parameters.objective, ObjectiveKind::regression);
