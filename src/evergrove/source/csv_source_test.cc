@@ -85,13 +85,13 @@ std::string varied_text(size_t row_count, uint64_t seed) {
     text += std::isfinite(amount) ? number_text(amount) : "NA";
     text += ",city " + std::to_string(roll(3) % 7) + ",";
     const char* const words[] = {"plain",
-                                  "\"with, comma\"",
-                                  "\"two\nlines\"",
-                                  "\"a \"\"quote\"\"\"",
-                                  "",
-                                  "\"\"",
-                                  "h\xc3\xa9",
-                                  "None"};
+                                 "\"with, comma\"",
+                                 "\"two\nlines\"",
+                                 "\"a \"\"quote\"\"\"",
+                                 "",
+                                 "\"\"",
+                                 "h\xc3\xa9",
+                                 "None"};
     text += words[roll(4) % 8];
     text += roll(5) % 5 == 0 ? ",\n" : ",2024-02-" + std::to_string(10 + roll(6) % 20) + "\n";
     if (roll(7) % 9 == 0) text += "\n";

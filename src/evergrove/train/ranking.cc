@@ -3,8 +3,8 @@
 #include "evergrove/train/ranking.h"
 
 #include <algorithm>
-#include <cmath>
 #include <bit>
+#include <cmath>
 #include <limits>
 
 #include "evergrove/base/check.h"
@@ -78,9 +78,10 @@ Ranking::Ranking(std::span<const int64_t> margins, std::span<const uint16_t> cla
   std::vector<HeavyItem> items(margins.size());
   for (size_t i = 0; i < items.size(); ++i) {
     const double share = weight_max_ > 0 ? double{weights[i]} / weight_max_ : 0;
-    items[i] = {.margin = static_cast<uint64_t>(margins[i]) - lowest,
-                .units = is_weighted_ ? static_cast<uint32_t>(std::floor(share * kUnitsMax + 0.5)) : 1,
-                .is_positive = classes[i] != 0};
+    items[i] = {
+        .margin = static_cast<uint64_t>(margins[i]) - lowest,
+        .units = is_weighted_ ? static_cast<uint32_t>(std::floor(share * kUnitsMax + 0.5)) : 1,
+        .is_positive = classes[i] != 0};
   }
   sort(items, range);
   make_groups(items, *low);
