@@ -22,6 +22,7 @@ struct LargeAllocator {
   using value_type = T;
   LargeAllocator() = default;
   template <typename U>
+  // NOLINTNEXTLINE(google-explicit-constructor): allocators are converted to one another
   LargeAllocator(const LargeAllocator<U>& /*other*/) {}
 
   // std::vector asks for no more than std::allocator_traits::max_size().

@@ -21,7 +21,7 @@ namespace evergrove::runtime {
 namespace {
 
 Descriptor connect_to(const StatusServer& server) {
-  const std::string url = server.url();
+  const std::string& url = server.url();
   const auto place = parse_host_port(url.substr(7, url.size() - 8));
   EXPECT_TRUE(place.ok());
   Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
