@@ -66,8 +66,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (data[0] == 0) {
     read_setup(rest);
   } else {
-    static const std::string kRight = front();
-    read_setup(kRight + std::string(rest));
+    static const std::string right = front();
+    read_setup(right + std::string(rest));
   }
   return 0;
 }

@@ -27,7 +27,7 @@ void* allocate_large(size_t bytes) {
 }
 
 void free_large(void* memory, size_t bytes) noexcept {
-  ::operator delete(memory, bytes, alignment(bytes));
+  ::operator delete(memory, alignment(bytes));
 }
 
 }  // namespace evergrove

@@ -7,19 +7,19 @@ namespace evergrove::cli {
 namespace {
 
 TEST(ByteSize, ReadsWhatPeopleWrite) {
-  const std::pair<const char*, uint64_t> kSizes[] = {{"1", 1},
-                                                     {"1000", 1000},
-                                                     {"500M", 500'000'000},
-                                                     {"500mb", 500'000'000},
-                                                     {"4GiB", 4ull << 30},
-                                                     {"4gi", 4ull << 30},
-                                                     {"1.5 GB", 1'500'000'000},
-                                                     {"2TiB", 2ull << 40},
-                                                     {"16KB", 16'000},
-                                                     {"0.5Ki", 512},
-                                                     {"7B", 7},
-                                                     {"3T", 3'000'000'000'000}};
-  for (const auto& [text, bytes] : kSizes) {
+  const std::pair<const char*, uint64_t> sizes[] = {{"1", 1},
+                                                    {"1000", 1000},
+                                                    {"500M", 500'000'000},
+                                                    {"500mb", 500'000'000},
+                                                    {"4GiB", 4ull << 30},
+                                                    {"4gi", 4ull << 30},
+                                                    {"1.5 GB", 1'500'000'000},
+                                                    {"2TiB", 2ull << 40},
+                                                    {"16KB", 16'000},
+                                                    {"0.5Ki", 512},
+                                                    {"7B", 7},
+                                                    {"3T", 3'000'000'000'000}};
+  for (const auto& [text, bytes] : sizes) {
     const auto parsed = parse_byte_size("--memory", text);
     ASSERT_TRUE(parsed.ok()) << text;
     EXPECT_EQ(*parsed, bytes) << text;
