@@ -174,6 +174,7 @@ template <typename Bin, typename Adder, bool kAll, bool kSparse, typename Rows>
 void add_rows(const HistogramInput& input, Scratch& scratch, const Rows rows, size_t count) {
   const Bin* bins = input.bins->rows<Bin>();
   const size_t stride = input.bins->row_stride();
+  const size_t last_cell = stride > 0 ? stride - 1 : 0;  // all may be sparse
   const uint32_t* starts = scratch.starts.data();
   const uint32_t* cells = scratch.cells.data();
   const size_t cell_count = scratch.starts.size();
@@ -195,7 +196,7 @@ void add_rows(const HistogramInput& input, Scratch& scratch, const Rows rows, si
   for (; i < ahead; ++i) {
     const size_t next = rows.row(i + kPrefetchRows);
     __builtin_prefetch(bins + next * stride);
-    __builtin_prefetch(bins + next * stride + stride - 1);
+    __builtin_prefetch(bins + next * stride + last_cell);
     rows.prefetch_gradient(i + kPrefetchRows);
     if constexpr (kSparse) {
       entries.prefetch_start(next);
