@@ -60,7 +60,9 @@ void Coordinator::overtake() {
   for (const std::string& name : overtaken) lose(name, RunEvent::overtaken, now_);
 }
 
-// One that was overtaken and did not come back in time is lost.
+// One that was overtaken and did not come back in time is lost. The name is a copy, for it may be
+// that of the entry that is erased.
+// NOLINTNEXTLINE(performance-unnecessary-value-param)
 void Coordinator::give_up_overtaken(std::string name) {
   overtaken_.erase(name);
   strikes_.erase(name);
