@@ -92,6 +92,7 @@ def test_rows_that_are_read_by_batches_give_the_same_bins_and_model(plan: speed.
 def test_what_fails_is_said_and_the_others_go_on(
     plan: speed.Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("lightgbm")  # of script/setup --for bench
     entries = {
         "absent": Entry("absent", "no_such_library", "Absent", {}),
         "lightgbm": Entry("lightgbm", "lightgbm", "LightGBM", {"objective": "no such objective"}),
