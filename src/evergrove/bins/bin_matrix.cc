@@ -1,42 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/bins/bin_matrix.h"
 
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
-
-#include <algorithm>
-
-#include "evergrove/base/phase.h"
+#include "evergrove/bins/row_tiles.h"
 
 namespace evergrove::bins {
 namespace {
 
 constexpr size_t kRowPadding = 8;
-constexpr size_t kTileRows = 256;
 
-// Transposes in tiles, so that a tile's rows stay in the cache while its columns pass by. Rows are
-// all 0 before.
+// Rows are all 0 before.
 template <typename Bin>
 void transpose(const Bin* columns, Bin* rows, size_t row_count, size_t feature_count, size_t stride,
                const RowLayout& layout) {
-  const size_t tile_count = (row_count + kTileRows - 1) / kTileRows;
-  tbb::parallel_for(tbb::blocked_range<size_t>(0, tile_count, 16), [&](const auto& range) {
-    const PhaseScope scope(Phase::lay_out);
-    for (size_t tile = range.begin(); tile < range.end(); ++tile) {
-      const size_t first = tile * kTileRows;
-      const size_t last = std::min(first + kTileRows, row_count);
-      for (size_t feature = 0; feature < feature_count; ++feature) {
-        const Bin* column = columns + feature * row_count;
-        const RowLayout::Place place = layout.place(feature);
-        if (place.cell == RowLayout::kNoCell) continue;
-        if (layout.features(place.cell).size() == 1) {
-          for (size_t row = first; row < last; ++row) rows[row * stride + place.cell] = column[row];
-          continue;
-        }
-        for (size_t row = first; row < last; ++row) {
-          Bin& cell = rows[row * stride + place.cell];
-          cell = static_cast<Bin>(cell + column[row] * place.unit);
-        }
+  for_each_tile(row_count, [&](size_t first, size_t last) {
+    for (size_t feature = 0; feature < feature_count; ++feature) {
+      const Bin* column = columns + feature * row_count;
+      const RowLayout::Place place = layout.place(feature);
+      if (place.cell == RowLayout::kNoCell) continue;
+      if (layout.features(place.cell).size() == 1) {
+        for (size_t row = first; row < last; ++row) rows[row * stride + place.cell] = column[row];
+        continue;
+      }
+      for (size_t row = first; row < last; ++row) {
+        Bin& cell = rows[row * stride + place.cell];
+        cell = static_cast<Bin>(cell + column[row] * place.unit);
       }
     }
   });
@@ -67,13 +54,18 @@ void BinMatrix::lay_out_rows() {
 }
 
 void BinMatrix::build_rows() {
-  sparse_ = bin_bytes_ == 1 ? find_sparse_bins(column<uint8_t>(0), row_count_, bin_counts_)
-                            : find_sparse_bins(column<uint16_t>(0), row_count_, bin_counts_);
-  lay_out_rows();
-  transpose_all();
+  build_rows_with(bin_bytes_ == 1 ? find_sparse_bins(column<uint8_t>(0), row_count_, bin_counts_)
+                                  : find_sparse_bins(column<uint16_t>(0), row_count_, bin_counts_));
 }
 
-void BinMatrix::transpose_all() {
+void BinMatrix::build_rows_alone() {
+  build_rows_with({});
+  free_columns();
+}
+
+void BinMatrix::build_rows_with(SparseBins sparse) {
+  sparse_ = std::move(sparse);
+  lay_out_rows();
   rows_.assign(row_count_ * row_stride_ * bin_bytes_, 0);
   if (bin_bytes_ == 1) {
     transpose<uint8_t>(column<uint8_t>(0), rows_.data(), row_count_, feature_count(), row_stride_,
@@ -82,6 +74,11 @@ void BinMatrix::transpose_all() {
     transpose<uint16_t>(column<uint16_t>(0), reinterpret_cast<uint16_t*>(rows_.data()), row_count_,
                         feature_count(), row_stride_, layout_);
   }
+}
+
+void BinMatrix::free_columns() {
+  columns_.clear();
+  columns_.shrink_to_fit();
 }
 
 // Columns first: the parts' are given back before the rows of the whole take memory.
@@ -112,7 +109,7 @@ BinMatrix BinMatrix::join(std::vector<BinMatrix> parts) {
     whole.build_rows();
     return whole;
   }
-  for (BinMatrix& part : parts) part.drop_columns();
+  for (BinMatrix& part : parts) part.free_columns();
   whole.rows_.reserve(row_bytes);
   for (BinMatrix& part : parts) {
     whole.rows_.insert(whole.rows_.end(), part.rows_.begin(), part.rows_.end());
@@ -145,16 +142,6 @@ BinMatrix BinMatrix::slice(size_t first_row, size_t row_count) const {
     copy(rows_, first_row * row_stride_, row_count * row_stride_, part.rows_);
   }
   return part;
-}
-
-void BinMatrix::drop_columns() {
-  if (!sparse_.empty()) {
-    sparse_ = {};
-    lay_out_rows();
-    transpose_all();
-  }
-  columns_.clear();
-  columns_.shrink_to_fit();
 }
 
 }  // namespace evergrove::bins

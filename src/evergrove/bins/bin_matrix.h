@@ -61,24 +61,24 @@ class BinMatrix {
     }
     const size_t cell = row * row_stride_ + place.cell;
     const uint32_t value = bin_bytes_ == 1 ? rows<uint8_t>()[cell] : rows<uint16_t>()[cell];
-    return value / place.unit % bin_counts_[feature];
+    return place.bin(value);
   }
 
   // Makes the row-major copy of all rows, in parallel; call once the columns are full.
   void build_rows();
+  // The same, and frees the columns, for data that is only walked through by row (validation sets);
+  // no feature is sparse then.
+  void build_rows_alone();
   // All rows of the parts, in their order, as far as the parts have columns and rows built.
   // Requires: at least one part; all of the same features.
   static BinMatrix join(std::vector<BinMatrix> parts);
   // A copy of some consecutive rows.
   BinMatrix slice(size_t first_row, size_t row_count) const;
 
-  // Frees the columns, for data that is only walked through by row (validation sets); no feature is
-  // sparse any more.
-  void drop_columns();
-
  private:
   void lay_out_rows();
-  void transpose_all();
+  void build_rows_with(SparseBins sparse);
+  void free_columns();
 
   size_t row_count_ = 0;
   size_t row_stride_ = 0;

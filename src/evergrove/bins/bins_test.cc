@@ -214,7 +214,7 @@ TEST(BinMatrix, KeepsWhatIsSparseBesideItsRows) {
   EXPECT_EQ(joined.sparse().entries.size(), sparse.entries.size());
   expect_as_columns(joined, 0);
   BinMatrix rows_alone = matrix;
-  rows_alone.drop_columns();
+  rows_alone.build_rows_alone();
   EXPECT_TRUE(rows_alone.sparse().empty());
   expect_as_columns(rows_alone, 0);
 }

@@ -21,7 +21,7 @@ RowLayout::RowLayout(std::span<const uint32_t> bin_counts, bool is_bytes,
       small.push_back(feature);
       continue;
     }
-    places_[feature] = {static_cast<uint32_t>(cells_.size()), 1};
+    places_[feature] = {static_cast<uint32_t>(cells_.size()), 1, bin_counts[feature]};
     cells_.push_back({{feature}, bin_counts[feature]});
   }
   // Alike beside alike: so that cells are full.
@@ -33,7 +33,8 @@ RowLayout::RowLayout(std::span<const uint32_t> bin_counts, bool is_bytes,
       cells_.emplace_back();
     }
     Cell& cell = cells_.back();
-    places_[feature] = {static_cast<uint32_t>(cells_.size() - 1), cell.value_count};
+    places_[feature] = {static_cast<uint32_t>(cells_.size() - 1), cell.value_count,
+                        bin_counts[feature]};
     cell.features.push_back(feature);
     cell.value_count *= bin_counts[feature];
   }

@@ -21,6 +21,9 @@ class RowLayout {
   struct Place {
     uint32_t cell = 0;
     uint32_t unit = 1;
+    uint32_t bin_count = 1;
+    // Of a cell with that value.
+    uint32_t bin(uint32_t value) const { return value / unit % bin_count; }
   };
   static constexpr uint32_t kNoCell = ~uint32_t{0};
   // Sharing saves an addition a row and costs some a value of the cell, once for 8,191 rows at

@@ -3,15 +3,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/bins/sparse_bins.h"
 
-#include <tbb/blocked_range.h>
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <optional>
 
 #include "evergrove/base/phase.h"
 #include "evergrove/bins/row_layout.h"
+#include "evergrove/bins/row_tiles.h"
 
 namespace evergrove::bins {
 namespace {
@@ -21,7 +22,6 @@ namespace {
 constexpr double kRowCost = 20;
 constexpr double kEntryCost = 2.5;
 constexpr size_t kSampleRows = 2048;
-constexpr size_t kTileRows = 256;
 
 // The share of a row's cells that a feature takes.
 double cells_of(uint32_t bin_count) {
@@ -29,48 +29,25 @@ double cells_of(uint32_t bin_count) {
   return double(std::bit_width(bin_count)) / 8;
 }
 
+// How many rows may have other bins than the usual one.
 size_t rows_max(size_t row_count, uint32_t bin_count) {
   return bin_count > RowLayout::kSharedBinsMax ? row_count / 8 : row_count / 32;
 }
 
-struct Usual {
-  uint32_t bin = 0;
-  size_t row_count = 0;
-};
-
-// The bin that most of every step-th row have.
+// The bin that nearly all rows have, if there is one.
 template <typename Bin>
-Usual usual_bin(const Bin* column, size_t row_count, size_t step, uint32_t bin_count,
-                std::vector<uint32_t>& counts) {
-  counts.assign(bin_count, 0);
-  for (size_t row = 0; row < row_count; row += step) ++counts[column[row]];
-  const auto most = std::max_element(counts.begin(), counts.end());
-  return {static_cast<uint32_t>(most - counts.begin()), *most};
-}
-
-template <typename Bin>
-bool is_sparse(const Bin* column, size_t row_count, uint32_t bin_count, uint32_t& usual) {
-  std::vector<uint32_t> counts;
+std::optional<uint32_t> usual_bin(const Bin* column, size_t row_count, uint32_t bin_count) {
+  std::vector<uint32_t> counts(bin_count, 0);
   const size_t step = std::max<size_t>(1, row_count / kSampleRows);
   const size_t looked_at = (row_count + step - 1) / step;
-  const Usual guess = usual_bin(column, row_count, step, bin_count, counts);
-  if (looked_at - guess.row_count > 2 * rows_max(looked_at, bin_count)) return false;
+  for (size_t row = 0; row < row_count; row += step) ++counts[column[row]];
+  const auto most = std::max_element(counts.begin(), counts.end());
+  if (looked_at - *most > 2 * rows_max(looked_at, bin_count)) return std::nullopt;
+  const auto usual = static_cast<uint32_t>(most - counts.begin());
   const auto others = static_cast<size_t>(
-      std::count_if(column, column + row_count, [&](Bin bin) { return bin != guess.bin; }));
-  usual = guess.bin;
-  return others <= rows_max(row_count, bin_count);
-}
-
-// Calls back with each tile's rows, in parallel.
-template <typename Visit>
-void for_each_tile(size_t row_count, const Visit& visit) {
-  const size_t tile_count = (row_count + kTileRows - 1) / kTileRows;
-  tbb::parallel_for(tbb::blocked_range<size_t>(0, tile_count, 16), [&](const auto& range) {
-    const PhaseScope scope(Phase::lay_out);
-    for (size_t tile = range.begin(); tile < range.end(); ++tile) {
-      visit(tile * kTileRows, std::min((tile + 1) * kTileRows, row_count));
-    }
-  });
+      std::count_if(column, column + row_count, [&](Bin bin) { return bin != usual; }));
+  if (others > rows_max(row_count, bin_count)) return std::nullopt;
+  return usual;
 }
 
 }  // namespace
@@ -80,15 +57,14 @@ SparseBins find_sparse_bins(const Bin* columns, size_t row_count,
                             std::span<const uint32_t> bin_counts) {
   SparseBins sparse;
   if (row_count == 0) return sparse;
-  std::vector<uint8_t> chosen(bin_counts.size(), 0);
-  std::vector<uint32_t> usual(bin_counts.size(), 0);
+  std::vector<std::optional<uint32_t>> usual(bin_counts.size());
   tbb::parallel_for(size_t{0}, bin_counts.size(), [&](size_t f) {
     const PhaseScope scope(Phase::lay_out);
-    chosen[f] = is_sparse(columns + f * row_count, row_count, bin_counts[f], usual[f]);
+    usual[f] = usual_bin(columns + f * row_count, row_count, bin_counts[f]);
   });
   for (uint32_t f = 0; f < bin_counts.size(); ++f) {
-    if (chosen[f] == 0) continue;
-    sparse.features.push_back({f, sparse.value_count, usual[f], bin_counts[f]});
+    if (!usual[f]) continue;
+    sparse.features.push_back({f, sparse.value_count, *usual[f], bin_counts[f]});
     sparse.value_count += bin_counts[f];
   }
   double cells = 0;

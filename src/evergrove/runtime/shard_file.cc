@@ -237,10 +237,7 @@ Result<TrainingData> read_shard_file(const ShardKey& key, const RunHeader& heade
   EVERGROVE_ASSIGN_OR_RETURN(const std::string its_checksum, in.text(kChecksumBytes));
   if (its_checksum != checksum) return refuse("its checksum");
   data.train.bins.build_rows();
-  for (Dataset& set : data.valid) {
-    set.bins.build_rows();
-    set.bins.drop_columns();
-  }
+  for (Dataset& set : data.valid) set.bins.build_rows_alone();
   return data;
 }
 

@@ -122,14 +122,15 @@ Result<PreparedData> prepare(const DataSpec& spec, const Parameters& parameters,
   Dataset* const held_out = held_out_count > 0 ? &valid.front() : nullptr;
   EVERGROVE_RETURN_IF_ERROR(read_bins(*spec.data, pass.columns, features, pass.division, progress,
                                       pass.data.train, held_out));
-  if (held_out != nullptr) held_out->bins.drop_columns();
+  pass.data.train.bins.build_rows();
+  if (held_out != nullptr) held_out->bins.build_rows_alone();
   for (size_t i = 0; i < spec.valid.size(); ++i) {
     const table::RowSource& source = *spec.valid[i].source;
     Dataset& set = valid[held_out_count + i];
     EVERGROVE_RETURN_IF_ERROR(read_bins(source, pass.valid_columns[i], features,
                                         RowDivision(source.row_count(), 0, 0), progress, set,
                                         nullptr));
-    set.bins.drop_columns();
+    set.bins.build_rows_alone();
   }
   if (progress && !progress("binning", 1)) return stopped_before_training();
   PreparedData prepared;

@@ -98,8 +98,6 @@ Status read_bins(const table::RowSource& source, std::span<const size_t> columns
         return {};
       },
       nullptr));
-  train.bins.build_rows();
-  if (held_out_bins != nullptr) held_out_bins->build_rows();
   return {};
 }
 

@@ -42,7 +42,7 @@ Result<Dataset> label_rows(const table::RowSource& source, const RawLabels& raw,
                            const RunHeader& header);
 
 // Reads the given columns, which are those of header.features, into train.bins and held_out->bins,
-// complete but for drop_columns(). Requires: held_out, unless division.whole().
+// whose rows are left to be built. Requires: held_out, unless division.whole().
 Status read_bins(const table::RowSource& source, std::span<const size_t> columns,
                  std::span<const model::Feature> features, const RowDivision& division,
                  const PrepareProgress& progress, Dataset& train, Dataset* held_out);

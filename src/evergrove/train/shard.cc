@@ -243,7 +243,8 @@ Result<TrainingData> read_shards(const DataSpec& spec, const RunHeader& header,
     EVERGROVE_RETURN_IF_ERROR(read_set(*spec.valid[i].source, shards_of(shards, set), header,
                                        progress, data.valid[held_out_count + i], nullptr));
   }
-  for (Dataset& valid : data.valid) valid.bins.drop_columns();
+  data.train.bins.build_rows();
+  for (Dataset& valid : data.valid) valid.bins.build_rows_alone();
   return data;
 }
 

@@ -106,11 +106,10 @@ BinnedTree::Walk BinnedTree::walk_of(const bins::BinMatrix& bins) const {
     const bins::RowLayout::Place place = bins.layout().place(feature);
     node.feature = place.cell;
     const uint32_t value_count = bins.layout().value_count(place.cell);
-    if (value_count == bins.bin_count(feature)) continue;
+    if (value_count == place.bin_count) continue;
     const auto table = static_cast<int32_t>(walk.tables.size());
     for (uint32_t value = 0; value < value_count; ++value) {
-      const uint32_t bin = value / place.unit % bins.bin_count(feature);
-      walk.tables.push_back(goes_left(node, bin) ? 1 : 0);
+      walk.tables.push_back(goes_left(node, place.bin(value)) ? 1 : 0);
     }
     node.table = table;
   }

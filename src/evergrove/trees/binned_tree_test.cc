@@ -130,7 +130,7 @@ TEST(BinnedTree, WalksSparseRowsAsOthers) {
   bins.build_rows();
   ASSERT_FALSE(bins.sparse().empty());
   bins::BinMatrix dense = bins;
-  dense.drop_columns();
+  dense.build_rows_alone();
   ASSERT_TRUE(dense.sparse().empty());
   const auto binned = BinnedTree::make(random_tree(features, 60, true, dice), features);
   ASSERT_TRUE(binned.ok()) << binned.status().message();
