@@ -26,8 +26,8 @@ namespace {
 
 constexpr size_t kPrefetchRows = 32;
 constexpr size_t kPartRows = 4 * kPackedRows;  // rows a task sums before it is worth a new one
-// Stride of a feature in scratch, for 8-bit bins. Not 256: features whose rows are mostly in one
-// bin would then add to words that differ in the upper bits of their addresses only, which a
+// Stride of a cell in scratch, for 8-bit bins. Not 256: cells whose rows mostly have one value
+// would then add to words that differ in the upper bits of their addresses only, which a
 // processor takes for one word until it knows better, and waits (4 to 6 times as long with 2 to 16
 // bins).
 constexpr size_t kByteStride = 264;
@@ -36,10 +36,11 @@ constexpr size_t kByteStride = 264;
 struct Scratch {
   std::vector<uint64_t> words;
   std::vector<uint32_t> starts;
-  std::vector<uint32_t> cells;  // to build, ascending
-  bool is_all = false;          // cells are all that there are, and starts has those of padding too
-  size_t value_words = 1;       // words a value of a cell: 2 for wide gradients
-  size_t total = 0;             // where the sum of all rows is, and the entries' values after it
+  std::vector<uint8_t> is_wanted;  // by cell
+  std::vector<uint32_t> cells;     // to build, ascending
+  bool is_all = false;     // cells are all that there are, and starts has those of padding too
+  size_t value_words = 1;  // words a value of a cell: 2 for wide gradients
+  size_t total = 0;        // where the sum of all rows is, and the entries' values after it
 };
 
 Scratch& prepare_scratch(const HistogramInput& input) {
@@ -47,13 +48,15 @@ Scratch& prepare_scratch(const HistogramInput& input) {
   const bins::RowLayout& layout = input.bins->layout();
   const bool bytes = input.bins->bin_bytes() == 1;
   scratch.value_words = input.gradients->wide ? 2 : 1;
-  scratch.cells.clear();
+  scratch.is_wanted.assign(layout.cell_count(), 0);
   for (uint32_t feature : input.features) {
     const uint32_t cell = layout.place(feature).cell;
-    if (cell != bins::RowLayout::kNoCell) scratch.cells.push_back(cell);
+    if (cell != bins::RowLayout::kNoCell) scratch.is_wanted[cell] = 1;
   }
-  std::sort(scratch.cells.begin(), scratch.cells.end());
-  scratch.cells.erase(std::unique(scratch.cells.begin(), scratch.cells.end()), scratch.cells.end());
+  scratch.cells.clear();
+  for (uint32_t cell = 0; cell < layout.cell_count(); ++cell) {
+    if (scratch.is_wanted[cell] != 0) scratch.cells.push_back(cell);
+  }
   scratch.is_all = scratch.cells.size() == layout.cell_count();
   scratch.starts.clear();
   uint32_t next = 0;

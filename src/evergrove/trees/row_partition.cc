@@ -10,7 +10,7 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
-#include <cstring>
+#include <cstddef>
 
 #include "evergrove/base/phase.h"
 
@@ -19,40 +19,22 @@ namespace {
 
 constexpr size_t kPartRows = 1 << 16;
 
-// Splits rows in place; returns the count of lefts. buffer has room for rows.size() rows.
-template <typename Bin>
-size_t split_part(std::span<TreeRow> rows, TreeRow* buffer, const Bin* column,
-                  const uint8_t* goes_left) {
+// Writes the rows that go left one after the other from `lefts` on, the others from `rights` on, up
+// or down as kRightStep says; returns how many go left. lefts may be rows itself. There is room for
+// all rows on either side, or on both together where these run towards one another.
+template <ptrdiff_t kRightStep, typename Bin>
+size_t separate(std::span<const TreeRow> rows, const Bin* column, const uint8_t* goes_left,
+                TreeRow* lefts, TreeRow* rights) {
   const PhaseScope scope(Phase::partition);
   size_t left_count = 0;
   size_t right_count = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
-    const TreeRow row = rows[i];
+    const TreeRow row = rows[i];  // lefts may overwrite it
     const size_t left = goes_left[column[row.row]];
-    rows[left_count] = row;
-    buffer[right_count] = row;
+    lefts[left_count] = row;
+    rights[kRightStep * static_cast<ptrdiff_t>(right_count)] = row;
     left_count += left;
     right_count += 1 - left;
-  }
-  if (right_count > 0) {  // there may be no rows at all, and no memory
-    std::memcpy(rows.data() + left_count, buffer, right_count * sizeof(TreeRow));
-  }
-  return left_count;
-}
-
-// The same into other memory, rights last to first.
-template <typename Bin>
-size_t split_apart(std::span<const TreeRow> rows, TreeRow* to, const Bin* column,
-                   const uint8_t* goes_left) {
-  const PhaseScope scope(Phase::partition);
-  size_t left_count = 0;
-  size_t right_place = rows.size();
-  for (const TreeRow row : rows) {
-    const size_t left = goes_left[column[row.row]];
-    to[left_count] = row;
-    to[right_place - 1] = row;
-    left_count += left;
-    right_place -= 1 - left;
   }
   return left_count;
 }
@@ -85,16 +67,21 @@ size_t RowPartition::split_by(size_t begin, size_t end, const Bin* column,
                               std::span<const uint8_t> goes_left) {
   const size_t count = end - begin;
   if (count <= 2 * kPartRows || tbb::this_task_arena::max_concurrency() == 1) {
-    return split_part<Bin>({rows_.data() + begin, count}, buffer_.data() + begin, column,
-                           goes_left.data());
+    TreeRow* const rows = rows_.data() + begin;
+    TreeRow* const rights = buffer_.data() + begin;
+    const size_t left_count = separate<1>({rows, count}, column, goes_left.data(), rows, rights);
+    std::copy(rights, rights + (count - left_count), rows + left_count);
+    return left_count;
   }
   const size_t part_count = (count + kPartRows - 1) / kPartRows;
   std::vector<size_t> lefts(part_count + 1, 0);
   const auto part_begin = [&](size_t part) { return begin + std::min(part * kPartRows, count); };
   tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
     const size_t first = part_begin(part);
-    lefts[part + 1] = split_apart<Bin>({rows_.data() + first, part_begin(part + 1) - first},
-                                       buffer_.data() + first, column, goes_left.data());
+    const size_t last = part_begin(part + 1);
+    TreeRow* const to = buffer_.data();
+    lefts[part + 1] = separate<-1>({rows_.data() + first, last - first}, column, goes_left.data(),
+                                   to + first, to + last - 1);
   });
   for (size_t part = 0; part < part_count; ++part) lefts[part + 1] += lefts[part];
   const size_t left_count = lefts[part_count];

@@ -30,18 +30,17 @@ constexpr size_t kParallelFeatures = 64;
 
 struct Candidates {
   std::vector<double> g, h, count;
-  std::vector<uint32_t> bins;
   size_t size = 0;
 
   void reserve(size_t n) {
-    if (g.size() < n) g.resize(n), h.resize(n), count.resize(n), bins.resize(n);
+    if (g.size() < n) g.resize(n), h.resize(n), count.resize(n);
     size = 0;
   }
-  void put(const Sums& sums, uint32_t bin) {
+  void add(const Sums& sums) {
     g[size] = static_cast<double>(sums.g);
     h[size] = static_cast<double>(sums.h);
     count[size] = static_cast<double>(sums.count);
-    bins[size] = bin;
+    ++size;
   }
   CandidateSums sums() const { return {g.data(), h.data(), count.data(), size}; }
 };
@@ -78,42 +77,39 @@ struct Running {
     }
     size = 0;
     packed = histogram.packed;
-    packed ? collect_words(&histogram.words[start], bin_count)
-           : collect_sums(&histogram.g[start], &histogram.h[start], &histogram.count[start],
-                          bin_count);
+    if (packed) {
+      const uint64_t* const from = &histogram.words[start];
+      uint64_t running = 0;
+      collect_blocks(
+          bin_count, [&](uint32_t bin) { return from[bin] != 0; },
+          [&](uint32_t bin) { running += from[bin]; }, [&](size_t i) { words[i] = running; });
+    } else {
+      const uint32_t* const counts = &histogram.count[start];
+      Sums running;
+      collect_blocks(
+          bin_count, [&](uint32_t bin) { return counts[bin] != 0; },
+          [&](uint32_t bin) { running = running + histogram.at(start + bin); },
+          [&](size_t i) {
+            g[i] = running.g;
+            h[i] = running.h;
+            count[i] = running.count;
+          });
+    }
   }
 
  private:
-  void collect_words(const uint64_t* from, uint32_t bin_count) {
-    uint64_t running = 0;
+  // put(bin) adds a bin to what is running, and keep() writes that down.
+  template <typename HasRows, typename Put, typename Keep>
+  void collect_blocks(uint32_t bin_count, HasRows has_rows, Put put, Keep keep) {
     for (uint32_t bin = 1; bin < bin_count; bin += kRunningBlock) {
-      const size_t here = std::min<size_t>(kRunningBlock, bin_count - bin);
-      uint64_t any = 0;
-      for (size_t i = 0; i < here; ++i) any |= from[bin + i];
-      if (any == 0) continue;
+      const auto here = static_cast<uint32_t>(std::min<size_t>(kRunningBlock, bin_count - bin));
+      bool any = false;
+      for (uint32_t i = 0; i < here; ++i) any |= has_rows(bin + i);
+      if (!any) continue;
       first_bins[size / kRunningBlock] = bin;
-      for (size_t i = 0; i < kRunningBlock; ++i) {
-        if (i < here) running += from[bin + i];
-        words[size++] = running;
-      }
-    }
-  }
-  void collect_sums(const int64_t* from_g, const int64_t* from_h, const uint32_t* from_count,
-                    uint32_t bin_count) {
-    Sums running;
-    for (uint32_t bin = 1; bin < bin_count; bin += kRunningBlock) {
-      const size_t here = std::min<size_t>(kRunningBlock, bin_count - bin);
-      uint32_t any = 0;
-      for (size_t i = 0; i < here; ++i) any |= from_count[bin + i];
-      if (any == 0) continue;
-      first_bins[size / kRunningBlock] = bin;
-      for (size_t i = 0; i < kRunningBlock; ++i) {
-        if (i < here) {
-          running = running + Sums{from_g[bin + i], from_h[bin + i], int64_t{from_count[bin + i]}};
-        }
-        g[size] = running.g;
-        h[size] = running.h;
-        count[size++] = running.count;
+      for (uint32_t i = 0; i < kRunningBlock; ++i, ++size) {
+        if (i < here) put(bin + i);
+        keep(size);
       }
     }
   }
@@ -213,10 +209,7 @@ void search_categorical(const SplitSearch& search, const Histogram& histogram, c
 
   if (present.size() <= o.onehot_max) {
     candidates.reserve(present.size());
-    for (const Category& category : present) {
-      candidates.put(category.sums, category.bin);
-      ++candidates.size;
-    }
+    for (const Category& category : present) candidates.add(category.sums);
     const BestCandidate found = best_candidate(candidates.sums(), limits);
     if (found.index >= 0 && best.beats(found.score)) {
       take_categories({present[found.index]}, found.score, feature, best);
@@ -243,8 +236,7 @@ void search_categorical(const SplitSearch& search, const Histogram& histogram, c
     Sums running;
     for (size_t i = 0; i < left_max; ++i) {
       running = running + present[i].sums;
-      candidates.put(running, present[i].bin);
-      ++candidates.size;
+      candidates.add(running);
     }
     const BestCandidate found = best_candidate(candidates.sums(), limits);
     if (found.index >= 0 && best.beats(found.score)) {
