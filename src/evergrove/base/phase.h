@@ -10,6 +10,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -33,6 +34,9 @@ enum class Phase : uint8_t {
 inline constexpr std::array<std::string_view, 13> kPhaseNames = {
     "read",      "sample",   "cut",    "bin",    "lay out", "gradients", "partition",
     "histogram", "subtract", "search", "leaves", "walk",    "metrics"};
+constexpr std::string_view phase_name(Phase phase) {
+  return kPhaseNames[static_cast<size_t>(phase)];
+}
 
 // Told by many threads at once, each of its own phases.
 class PhaseListener {

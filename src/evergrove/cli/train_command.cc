@@ -77,8 +77,7 @@ nlohmann::ordered_json profile_json(const std::optional<runtime::Profile>& profi
   if (!profile) return nullptr;
   nlohmann::ordered_json json = {{"seconds", profile->seconds()}};
   for (const runtime::Profile::Row& row : profile->rows()) {
-    json["phases"][kPhaseNames[static_cast<size_t>(row.phase)]] = {{"seconds", row.seconds},
-                                                                   {"times", row.count}};
+    json["phases"][phase_name(row.phase)] = {{"seconds", row.seconds}, {"times", row.count}};
   }
   return json;
 }

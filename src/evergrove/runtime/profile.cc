@@ -84,7 +84,7 @@ std::string Profile::table(int threads) const {
   char line[96];
   for (const Row& row : rows()) {
     known += row.seconds;
-    const std::string name(kPhaseNames[static_cast<size_t>(row.phase)]);
+    const std::string name(phase_name(row.phase));
     std::snprintf(line, sizeof(line), "%-10s %10.3f %6.1f %% %12llu\n", name.c_str(), row.seconds,
                   100 * row.seconds / all, static_cast<unsigned long long>(row.count));
     text += line;
@@ -105,7 +105,7 @@ std::string Profile::chrome_trace() const {
   nlohmann::ordered_json events = nlohmann::ordered_json::array();
   for (size_t thread = 0; thread < threads_.size(); ++thread) {
     for (const Span& span : threads_[thread]->spans) {
-      events.push_back({{"name", kPhaseNames[static_cast<size_t>(span.phase)]},
+      events.push_back({{"name", phase_name(span.phase)},
                         {"ph", "X"},
                         {"pid", 1},
                         {"tid", thread + 1},
