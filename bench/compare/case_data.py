@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 
 from bench.compare import blocks
 from bench.compare.case import Case
-from bench.compare.data import CACHE, SHARED
+from bench.compare.data import CACHE, SHARED, write_table
 from bench.compare.generators import DRAWS
+from bench.compare.job import Job
 from examples.fraud import features, transactions
 
 GROUP_VALUES = 4_000_000  # of a row group at most, so that wide rows can be read bit by bit
@@ -37,13 +38,33 @@ def files(case: Case, folder: Path = CACHE / "speed") -> tuple[Path, Path]:
         write_fraud(case, train, test, folder)
     else:
         draw = DRAWS[case.generator]
-        group_rows = min(blocks.BLOCK_ROWS, GROUP_VALUES // case.columns)
         for path, rows, seed in (
             (train, case.rows, case.seed),
             (test, case.test_rows, case.seed + TEST_SEED),
         ):
-            blocks.write(path, draw, row_count=rows, seed=seed, group_rows=group_rows)
+            blocks.write(path, draw, row_count=rows, seed=seed, group_rows=group_rows(case.columns))
     return train, test
+
+
+def group_rows(columns: int) -> int:
+    """Returns how many rows of so many columns a row group has."""
+    return min(blocks.BLOCK_ROWS, GROUP_VALUES // columns)
+
+
+def job_of(case: Case, *, scores: str, seed: int, threads: int) -> Job:
+    """Returns what any library is told of a case; parameters and the rest are each one's own."""
+    train, test = files(case)
+    return Job(
+        train=str(train),
+        test=str(test),
+        label=case.label,
+        task=case.task,
+        scores=scores,
+        settings=case.settings,
+        class_count=case.class_count,
+        seed=seed,
+        threads=threads,
+    )
 
 
 def write_fraud(case: Case, train: Path, test: Path, folder: Path) -> None:
@@ -52,9 +73,7 @@ def write_fraud(case: Case, train: Path, test: Path, folder: Path) -> None:
     rows = min(case.rows, table.num_rows - case.test_rows)
     begin = table.num_rows - case.test_rows
     for path, part in ((train, table.slice(begin - rows, rows)), (test, table.slice(begin))):
-        unfinished = path.with_suffix(".unfinished")
-        pq.write_table(part, unfinished, row_group_size=blocks.BLOCK_ROWS)
-        unfinished.rename(path)
+        write_table(path, part, blocks.BLOCK_ROWS)
 
 
 def fraud_table(case: Case, folder: Path) -> pa.Table:
@@ -70,9 +89,7 @@ def fraud_table(case: Case, folder: Path) -> pa.Table:
             table = features.add_features(transactions.generate(options))
         columns = {case.label: table[case.label].to_numpy().astype(np.int8)}
         columns |= {n: table[n].to_numpy().astype(np.float32) for n in features.FEATURES}
-        unfinished = path.with_suffix(".unfinished")
-        pq.write_table(pa.table(columns), unfinished)
-        unfinished.rename(path)
+        write_table(path, pa.table(columns))
     return pq.read_table(path)
 
 

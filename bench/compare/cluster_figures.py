@@ -29,8 +29,7 @@ import pyarrow.parquet as pq
 
 from bench.compare import cluster_figures_page, data, higgs_like
 from bench.compare.cluster_run import ClusterRun, Look, Status
-from bench.compare.figure_parts import Figures, measure_parts
-from bench.compare.outcome import DEFAULT_EVERGROVE
+from bench.compare.figure_parts import Figures, measure_parts, parse_parts, part_parser
 from examples.fraud import features
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,19 +100,12 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="script/campaign cluster_figures")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--small", action="store_true", help="to see that it runs")
+    parser = part_parser("cluster_figures", PARTS)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--peer-repetitions", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=4, help="of the run with a loss a minute")
-    parser.add_argument("--evergrove", type=Path, default=DEFAULT_EVERGROVE)
     parser.add_argument("--simulation", type=Path, default=SIMULATION)
-    parser.add_argument("--out", type=Path, default=None, help="the JSON; the page lies beside it")
-    arguments = parser.parse_args()
-    where = "build/cluster_figures.json" if arguments.small else "docs/cluster_figures.json"
-    arguments.out = arguments.out or ROOT / where
-    return arguments
+    return parse_parts(parser, "cluster_figures")
 
 
 def make_plan(arguments: argparse.Namespace) -> Plan:
@@ -146,9 +138,7 @@ def dense(rows: int) -> Path:
 
 def write(table: pa.Table, path: Path) -> None:
     """In so many row groups that 16 workers have some each."""
-    unfinished = path.with_suffix(".unfinished")
-    pq.write_table(table, unfinished, row_group_size=len(table) // ROW_GROUPS + 1)
-    unfinished.rename(path)
+    data.write_table(path, table, len(table) // ROW_GROUPS + 1)
 
 
 def fraud_week() -> Path:

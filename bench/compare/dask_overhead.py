@@ -27,8 +27,7 @@ from typing import Any
 
 from bench.compare import cluster_figures, dask_figures_page
 from bench.compare.cluster_figures import Case, run_peer, run_train
-from bench.compare.figure_parts import Figures, measure_parts
-from bench.compare.outcome import DEFAULT_EVERGROVE
+from bench.compare.figure_parts import Figures, measure_parts, parse_parts, part_parser
 from bench.compare.process_figures import ProcessFigures
 from examples.fraud import features
 from tests.process.dask_processes import DaskProcesses
@@ -68,18 +67,11 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="script/campaign dask_figures")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--small", action="store_true", help="to see that it runs")
+    parser = part_parser("dask_figures", PARTS)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=75, help="of a run of the overhead")
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000, 4_000_000])
-    parser.add_argument("--evergrove", type=Path, default=DEFAULT_EVERGROVE)
-    parser.add_argument("--out", type=Path, default=None, help="the JSON; the page lies beside it")
-    arguments = parser.parse_args()
-    where = "build/dask_figures.json" if arguments.small else "docs/dask_figures.json"
-    arguments.out = arguments.out or ROOT / where
-    return arguments
+    return parse_parts(parser, "dask_figures")
 
 
 def make_plan(arguments: argparse.Namespace) -> Plan:

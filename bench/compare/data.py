@@ -49,9 +49,7 @@ class Case:
         paths = tuple(folder / f"{self.name}{suffix}_{part}.parquet" for part in ("train", "test"))
         if not all(path.exists() for path in paths):
             for path, frame in zip(paths, self.split(seed), strict=True):
-                unfinished = path.with_suffix(".unfinished")
-                pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), unfinished)
-                unfinished.rename(path)
+                write_table(path, pa.Table.from_pandas(frame, preserve_index=False))
         return paths[0], paths[1]
 
     def split(self, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -64,6 +62,13 @@ class Case:
         cut = len(frame) * 4 // 5
         train_rows, test_rows = np.sort(order[:cut]), np.sort(order[cut:])
         return frame.iloc[train_rows], frame.iloc[test_rows]
+
+
+def write_table(path: Path, table: pa.Table, group_rows: int | None = None) -> None:
+    """Writes a file that is there as a whole or not at all."""
+    unfinished = path.with_suffix(".unfinished")
+    pq.write_table(table, unfinished, row_group_size=group_rows)
+    unfinished.rename(path)
 
 
 def load_fraud() -> pd.DataFrame:

@@ -7,18 +7,39 @@ Parts that are not measured stay in the file as they were. Each part says on wha
 commit, how busy the machine was before, and how long it took.
 """
 
+import argparse
 import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.compare import machine
+from bench.compare.outcome import DEFAULT_EVERGROVE, ROOT
 from bench.compare.results import commit
 
 Figures = dict[str, Any]
+
+
+def part_parser(campaign: str, parts: Sequence[str]) -> argparse.ArgumentParser:
+    """Returns a parser of what all campaigns of parts are told."""
+    parser = argparse.ArgumentParser(prog=f"script/campaign {campaign}")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts))
+    parser.add_argument("--small", action="store_true", help="to see that it runs")
+    parser.add_argument("--evergrove", type=Path, default=DEFAULT_EVERGROVE)
+    parser.add_argument("--out", type=Path, default=None, help="the JSON; the page lies beside it")
+    return parser
+
+
+def parse_parts(parser: argparse.ArgumentParser, campaign: str) -> argparse.Namespace:
+    """Returns the arguments; small figures go to build/ if nothing else is said."""
+    arguments = parser.parse_args()
+    arguments.out = arguments.out or ROOT / (
+        f"{'build' if arguments.small else 'docs'}/{campaign}.json"
+    )
+    return arguments
 
 
 def read_figures(path: Path) -> Figures:

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.compare import blocks, speed_page
-from bench.compare.case_data import GROUP_VALUES
+from bench.compare.case_data import group_rows
 from bench.compare.data import CACHE
 from bench.compare.figure_parts import measure_parts, read_figures
 from bench.compare.generators import wide
 from bench.compare.job import Job
-from bench.compare.outcome import DEFAULT_EVERGROVE, ROOT, read_answer, train_command
+from bench.compare.outcome import DEFAULT_EVERGROVE, read_answer, train_command
 from bench.compare.process import run_measured
 from bench.compare.settings import Settings
 
@@ -69,14 +69,12 @@ CURVES = {
 
 def main() -> int:
     arguments = parse()
-    out = arguments.out or ROOT / (
-        "build/benchmarks_quick.json" if arguments.quick else "docs/benchmarks.json"
-    )
+    out = speed_page.result_file(arguments.out, arguments.quick)
     parts = {f"growth/{name}": partial(measure, CURVES[name], arguments) for name in CURVES}
     names = [f"growth/{name}" for name in arguments.curves]
-    measure_parts(parts, names, out.with_suffix(".json"), speed_page.write, starts_anew=False)
+    measure_parts(parts, names, out, speed_page.write, starts_anew=False)
     for name in names:
-        for point in read_figures(out.with_suffix(".json"))[name]["points"]:
+        for point in read_figures(out)[name]["points"]:
             print(f"{name}: {point}")
     return 0
 
@@ -146,8 +144,8 @@ def data(point: Point) -> Path:
     path = folder / f"{point.rows}_{point.columns}_{point.classes}.parquet"
     if not path.exists():
         draw = wide.make_draw(columns=point.columns, classes=point.classes)
-        group_rows = min(blocks.BLOCK_ROWS, GROUP_VALUES // point.columns)
-        blocks.write(path, draw, row_count=point.rows, seed=SEED, group_rows=group_rows)
+        size = group_rows(point.columns)
+        blocks.write(path, draw, row_count=point.rows, seed=SEED, group_rows=size)
     return path
 
 

@@ -73,6 +73,12 @@ class Run:
     peak_rss_bytes: int = 0
     fit_start: float = 0
 
+    def worded(self, metric: str) -> dict[str, Any]:
+        """Returns the parameters with the classes, and the metric to watch by the library's word
+        for that, as LightGBM and XGBoost take them."""
+        classes = {"num_class": self.job.class_count} if self.job.class_count else {}
+        return self.parameters | classes | ({metric: "auc"} if self.job.watch_metric else {})
+
     @functools.cached_property
     def test(self) -> Rows:
         return load(self.job.test, self.job.label, self.job.exclude, like=self.train)

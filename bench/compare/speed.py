@@ -24,7 +24,7 @@ from bench.compare import speed_against, speed_long, speed_page, speed_scaling
 from bench.compare.case import Case, case_names, load_case
 from bench.compare.case_data import files
 from bench.compare.figure_parts import measure_parts, read_figures
-from bench.compare.outcome import DEFAULT_EVERGROVE, ROOT
+from bench.compare.outcome import DEFAULT_EVERGROVE
 from bench.compare.trial import OURS, TrialError, train_once
 
 STAGES = 25  # points of a curve of quality by trees
@@ -59,10 +59,7 @@ def main() -> int:
             parts[f"{name}/scaling"] = partial(
                 speed_scaling.measure, case, plan.repetitions, plan.evergrove
             )
-    out = arguments.out or ROOT / (
-        "build/benchmarks_quick.json" if arguments.quick else "docs/benchmarks.json"
-    )
-    out = out.with_suffix(".json")
+    out = speed_page.result_file(arguments.out, arguments.quick)
     known = read_figures(out) if arguments.resume else {}
     names = [name for name in parts if name not in known]
     measure_parts(parts, names, out, speed_page.write, starts_anew=arguments.anew)

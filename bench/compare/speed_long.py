@@ -11,11 +11,12 @@ down as such: `error` then says what it said last, or which signal ended it.
 import signal
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench.compare.case import Case
-from bench.compare.case_data import files
+from bench.compare.case_data import job_of
 from bench.compare.job import Job
 from bench.compare.memory_limit import LimitWay, limit_way
 from bench.compare.outcome import read_answer, train_command
@@ -28,18 +29,10 @@ Part = dict[str, Any]
 
 
 def measure(case: Case, evergrove: Path) -> Part:
-    train, test = files(case)
     way = limit_way()
-    job = Job(
-        train=str(train),
-        test=str(test),
-        label=case.label,
-        task=case.task,
-        scores="",
-        settings=case.settings,
+    job = replace(
+        job_of(case, scores="", seed=1, threads=THREADS),
         parameters=case.ours | {"n_estimators": case.settings.trees},
-        seed=1,
-        threads=THREADS,
     )
     runs = {}
     for name, limit_bytes in LIMITS.items():
@@ -49,7 +42,7 @@ def measure(case: Case, evergrove: Path) -> Part:
         "rows": case.rows,
         "about": case.about,
         "limited_threads": THREADS,
-        "file_bytes": train.stat().st_size,
+        "file_bytes": Path(job.train).stat().st_size,
         "how": way.sentence,
         "runs": runs,
     }

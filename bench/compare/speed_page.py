@@ -13,6 +13,7 @@ from bench.compare import growth_picture, machine, speed_picture
 from bench.compare import speed_verdicts as judged
 from bench.compare import speed_views as views
 from bench.compare.measures import TITLES
+from bench.compare.outcome import ROOT
 from bench.compare.speed_scaling import busy_factor, speed_up
 from bench.compare.trial import OURS
 
@@ -34,6 +35,12 @@ medians, with the least and the most in brackets.
 - **Parquet to file**: the whole process, from its start to the written model. **CPU** is the CPU
   time of that, and **peak memory** what was resident at most.
 - **Quality** is on rows that nobody saw; each repetition has another seed."""
+
+
+def result_file(out: Path | None, is_quick: bool) -> Path:
+    """Returns the JSON that figures go to; the page lies beside it."""
+    usual = "build/benchmarks_quick.json" if is_quick else "docs/benchmarks.json"
+    return (out or ROOT / usual).with_suffix(".json")
 
 
 def write(figures: Figures, path: Path) -> None:

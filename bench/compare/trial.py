@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from bench.compare.case import Case
-from bench.compare.case_data import files
+from bench.compare.case_data import job_of
 from bench.compare.job import Job
 from bench.compare.measures import MEASURES
 from bench.compare.outcome import Outcome, run_ours, run_peer
@@ -42,19 +42,8 @@ def train_once(
     limit_seconds: float = 3_600,
     pin: bool = True,
 ) -> Figures:
-    train, test = files(case)
     with tempfile.TemporaryDirectory() as folder:
-        job = Job(
-            train=str(train),
-            test=str(test),
-            label=case.label,
-            task=case.task,
-            scores=f"{folder}/scores.npy",
-            settings=case.settings,
-            class_count=case.class_count,
-            seed=seed,
-            threads=threads,
-        )
+        job = job_of(case, scores=f"{folder}/scores.npy", seed=seed, threads=threads)
         if name == OURS:
             outcome = train_ours(case, job, stages, evergrove, Path(folder), limit_seconds, pin)
         else:
@@ -62,7 +51,7 @@ def train_once(
     if outcome.error:
         raise TrialError(outcome.error)
     assert outcome.scores is not None
-    label = pq.read_table(test, columns=[case.label])[case.label].to_numpy()
+    label = pq.read_table(job.test, columns=[case.label])[case.label].to_numpy()
     figures: Figures = {
         part: outcome.seconds.get(part, 0.0) for part in ("read", "construct", "fit")
     }

@@ -38,7 +38,7 @@ def plan() -> speed.Plan:
 @pytest.fixture(autouse=True)
 def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = case_data.files
-    for module in (trial, speed, speed_long):
+    for module in (case_data, speed):
         monkeypatch.setattr(module, "files", lambda case: whole(case, tmp_path / "data"))
 
 

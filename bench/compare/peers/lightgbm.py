@@ -10,11 +10,7 @@ from bench.compare.rows import Rows
 
 def train(run: Run) -> Trained:
     lgb, job = run.library, run.job
-    parameters = run.parameters
-    if job.class_count:
-        parameters = parameters | {"num_class": job.class_count}
-    if job.watch_metric:
-        parameters = parameters | {"metric": "auc"}
+    parameters = run.worded("metric")
 
     def construct() -> tuple[Any, list[Any]]:
         data = lgb.Dataset(run.train.features, run.train.label, params=parameters)

@@ -12,11 +12,7 @@ from bench.compare.rows import Batches, Rows
 
 def train(run: Run) -> Trained:
     xgb, job = run.library, run.job
-    parameters = run.parameters
-    if job.class_count:
-        parameters = parameters | {"num_class": job.class_count}
-    if job.watch_metric:
-        parameters = parameters | {"eval_metric": "auc"}
+    parameters = run.worded("eval_metric")
 
     class After(xgb.callback.TrainingCallback):  # type: ignore[misc, name-defined]
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
