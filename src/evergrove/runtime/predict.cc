@@ -8,6 +8,7 @@
 #include "evergrove/runtime/block_scorer.h"
 #include "evergrove/runtime/threads.h"
 #include "evergrove/train/label.h"
+#include "evergrove/train/margins.h"
 #include "evergrove/train/metrics.h"
 
 namespace evergrove::runtime {
@@ -81,13 +82,19 @@ Result<Evaluation> evaluate_here(const model::Model& model, const table::RowSour
   if (!model.metadata.weight.empty() && source.schema().find(model.metadata.weight)) {
     EVERGROVE_ASSIGN_OR_RETURN(weights, train::read_weights(source, model.metadata.weight));
   }
-  std::vector<int64_t> margins(source.manifest().row_count * input.output_count);
-  EVERGROVE_RETURN_IF_ERROR(for_each_block(source, [&](size_t b) {
+  const size_t outputs = input.output_count;
+  train::Margins margins(model.base_margins, source.manifest().row_count);
+  EVERGROVE_RETURN_IF_ERROR(for_each_block(source, [&](size_t b) -> Status {
     const table::BlockExtent extent = source.blocks()[b];
-    return scorer.margins(b, std::span(margins).subspan(extent.first_row * input.output_count,
-                                                        extent.row_count * input.output_count));
+    std::vector<int64_t> by_row(extent.row_count * outputs);
+    EVERGROVE_RETURN_IF_ERROR(scorer.margins(b, by_row));
+    for (size_t k = 0; k < outputs; ++k) {
+      const std::span<int64_t> to = margins.of(k).subspan(extent.first_row, extent.row_count);
+      for (size_t row = 0; row < to.size(); ++row) to[row] = by_row[row * outputs + k];
+    }
+    return {};
   }));
-  input.margins = margins;
+  input.margins = margins.all();
   input.classes = classes;
   input.targets = targets;
   input.weights = weights;

@@ -19,13 +19,13 @@
 namespace evergrove::train {
 namespace {
 
-// A data set with the margins of its rows, row by row and in each output by output.
+// A data set with the margins of its rows.
 struct Scored {
   const Dataset* data;
-  std::vector<int64_t> margins;
+  Margins margins;
 
   static Scored of(const RunHeader& header, const Dataset& dataset) {
-    return {&dataset, base_margins(header, dataset.row_count())};
+    return {&dataset, Margins(header.base_margins, dataset.row_count())};
   }
 };
 
@@ -61,7 +61,7 @@ class Boosting final : public Trainer {
   // Adds a tree to the margins of all rows of a data set, or of those not excluded.
   void apply(const trees::BinnedTree& tree, size_t output, std::span<const uint8_t> excluded,
              Scored& to) const {
-    tree.add(to.data->bins, excluded, output_count(), output, to.margins);
+    tree.add(to.data->bins, excluded, to.margins.of(output));
   }
 
   RunHeader header_;
@@ -77,7 +77,7 @@ class Boosting final : public Trainer {
 
 void Boosting::add_metrics(const Scored& scored, std::vector<model::MetricValue>& to) const {
   const Result<std::vector<double>> values = evaluate_metrics(
-      history_.metric_names(), metric_input(header_, *scored.data, scored.margins));
+      history_.metric_names(), metric_input(header_, *scored.data, scored.margins.all()));
   CHECK(values.ok());
   for (size_t i = 0; i < history_.metric_names().size(); ++i) {
     to.push_back({scored.data->name, history_.metric_names()[i], (*values)[i]});
@@ -92,9 +92,7 @@ Iteration Boosting::next() {
   std::vector<uint32_t> rows;  // empty: all, if they are not sampled
   if (is_sampled) rows = sample_rows(header_.parameters, iteration.index, data_.train, in_sample_);
   const size_t outputs = output_count();
-  for (uint32_t output = 0; output < outputs; ++output) {
-    gradient_maker_.make_alone(iteration.index, output, train_.margins, gradients_[output]);
-  }
+  gradient_maker_.make_alone(iteration.index, train_.margins.all(), gradients_);
   // Where chance takes no row at all (there are very few), nothing is learnt.
   const bool is_empty = is_sampled && rows.empty();
   for (uint32_t output = 0; output < outputs; ++output) {
@@ -107,10 +105,9 @@ Iteration Boosting::next() {
     trees::GrownTree grown =
         grower_.grow(gradients_[output], iteration.index * outputs + output, rows);
     grown.tree.output = output;
+    const std::span<int64_t> margins = train_.margins.of(output);
     grower_.for_each_leaf(grown, [&](int64_t value, std::span<const trees::TreeRow> leaf_rows) {
-      for (const trees::TreeRow& row : leaf_rows) {
-        train_.margins[row.row * outputs + output] += value;
-      }
+      for (const trees::TreeRow& row : leaf_rows) margins[row.row] += value;
     });
     if (is_sampled || !valid_.empty()) {
       const auto tree = trees::BinnedTree::make(grown.tree, header_.features);

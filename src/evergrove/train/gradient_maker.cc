@@ -15,6 +15,7 @@
 #include "evergrove/base/hash.h"
 #include "evergrove/base/phase.h"
 #include "evergrove/exact/exp_log.h"
+#include "evergrove/train/derivative_kernel.h"
 #include "evergrove/train/gradient_kernel.h"
 
 namespace evergrove::train {
@@ -29,14 +30,13 @@ static_assert(kBlockRows % kKernelRows == 0);
 
 }  // namespace
 
-// What is to be known about one tree.
+// What is to be known about one tree, and where it goes.
 struct GradientMaker::Job {
   uint32_t output = 0;
   std::span<const int64_t> margins;
   uint64_t key = 0;
   double gradient_share = 1;  // regression: 1 over the bound of g
-  bool wide = false;
-  trees::GradientUnits units;
+  trees::Gradients* out = nullptr;
 };
 
 GradientMaker::GradientMaker(const RunHeader& header, const WeightFacts& facts, const Dataset& data)
@@ -83,73 +83,83 @@ double GradientMaker::largest(std::span<const int64_t> margins) const {
       [](double a, double b) { return std::max(a, b); });
 }
 
+// exp(margin - the row's largest) of a block's rows.
+void GradientMaker::fill_softmax_terms(const Block& block, std::span<const int64_t> margins,
+                                       const int64_t* largest, size_t output, double* terms) const {
+  const int64_t* of_output = margins.data() + output * row_count_ + block.first;
+  scale_margins_below(of_output, largest, unit_, block.count, terms);
+  exact::exp({terms, block.count}, {terms, block.count});
+}
+
+// The largest margin of each of a block's rows.
+void GradientMaker::find_largest(const Block& block, std::span<const int64_t> margins,
+                                 int64_t* largest) const {
+  const int64_t* of_output = margins.data() + block.first;
+  std::copy_n(of_output, block.count, largest);
+  for (size_t k = 1; k < output_count_; ++k) {
+    of_output += row_count_;
+    raise_to_largest(of_output, block.count, largest);
+  }
+}
+
 void GradientMaker::normalise_softmax(const Block& block, std::span<const int64_t> margins) {
   alignas(64) double terms[kBlockRows];
   double* sums = softmax_inverse_.data() + block.first;
   int64_t* largest = softmax_largest_.data() + block.first;
-  const int64_t* block_margins = margins.data() + block.first * output_count_;
-  for (size_t i = 0; i < block.count; ++i) {
-    const int64_t* row = block_margins + i * output_count_;
-    largest[i] = *std::max_element(row, row + output_count_);
-    sums[i] = 0;
-  }
+  find_largest(block, margins, largest);
+  std::fill_n(sums, block.count, 0.0);
   for (size_t k = 0; k < output_count_; ++k) {
-    for (size_t i = 0; i < block.count; ++i) {
-      const int64_t margin = block_margins[i * output_count_ + k];
-      terms[i] = static_cast<double>(margin - largest[i]) * unit_;
-    }
-    exact::exp({terms, block.count}, {terms, block.count});
+    fill_softmax_terms(block, margins, largest, k, terms);
     for (size_t i = 0; i < block.count; ++i) sums[i] += terms[i];
   }
   for (size_t i = 0; i < block.count; ++i) sums[i] = 1 / sums[i];
+}
+
+// g: terms before, shares of the bound after. inverse: 1 over the sum of a row's terms.
+void GradientMaker::fill_from_softmax(uint32_t output, const Block& block, const double* inverse,
+                                      double* g, double* h) const {
+  probabilities_to_gradients(g, inverse, classes_.data() + block.first,
+                             static_cast<uint16_t>(output), block.count, g, h);
+  weigh(block, g, h);
+}
+
+void GradientMaker::weigh(const Block& block, double* g, double* h) const {
+  if (weights_.all_one()) return;
+  const double weight_share = 1 / facts_.weight_max;
+  for (size_t i = 0; i < block.count; ++i) {
+    const double share = weights_[block.first + i] * weight_share;
+    g[i] *= share;
+    h[i] *= share;
+  }
 }
 
 // Sets the shares of the bounds of a block's rows.
 void GradientMaker::fill_block(const Job& job, const Block& block, double* g, double* h) const {
   const size_t first = block.first;
   const size_t count = block.count;
-  const bool has_weights = !weights_.all_one();
-  const double weight_share = 1 / facts_.weight_max;
+  if (objective_ == ObjectiveKind::multiclass) {
+    fill_softmax_terms(block, job.margins, softmax_largest_.data() + first, job.output, g);
+    fill_from_softmax(job.output, block, softmax_inverse_.data() + first, g, h);
+    return;
+  }
   if (objective_ == ObjectiveKind::regression) {
+    const bool has_weights = !weights_.all_one();
+    const double weight_share = 1 / facts_.weight_max;
     for (size_t i = 0; i < count; ++i) {
       g[i] = residual(first + i, job.margins[first + i]) * job.gradient_share;
       h[i] = has_weights ? weights_[first + i] * weight_share : 1;
     }
     return;
   }
-  if (objective_ == ObjectiveKind::binary) {
-    for (size_t i = 0; i < count; ++i) g[i] = static_cast<double>(job.margins[first + i]) * unit_;
-    exact::sigmoid({g, count}, {g, count});
-    for (size_t i = 0; i < count; ++i) {
-      const double p = g[i];
-      g[i] = p - static_cast<double>(classes_[first + i]);
-      h[i] = 4 * (p * (1 - p));
-    }
-  } else {
-    for (size_t i = 0; i < count; ++i) {
-      const int64_t margin = job.margins[(first + i) * output_count_ + job.output];
-      g[i] = static_cast<double>(margin - softmax_largest_[first + i]) * unit_;
-    }
-    exact::exp({g, count}, {g, count});
-    for (size_t i = 0; i < count; ++i) {
-      const double p = std::min(1.0, g[i] * softmax_inverse_[first + i]);
-      g[i] = p - (classes_[first + i] == job.output ? 1.0 : 0.0);
-      h[i] = 4 * (p * (1 - p));
-    }
-  }
-  if (!has_weights) return;
-  for (size_t i = 0; i < count; ++i) {
-    const double share = weights_[first + i] * weight_share;
-    g[i] *= share;
-    h[i] *= share;
-  }
+  scale_margins(job.margins.data() + first, unit_, count, g);
+  exact::sigmoid({g, count}, {g, count});
+  probabilities_to_gradients(g, nullptr, classes_.data() + first, 1, count, g, h);
+  weigh(block, g, h);
 }
 
-RoundingTally GradientMaker::round_block(const Job& job, const Block& block,
-                                         trees::Gradients& out) const {
-  alignas(64) double g[kBlockRows];
-  alignas(64) double h[kBlockRows];
-  fill_block(job, block, g, h);
+// g and h: kBlockRows, of which the block's are set.
+RoundingTally GradientMaker::round_block(const Job& job, const Block& block, double* g,
+                                         double* h) const {
   const size_t padded = (block.count + kKernelRows - 1) / kKernelRows * kKernelRows;
   std::fill(g + block.count, g + padded, 0.0);
   std::fill(h + block.count, h + padded, 0.0);
@@ -162,26 +172,56 @@ RoundingTally GradientMaker::round_block(const Job& job, const Block& block,
     std::copy(last, last + block.count, to + block.first);
     return tally;
   };
-  return job.wide ? round(round_wide, out.wide_pairs.data())
-                  : round(round_narrow, out.narrow.data());
+  return job.out->wide ? round(round_wide, job.out->wide_pairs.data())
+                       : round(round_narrow, job.out->narrow.data());
 }
 
-RoundingTally GradientMaker::fill(const Job& job, trees::Gradients& out) const {
-  out.wide = job.wide;
-  out.g_unit = job.units.g;
-  out.h_unit = job.units.h;
-  out.narrow.resize(job.wide ? 0 : row_count_);
-  out.wide_pairs.resize(job.wide ? row_count_ : 0);
+// All outputs of a block's rows, so that no term is computed twice.
+void GradientMaker::fill_all_outputs(std::span<const Job> jobs, const Block& block,
+                                     std::span<RoundingTally> tallies) const {
+  int64_t largest[kBlockRows];
+  alignas(64) double h[kBlockRows];
+  alignas(64) double inverse[kBlockRows] = {};
+  thread_local std::vector<double> terms;  // output by output
+  terms.resize(output_count_ * kBlockRows);
+  const std::span<const int64_t> margins = jobs[0].margins;
+  find_largest(block, margins, largest);
+  for (size_t k = 0; k < output_count_; ++k) {
+    double* const of_output = terms.data() + k * kBlockRows;
+    fill_softmax_terms(block, margins, largest, k, of_output);
+    for (size_t i = 0; i < block.count; ++i) inverse[i] += of_output[i];
+  }
+  for (size_t i = 0; i < block.count; ++i) inverse[i] = 1 / inverse[i];
+  for (size_t k = 0; k < output_count_; ++k) {
+    double* const g = terms.data() + k * kBlockRows;
+    fill_from_softmax(static_cast<uint32_t>(k), block, inverse, g, h);
+    tallies[k] = tallies[k] + round_block(jobs[k], block, g, h);
+  }
+}
+
+// One job of any output, or one an output, in their order. Returns their tallies.
+std::vector<RoundingTally> GradientMaker::fill(std::span<const Job> jobs) const {
+  using Tallies = std::vector<RoundingTally>;
   return tbb::parallel_reduce(
-      tbb::blocked_range<size_t>(0, blocks_.size(), kBlocksATask), RoundingTally{},
-      [&](const tbb::blocked_range<size_t>& range, RoundingTally tally) {
+      tbb::blocked_range<size_t>(0, blocks_.size(), kBlocksATask), Tallies(jobs.size()),
+      [&](const tbb::blocked_range<size_t>& range, Tallies tallies) {
         const PhaseScope scope(Phase::gradients);
         for (size_t i = range.begin(); i != range.end(); ++i) {
-          tally = tally + round_block(job, blocks_[i], out);
+          if (jobs.size() > 1) {
+            fill_all_outputs(jobs, blocks_[i], tallies);
+            continue;
+          }
+          alignas(64) double g[kBlockRows];
+          alignas(64) double h[kBlockRows];
+          fill_block(jobs[0], blocks_[i], g, h);
+          tallies[0] = tallies[0] + round_block(jobs[0], blocks_[i], g, h);
         }
-        return tally;
+        return tallies;
       },
-      [](const RoundingTally& a, const RoundingTally& b) { return a + b; });
+      [](Tallies a, const Tallies& b) {
+        for (size_t i = 0; i < a.size(); ++i) a[i] = a[i] + b[i];
+        return a;
+      });
 }
 
 // What the outputs of an iteration share is found with the first of them.
@@ -202,16 +242,22 @@ void GradientMaker::prepare(uint64_t iteration, uint32_t output, std::span<const
                     });
 }
 
+// Makes room in `out`, too.
 GradientMaker::Job GradientMaker::job_of(uint64_t iteration, uint32_t output,
                                          std::span<const int64_t> margins,
-                                         const GradientScale& scale) const {
+                                         const GradientScale& scale, trees::Gradients& out) const {
+  const trees::GradientUnits units = gradient_units(objective_, output_count_, facts_, scale);
+  out.wide = scale.wide;
+  out.g_unit = units.g;
+  out.h_unit = units.h;
+  out.narrow.resize(scale.wide ? 0 : row_count_);
+  out.wide_pairs.resize(scale.wide ? row_count_ : 0);
   Job job;
   job.output = output;
   job.margins = margins;
   job.key = RandomKey(seed_, "gradient rounding", iteration * output_count_ + output).bits();
   job.gradient_share = 1 / scale.g_max;
-  job.wide = scale.wide;
-  job.units = gradient_units(objective_, output_count_, facts_, scale);
+  job.out = &out;
   return job;
 }
 
@@ -219,18 +265,27 @@ RoundingTally GradientMaker::make(uint64_t iteration, uint32_t output,
                                   std::span<const int64_t> margins, const GradientScale& scale,
                                   trees::Gradients& out) {
   prepare(iteration, output, margins);
-  return fill(job_of(iteration, output, margins, scale), out);
+  const Job job = job_of(iteration, output, margins, scale, out);
+  return fill({&job, 1})[0];
 }
 
-void GradientMaker::make_alone(uint64_t iteration, uint32_t output,
-                               std::span<const int64_t> margins, trees::Gradients& out) {
-  prepare(iteration, output, margins);
-  GradientScale scale = scale_to_try(objective_, facts_, largest(margins), out.wide);
-  const RoundingTally tally = fill(job_of(iteration, output, margins, scale), out);
-  const bool wide = should_be_wide(objective_, facts_, tally);
-  if (wide == scale.wide) return;
-  scale.wide = wide;
-  fill(job_of(iteration, output, margins, scale), out);
+void GradientMaker::make_alone(uint64_t iteration, std::span<const int64_t> margins,
+                               std::span<trees::Gradients> out) {
+  CHECK(margins.size() == row_count_ * output_count_ && out.size() == output_count_);
+  const double g_max = largest(margins);
+  std::vector<GradientScale> scales;
+  std::vector<Job> jobs;
+  for (uint32_t output = 0; output < output_count_; ++output) {
+    scales.push_back(scale_to_try(objective_, facts_, g_max, out[output].wide));
+    jobs.push_back(job_of(iteration, output, margins, scales[output], out[output]));
+  }
+  const std::vector<RoundingTally> tallies = fill(jobs);
+  for (uint32_t output = 0; output < output_count_; ++output) {
+    const bool wide = should_be_wide(objective_, facts_, tallies[output]);
+    if (wide == scales[output].wide) continue;
+    scales[output].wide = wide;
+    make(iteration, output, margins, scales[output], out[output]);
+  }
 }
 
 }  // namespace evergrove::train

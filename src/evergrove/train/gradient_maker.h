@@ -19,7 +19,7 @@
 //   double largest = maker.largest(margins);                      // merged by max over workers,
 //   RoundingTally tally = maker.make(7, 0, margins, scale, out);  // by +; see gradient_scale.h
 //
-//   maker.make_alone(7, 0, margins, out);                         // all of the rows
+//   maker.make_alone(7, margins, outs);                           // all of the rows, all outputs
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -40,7 +40,7 @@ class GradientMaker {
   // objective; the facts are of all training rows, these among them. The data may have no rows.
   GradientMaker(const RunHeader& header, const WeightFacts& facts, const Dataset& data);
 
-  // Margins, here and below, are row by row and in each output by output.
+  // Margins, here and below, are output by output and in each row by row.
   // Returns the largest |g| of these rows for regression, and 0 for other objectives.
   double largest(std::span<const int64_t> margins) const;
 
@@ -49,10 +49,10 @@ class GradientMaker {
   RoundingTally make(uint64_t iteration, uint32_t output, std::span<const int64_t> margins,
                      const GradientScale& scale, trees::Gradients& out);
 
-  // The same where these are all the rows, so that the scale can be decided here. The width tried
-  // first is that of `out`.
-  void make_alone(uint64_t iteration, uint32_t output, std::span<const int64_t> margins,
-                  trees::Gradients& out);
+  // The same for all trees of an iteration, where these are all the rows, so that scales can be
+  // decided here. The width tried first is that of the output's `out`.
+  void make_alone(uint64_t iteration, std::span<const int64_t> margins,
+                  std::span<trees::Gradients> out);
 
  private:
   // Rows that are made together: never of two segments.
@@ -65,12 +65,20 @@ class GradientMaker {
 
   double residual(size_t row, int64_t margin) const;
   void prepare(uint64_t iteration, uint32_t output, std::span<const int64_t> margins);
+  void fill_softmax_terms(const Block& block, std::span<const int64_t> margins,
+                          const int64_t* largest, size_t output, double* terms) const;
+  void find_largest(const Block& block, std::span<const int64_t> margins, int64_t* largest) const;
   void normalise_softmax(const Block& block, std::span<const int64_t> margins);
+  void fill_from_softmax(uint32_t output, const Block& block, const double* inverse, double* g,
+                         double* h) const;
+  void weigh(const Block& block, double* g, double* h) const;
   void fill_block(const Job& job, const Block& block, double* g, double* h) const;
-  RoundingTally round_block(const Job& job, const Block& block, trees::Gradients& out) const;
-  RoundingTally fill(const Job& job, trees::Gradients& out) const;
+  RoundingTally round_block(const Job& job, const Block& block, double* g, double* h) const;
+  void fill_all_outputs(std::span<const Job> jobs, const Block& block,
+                        std::span<RoundingTally> tallies) const;
+  std::vector<RoundingTally> fill(std::span<const Job> jobs) const;
   Job job_of(uint64_t iteration, uint32_t output, std::span<const int64_t> margins,
-             const GradientScale& scale) const;
+             const GradientScale& scale, trees::Gradients& out) const;
 
   model::ObjectiveKind objective_;
   uint64_t seed_;

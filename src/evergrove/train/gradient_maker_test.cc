@@ -44,9 +44,9 @@ struct Case {
     return {header, WeightFacts::of(parameters, data.classes, data.weights, rows()), data};
   }
   trees::Gradients make(uint64_t iteration = 0, uint32_t output = 0) const {
-    trees::Gradients gradients;
-    maker().make_alone(iteration, output, margins, gradients);
-    return gradients;
+    std::vector<trees::Gradients> gradients(outputs);
+    maker().make_alone(iteration, margins, gradients);
+    return gradients[output];
   }
   long double margin(size_t i) const {
     return std::ldexp(static_cast<long double>(margins[i]), kExponent);
@@ -77,8 +77,11 @@ Case multiclass(size_t rows, size_t classes) {
   c.parameters.objective = ObjectiveKind::multiclass;
   c.outputs = classes;
   const RandomKey key(2, "multiclass");
-  for (size_t i = 0; i < rows * classes; ++i)
-    c.margins.push_back(to_margin(uniform(key.at(i)) * 6));
+  for (size_t k = 0; k < classes; ++k) {
+    for (size_t row = 0; row < rows; ++row) {
+      c.margins.push_back(to_margin(uniform(key.at(row * classes + k)) * 6));
+    }
+  }
   for (size_t row = 0; row < rows; ++row) {
     c.data.classes.push_back(static_cast<uint16_t>(key.at(~row) % classes));
   }
@@ -125,10 +128,9 @@ Derivatives slow_derivatives(const Case& c, size_t row, uint32_t output) {
   }
   long double sum = 0;
   for (size_t k = 0; k < c.outputs; ++k) {
-    sum += std::exp(c.margin(row * c.outputs + k) - c.margin(row * c.outputs));
+    sum += std::exp(c.margin(k * c.rows() + row) - c.margin(row));
   }
-  const long double p =
-      std::exp(c.margin(row * c.outputs + output) - c.margin(row * c.outputs)) / sum;
+  const long double p = std::exp(c.margin(output * c.rows() + row) - c.margin(row)) / sum;
   const long double factor = static_cast<long double>(c.outputs) / (c.outputs - 1);
   return {weight * (p - (c.data.classes[row] == output)), weight * factor * p * (1 - p)};
 }
@@ -343,12 +345,12 @@ TEST(GradientMaker, WeightsWithAHeavyTailAreWide) {
 TEST(GradientMaker, TheWidthTriedFirstDoesNotMatter) {
   for (const Case& c : cases()) {
     const trees::Gradients expected = c.make();
-    trees::Gradients gradients;
-    gradients.wide = !expected.wide;
-    c.maker().make_alone(0, 0, c.margins, gradients);
-    EXPECT_EQ(gradients.wide, expected.wide);
-    EXPECT_EQ(gradients.g_unit, expected.g_unit);
-    EXPECT_EQ(bytes_of(gradients), bytes_of(expected));
+    std::vector<trees::Gradients> gradients(c.outputs);
+    for (trees::Gradients& each : gradients) each.wide = !expected.wide;
+    c.maker().make_alone(0, c.margins, gradients);
+    EXPECT_EQ(gradients[0].wide, expected.wide);
+    EXPECT_EQ(gradients[0].g_unit, expected.g_unit);
+    EXPECT_EQ(bytes_of(gradients[0]), bytes_of(expected));
   }
 }
 
@@ -356,9 +358,9 @@ TEST(GradientMaker, ReusesItsMemory) {
   const Case c = calibrated(10'000, -1, 1);
   GradientMaker maker = c.maker();
   trees::Gradients gradients;
-  maker.make_alone(0, 0, c.margins, gradients);
+  maker.make_alone(0, c.margins, {&gradients, 1});
   const auto* place = gradients.narrow.data();
-  maker.make_alone(1, 0, c.margins, gradients);
+  maker.make_alone(1, c.margins, {&gradients, 1});
   EXPECT_EQ(gradients.narrow.data(), place);
 }
 

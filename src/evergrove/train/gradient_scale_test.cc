@@ -21,7 +21,7 @@ using model::ObjectiveKind;
 struct Rows {
   RunHeader header;
   Dataset data;
-  std::vector<int64_t> margins;
+  std::vector<int64_t> margins;  // output by output
 
   size_t outputs() const { return header.base_margins.size(); }
   size_t count() const { return margins.size() / outputs(); }
@@ -31,15 +31,24 @@ struct Rows {
   }
   // Appends the rows of a segment.
   void add(const Rows& from, RowSegment segment) {
-    const auto copy = [&](auto& to, const auto& all, size_t width) {
+    const auto copy = [&](auto& to, const auto& all) {
       if (all.empty()) return;
-      const auto first = all.begin() + static_cast<ptrdiff_t>(segment.first_row * width);
-      to.insert(to.end(), first, first + static_cast<ptrdiff_t>(segment.row_count * width));
+      const auto first = all.begin() + static_cast<ptrdiff_t>(segment.first_row);
+      to.insert(to.end(), first, first + static_cast<ptrdiff_t>(segment.row_count));
     };
-    copy(data.classes, from.data.classes, 1);
-    copy(data.targets, from.data.targets, 1);
-    copy(data.weights, from.data.weights, 1);
-    copy(margins, from.margins, outputs());
+    copy(data.classes, from.data.classes);
+    copy(data.targets, from.data.targets);
+    copy(data.weights, from.data.weights);
+    std::vector<int64_t> longer;
+    const size_t before = count();
+    for (size_t k = 0; k < outputs(); ++k) {
+      const auto own = margins.begin() + static_cast<ptrdiff_t>(k * before);
+      longer.insert(longer.end(), own, own + static_cast<ptrdiff_t>(before));
+      const auto first =
+          from.margins.begin() + static_cast<ptrdiff_t>(k * from.count() + segment.first_row);
+      longer.insert(longer.end(), first, first + static_cast<ptrdiff_t>(segment.row_count));
+    }
+    margins = std::move(longer);
     data.segments.push_back(segment);
   }
 };
@@ -159,8 +168,9 @@ TEST(GradientShards, HaveTheBitsOfAllRowsAtOnce) {
         EXPECT_EQ(tally, expected_tally);
 
         // One machine decides what the merged tally does.
-        trees::Gradients alone;
-        whole.make_alone(iteration, output, all.margins, alone);
+        std::vector<trees::Gradients> outs(all.outputs());
+        whole.make_alone(iteration, all.margins, outs);
+        const trees::Gradients& alone = outs[output];
         EXPECT_EQ(alone.wide, should_be_wide(shape.objective, facts, tally));
         if (alone.wide == wide) {
           EXPECT_EQ(alone.g_unit, expected.g_unit);

@@ -1,15 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/train/margins.h"
 
+#include <algorithm>
+
+#include "evergrove/base/check.h"
 #include "evergrove/base/hash.h"
 
 namespace evergrove::train {
 
-std::vector<int64_t> base_margins(const RunHeader& header, size_t row_count) {
-  const std::vector<int64_t>& base = header.base_margins;
-  std::vector<int64_t> margins(row_count * base.size());
-  for (size_t i = 0; i < margins.size(); ++i) margins[i] = base[i % base.size()];
-  return margins;
+Margins::Margins(std::span<const int64_t> base, size_t row_count)
+    : output_count_(base.size()), row_count_(row_count) {
+  values_.reserve(base.size() * row_count);
+  for (const int64_t margin : base) values_.insert(values_.end(), row_count, margin);
+}
+
+Margins Margins::join(std::span<const Margins* const> parts) {
+  Margins whole;
+  whole.output_count_ = parts[0]->output_count_;
+  for (const Margins* part : parts) whole.row_count_ += part->row_count_;
+  whole.values_.reserve(whole.output_count_ * whole.row_count_);
+  for (size_t output = 0; output < whole.output_count_; ++output) {
+    for (const Margins* part : parts) {
+      CHECK(part->output_count_ == whole.output_count_);
+      const std::span<const int64_t> from = part->of(output);
+      whole.values_.insert(whole.values_.end(), from.begin(), from.end());
+    }
+  }
+  return whole;
+}
+
+Margins Margins::slice(size_t first_row, size_t row_count) const {
+  Margins part;
+  part.output_count_ = output_count_;
+  part.row_count_ = row_count;
+  part.values_.reserve(output_count_ * row_count);
+  for (size_t output = 0; output < output_count_; ++output) {
+    const std::span<const int64_t> from = of(output).subspan(first_row, row_count);
+    part.values_.insert(part.values_.end(), from.begin(), from.end());
+  }
+  return part;
 }
 
 std::vector<uint32_t> sample_rows(const Parameters& parameters, uint64_t iteration,

@@ -18,8 +18,12 @@ Problem part_of(const Problem& p, size_t part, size_t parts) {
   Problem q;
   q.objective = p.objective;
   q.outputs = p.outputs;
+  for (size_t k = 0; k < p.outputs; ++k) {
+    for (size_t row = part; row < p.rows(); row += parts) {
+      q.margins.push_back(p.margins[k * p.rows() + row]);
+    }
+  }
   for (size_t row = part; row < p.rows(); row += parts) {
-    for (size_t k = 0; k < p.outputs; ++k) q.margins.push_back(p.margins[row * p.outputs + k]);
     if (!p.classes.empty()) q.classes.push_back(p.classes[row]);
     if (!p.targets.empty()) q.targets.push_back(p.targets[row]);
     if (!p.weights.empty()) q.weights.push_back(p.weights[row]);

@@ -64,13 +64,20 @@ class TermBlock {
 
  private:
   std::span<double> values() { return {values_.data(), row_count_}; }
+  // Of the block's rows.
+  const int64_t* margins_of(size_t output) const {
+    return in_.margins.data() + output * (in_.margins.size() / in_.output_count) + first_;
+  }
   double margin(size_t i) const { return static_cast<double>(in_.margins[first_ + i]) * unit_; }
   uint16_t label(size_t i) const { return in_.classes[first_ + i]; }
   // The first of the highest margins, or the class that is more likely than not.
   size_t predicted_class(size_t i) const {
-    const int64_t* margins = in_.margins.data() + (first_ + i) * in_.output_count;
-    if (in_.output_count == 1) return margins[0] > 0 ? 1 : 0;
-    return static_cast<size_t>(std::max_element(margins, margins + in_.output_count) - margins);
+    if (in_.output_count == 1) return in_.margins[first_ + i] > 0 ? 1 : 0;
+    size_t best = 0;
+    for (size_t k = 1; k < in_.output_count; ++k) {
+      if (margins_of(k)[i] > margins_of(best)[i]) best = k;
+    }
+    return best;
   }
 
   template <typename Where>
@@ -104,17 +111,17 @@ class TermBlock {
     const size_t outputs = in_.output_count;
     terms_.resize(row_count_ * outputs);
     for (size_t i = 0; i < row_count_; ++i) {
-      const int64_t* margins = in_.margins.data() + (first_ + i) * outputs;
-      const int64_t highest = *std::max_element(margins, margins + outputs);
+      int64_t highest = margins_of(0)[i];
+      for (size_t k = 1; k < outputs; ++k) highest = std::max(highest, margins_of(k)[i]);
       for (size_t k = 0; k < outputs; ++k) {
-        terms_[i * outputs + k] = static_cast<double>(margins[k] - highest) * unit_;
+        terms_[k * row_count_ + i] = static_cast<double>(margins_of(k)[i] - highest) * unit_;
       }
-      values_[i] = -terms_[i * outputs + label(i)];
+      values_[i] = -terms_[label(i) * row_count_ + i];
     }
     exact::exp(terms_, terms_);
     for (size_t i = 0; i < row_count_; ++i) {
       double sum = 0;
-      for (size_t k = 0; k < outputs; ++k) sum += terms_[i * outputs + k];
+      for (size_t k = 0; k < outputs; ++k) sum += terms_[k * row_count_ + i];
       values_[i] = std::min(kLossMax, values_[i] + exact::log(sum));
     }
   }
@@ -143,7 +150,7 @@ class TermBlock {
   std::span<const float> weights_;
   std::array<double, kBlockRows> wide_weights_;
   std::array<double, kBlockRows> values_;
-  std::vector<double> terms_;  // of softmax, a class each
+  std::vector<double> terms_;  // of softmax, class by class
 };
 
 }  // namespace

@@ -41,7 +41,7 @@ struct MetricInput {
   model::ObjectiveKind objective = model::ObjectiveKind::binary;
   int32_t value_exponent = -32;
   size_t output_count = 1;
-  std::span<const int64_t> margins;   // rows x outputs, row by row
+  std::span<const int64_t> margins;   // outputs x rows, output by output
   std::span<const uint16_t> classes;  // classification
   std::span<const double> targets;    // regression
   std::span<const float> weights;     // empty: all 1

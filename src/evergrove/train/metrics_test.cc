@@ -105,14 +105,14 @@ TEST_P(MetricShapes, MulticlassIsThatOfTheSlowTwin) {
       make_problem(ObjectiveKind::multiclass, shape.rows, 7, shape.weighted, shape.distinct);
   const auto log_loss = [&](size_t i) {
     long double sum = 0;
-    for (size_t k = 0; k < 5; ++k) sum += std::exp(p.margin(i * 5 + k));
-    return std::log(sum) - p.margin(i * 5 + p.classes[i]);
+    for (size_t k = 0; k < 5; ++k) sum += std::exp(p.margin(k * p.rows() + i));
+    return std::log(sum) - p.margin(p.classes[i] * p.rows() + i);
   };
   EXPECT_NEAR(p.value("log_loss"), static_cast<double>(slow_mean(p, log_loss)), 1e-14);
   const auto error = [&](size_t i) {
     size_t best = 0;
     for (size_t k = 1; k < 5; ++k) {
-      if (p.margins[i * 5 + k] > p.margins[i * 5 + best]) best = k;
+      if (p.margins[k * p.rows() + i] > p.margins[best * p.rows() + i]) best = k;
     }
     return best != p.classes[i];
   };
@@ -179,7 +179,7 @@ TEST_P(EachObjective, AnyOrderOfRowsGivesTheSameBits) {
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return key.at(a) < key.at(b); });
   for (size_t i = 0; i < order.size(); ++i) {
     for (size_t k = 0; k < p.outputs; ++k) {
-      q.margins[i * p.outputs + k] = p.margins[order[i] * p.outputs + k];
+      q.margins[k * p.rows() + i] = p.margins[k * p.rows() + order[i]];
     }
     if (!p.classes.empty()) q.classes[i] = p.classes[order[i]];
     if (!p.targets.empty()) q.targets[i] = p.targets[order[i]];
@@ -205,7 +205,10 @@ TEST_P(EachObjective, WeightOfZeroIsLikeNoRow) {
   Problem q = p;
   p.weights.assign(p.rows(), 1);
   for (size_t i = 1'500; i < 2'000; ++i) p.weights[i] = 0;
-  q.margins.resize(1'500 * q.outputs);
+  for (size_t k = q.outputs; k-- > 0;) {
+    const auto first = q.margins.begin() + static_cast<ptrdiff_t>(k * 2'000);
+    q.margins.erase(first + 1'500, first + 2'000);
+  }
   if (!q.classes.empty()) q.classes.resize(1'500);
   if (!q.targets.empty()) q.targets.resize(1'500);
   for (const std::string& name : default_metrics(p.objective)) {

@@ -7,7 +7,6 @@
 
 #include "evergrove/base/check.h"
 #include "evergrove/base/phase.h"
-#include "evergrove/train/margins.h"
 
 namespace evergrove::train {
 
@@ -23,18 +22,16 @@ RowStore::RowStore(RunHeader header, const WeightFacts& facts, TrainingData data
 
 std::unique_ptr<RowStore> RowStore::join(std::vector<std::unique_ptr<RowStore>> parts) {
   std::vector<TrainingData> data;
-  std::vector<std::vector<int64_t>> margins(parts[0]->margins_.size());
+  std::vector<std::vector<const Margins*>> margins(parts[0]->margins_.size());
   for (const std::unique_ptr<RowStore>& part : parts) {
     CHECK(part->iteration_count_ == parts[0]->iteration_count_);
     CHECK(!part->undo_.has_value() && part->next_margins_.empty());
-    for (size_t i = 0; i < margins.size(); ++i) {
-      margins[i].insert(margins[i].end(), part->margins_[i].begin(), part->margins_[i].end());
-    }
+    for (size_t i = 0; i < margins.size(); ++i) margins[i].push_back(&part->margins_[i]);
     data.push_back(std::move(part->data_));
   }
   auto whole =
       std::make_unique<RowStore>(parts[0]->header_, parts[0]->facts_, join_data(std::move(data)));
-  whole->margins_ = std::move(margins);
+  for (size_t i = 0; i < margins.size(); ++i) whole->margins_[i] = Margins::join(margins[i]);
   whole->iteration_count_ = parts[0]->iteration_count_;
   return whole;
 }
@@ -47,13 +44,10 @@ std::vector<std::unique_ptr<RowStore>> RowStore::divide(std::span<const RowCount
     part->iteration_count_ = iteration_count_;
     part->undo_ = undo_;
     for (size_t i = 0; i < passed.size(); ++i) {
-      const auto cut = [&](const std::vector<int64_t>& from) {
-        const auto begin = from.begin() + static_cast<ptrdiff_t>(passed[i] * output_count());
-        return std::vector<int64_t>(begin,
-                                    begin + static_cast<ptrdiff_t>(counts[i] * output_count()));
-      };
-      part->margins_[i] = cut(margins_[i]);
-      if (!next_margins_.empty()) part->next_margins_.push_back(cut(next_margins_[i]));
+      part->margins_[i] = margins_[i].slice(passed[i], counts[i]);
+      if (!next_margins_.empty()) {
+        part->next_margins_.push_back(next_margins_[i].slice(passed[i], counts[i]));
+      }
       passed[i] += counts[i];
     }
     parts.push_back(std::move(part));
@@ -66,7 +60,7 @@ void RowStore::reset() {
   drop_iteration();
   iteration_count_ = 0;
   for (size_t i = 0; i < margins_.size(); ++i) {
-    margins_[i] = base_margins(header_, set(i).row_count());
+    margins_[i] = Margins(header_.base_margins, set(i).row_count());
   }
 }
 
@@ -82,7 +76,7 @@ Status RowStore::apply(const Iteration& iteration) {
   return {};
 }
 
-std::vector<std::vector<int64_t>>& RowStore::margins_to_move() {
+std::vector<Margins>& RowStore::margins_to_move() {
   if (output_count() == 1) return margins_;
   if (next_margins_.empty()) next_margins_ = margins_;
   return next_margins_;
@@ -105,9 +99,9 @@ Status RowStore::take_tree(const model::Tree& tree) {
                    {{"output", std::to_string(tree.output)}});
   }
   EVERGROVE_ASSIGN_OR_RETURN(const auto binned, trees::BinnedTree::make(tree, header_.features));
-  std::vector<std::vector<int64_t>>& margins = margins_to_move();
+  std::vector<Margins>& margins = margins_to_move();
   for (size_t i = 0; i < margins.size(); ++i) {
-    binned.add(set(i).bins, {}, output_count(), tree.output, margins[i]);
+    binned.add(set(i).bins, {}, margins[i].of(tree.output));
   }
   keep_undo(tree);
   nodes_.clear();
@@ -124,7 +118,7 @@ void RowStore::end_iteration() {
 
 void RowStore::drop_iteration() {
   if (undo_.has_value()) {
-    for (size_t i = 0; i < margins_.size(); ++i) undo_->add(set(i).bins, {}, 1, 0, margins_[i]);
+    for (size_t i = 0; i < margins_.size(); ++i) undo_->add(set(i).bins, {}, margins_[i].of(0));
     undo_.reset();
   }
   next_margins_.clear();
@@ -132,7 +126,8 @@ void RowStore::drop_iteration() {
 }
 
 RoundingTally RowStore::make_gradients(uint32_t output, const GradientScale& scale) {
-  return gradient_maker_.make(iteration_count_, output, margins_[0], scale, gradients_[output]);
+  return gradient_maker_.make(iteration_count_, output, margins_[0].all(), scale,
+                              gradients_[output]);
 }
 
 void RowStore::start_tree(uint32_t output) {
@@ -172,20 +167,19 @@ trees::HistogramPart RowStore::histogram_part(uint32_t node,
 
 Status RowStore::finish_tree(std::span<const Leaf> leaves, const model::Tree& tree) {
   for (const Leaf& leaf : leaves) CHECK(knows(leaf.node));
-  const size_t outputs = output_count();
-  std::vector<std::vector<int64_t>>& moved = margins_to_move();
-  std::vector<int64_t>& margins = moved[0];
+  std::vector<Margins>& moved = margins_to_move();
+  const std::span<int64_t> margins = moved[0].of(output_);
   tbb::parallel_for(size_t{0}, leaves.size(), [&](size_t i) {
     const PhaseScope scope(Phase::leaves);
     const NodeRows& rows = nodes_[leaves[i].node];
     for (const trees::TreeRow& row : partition_.rows(rows.begin, rows.end)) {
-      margins[row.row * outputs + output_] += leaves[i].value;
+      margins[row.row] += leaves[i].value;
     }
   });
   EVERGROVE_ASSIGN_OR_RETURN(const auto binned, trees::BinnedTree::make(tree, header_.features));
-  if (is_sampled_) binned.add(data_.train.bins, in_sample_, outputs, output_, margins);
+  if (is_sampled_) binned.add(data_.train.bins, in_sample_, margins);
   for (size_t i = 1; i < moved.size(); ++i) {
-    binned.add(set(i).bins, {}, outputs, output_, moved[i]);
+    binned.add(set(i).bins, {}, moved[i].of(output_));
   }
   keep_undo(tree);
   nodes_.clear();
@@ -194,7 +188,7 @@ Status RowStore::finish_tree(std::span<const Leaf> leaves, const model::Tree& tr
 
 MetricSummary RowStore::summary_of(size_t set_index, std::span<const std::string> names,
                                    double weight_max) const {
-  MetricInput input = metric_input(header_, set(set_index), margins_[set_index]);
+  MetricInput input = metric_input(header_, set(set_index), margins_[set_index].all());
   input.weight_max = weight_max;
   return MetricSummary::of(names, input);
 }
@@ -218,15 +212,15 @@ Result<MetricSummary> RowStore::training_metrics_after(
     std::span<const std::vector<model::Tree>> iterations, std::span<const std::string> names,
     double weight_max) const {
   if (iterations.size() == iteration_count_) return training_metrics(names, weight_max);
-  std::vector<int64_t> margins = base_margins(header_, row_count());
+  Margins margins(header_.base_margins, row_count());
   for (const std::vector<model::Tree>& trees : iterations) {
     for (const model::Tree& tree : trees) {
       EVERGROVE_ASSIGN_OR_RETURN(const auto binned,
                                  trees::BinnedTree::make(tree, header_.features));
-      binned.add(data_.train.bins, {}, output_count(), tree.output, margins);
+      binned.add(data_.train.bins, {}, margins.of(tree.output));
     }
   }
-  MetricInput input = metric_input(header_, data_.train, margins);
+  MetricInput input = metric_input(header_, data_.train, margins.all());
   input.weight_max = weight_max;
   return MetricSummary::of(names, input);
 }

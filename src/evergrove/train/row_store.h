@@ -29,6 +29,7 @@
 #include "evergrove/train/dataset.h"
 #include "evergrove/train/dataset_parts.h"
 #include "evergrove/train/gradient_maker.h"
+#include "evergrove/train/margins.h"
 #include "evergrove/train/metrics.h"
 #include "evergrove/train/run_record.h"
 #include "evergrove/trees/binned_tree.h"
@@ -61,7 +62,7 @@ class RowStore {
   Status apply(const Iteration& iteration);
 
   // The largest |g| at the margins of now (regression; else 0).
-  double largest_gradient() const { return gradient_maker_.largest(margins_[0]); }
+  double largest_gradient() const { return gradient_maker_.largest(margins_[0].all()); }
   // Makes the gradients of one tree of the iteration at hand. Output 0 comes first.
   RoundingTally make_gradients(uint32_t output, const GradientScale& scale);
 
@@ -115,7 +116,7 @@ class RowStore {
   const Dataset& set(size_t index) const {
     return index == 0 ? data_.train : data_.valid[index - 1];
   }
-  std::vector<std::vector<int64_t>>& margins_to_move();
+  std::vector<Margins>& margins_to_move();
   void keep_undo(const model::Tree& tree);
   MetricSummary summary_of(size_t set_index, std::span<const std::string> names,
                            double weight_max) const;
@@ -124,9 +125,9 @@ class RowStore {
   WeightFacts facts_;
   TrainingData data_;
   GradientMaker gradient_maker_;
-  std::vector<std::vector<int64_t>> margins_;  // of the training rows, then of each set
+  std::vector<Margins> margins_;  // of the training rows, then of each set
   // By the trees of the iteration at hand; all outputs' gradients are made at the margins before.
-  std::vector<std::vector<int64_t>> next_margins_;
+  std::vector<Margins> next_margins_;
   // One output, whose trees move margins_ themselves: what takes back the tree at hand.
   std::optional<trees::BinnedTree> undo_;
   std::vector<trees::Gradients> gradients_;  // by output

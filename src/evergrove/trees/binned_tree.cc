@@ -118,8 +118,7 @@ BinnedTree::Walk BinnedTree::walk_of(const bins::BinMatrix& bins) const {
 
 template <typename Bin, bool kTables>
 void BinnedTree::add_rows(const Walk& walk, const bins::BinMatrix& bins,
-                          std::span<const uint8_t> excluded, size_t stride, size_t offset,
-                          std::span<int64_t> margins) const {
+                          std::span<const uint8_t> excluded, std::span<int64_t> margins) const {
   const bool by_column = !bins.sparse().empty();
   const Bin* const all = by_column ? bins.column<Bin>(0) : bins.rows<Bin>();
   const size_t row_stride = by_column ? 1 : bins.row_stride();
@@ -138,18 +137,18 @@ void BinnedTree::add_rows(const Walk& walk, const bins::BinMatrix& bins,
       if (count == 0) return;
       std::fill(rows + count, rows + kTogether, rows[0]);
       walk_rows<kTables>(walk.nodes.data(), walk.tables.data(), rows, leaves);
-      for (size_t i = 0; i < count; ++i) margins[places[i] * stride + offset] += values_[leaves[i]];
+      for (size_t i = 0; i < count; ++i) margins[places[i]] += values_[leaves[i]];
     }
   });
 }
 
-void BinnedTree::add(const bins::BinMatrix& bins, std::span<const uint8_t> excluded, size_t stride,
-                     size_t offset, std::span<int64_t> margins) const {
+void BinnedTree::add(const bins::BinMatrix& bins, std::span<const uint8_t> excluded,
+                     std::span<int64_t> margins) const {
   if (bins.row_count() == 0) return;
   const Walk walk = walk_of(bins);
   const auto add_all = [&]<typename Bin>(const Bin& /*type*/) {
-    walk.tables.empty() ? add_rows<Bin, false>(walk, bins, excluded, stride, offset, margins)
-                        : add_rows<Bin, true>(walk, bins, excluded, stride, offset, margins);
+    walk.tables.empty() ? add_rows<Bin, false>(walk, bins, excluded, margins)
+                        : add_rows<Bin, true>(walk, bins, excluded, margins);
   };
   bins.bin_bytes() == 1 ? add_all(uint8_t{}) : add_all(uint16_t{});
 }

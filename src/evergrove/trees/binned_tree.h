@@ -20,10 +20,10 @@ class BinnedTree {
   // Refuses a tree whose thresholds are not cuts of the features, as corrupt.
   static Result<BinnedTree> make(const model::Tree& tree, std::span<const model::Feature> features);
 
-  // Adds the value of each row's leaf to margins[row * stride + offset], for all rows of the
-  // matrix, or for those with excluded[row] == 0 when it is not empty. In parallel.
-  void add(const bins::BinMatrix& bins, std::span<const uint8_t> excluded, size_t stride,
-           size_t offset, std::span<int64_t> margins) const;
+  // Adds the value of each row's leaf to its margin, for all rows of the matrix, or for those with
+  // excluded[row] == 0 when it is not empty. In parallel.
+  void add(const bins::BinMatrix& bins, std::span<const uint8_t> excluded,
+           std::span<int64_t> margins) const;
 
  private:
   // A leaf leads to itself, whatever the row.
@@ -43,7 +43,7 @@ class BinnedTree {
   Walk walk_of(const bins::BinMatrix& bins) const;
   template <typename Bin, bool kTables>
   void add_rows(const Walk& walk, const bins::BinMatrix& bins, std::span<const uint8_t> excluded,
-                size_t stride, size_t offset, std::span<int64_t> margins) const;
+                std::span<int64_t> margins) const;
 
   std::vector<Node> nodes_;
   std::vector<int64_t> values_;  // of leaves, by node

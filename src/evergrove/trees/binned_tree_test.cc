@@ -102,12 +102,11 @@ TEST(BinnedTree, LeadsEachRowToItsLeaf) {
     ASSERT_TRUE(binned.ok()) << binned.status().message();
     std::vector<uint8_t> excluded(seed % 4 == 0 ? row_count : 0);
     for (uint8_t& each : excluded) each = dice.below(3) == 0;
-    std::vector<int64_t> margins(2 * row_count, 7);
-    binned->add(bins, excluded, 2, 1, margins);
+    std::vector<int64_t> margins(row_count, 7);
+    binned->add(bins, excluded, margins);
     for (size_t row = 0; row < row_count; ++row) {
       const bool is_out = !excluded.empty() && excluded[row] != 0;
-      ASSERT_EQ(margins[2 * row], 7);
-      ASSERT_EQ(margins[2 * row + 1], 7 + (is_out ? 0 : by_hand(tree, features, rows[row])))
+      ASSERT_EQ(margins[row], 7 + (is_out ? 0 : by_hand(tree, features, rows[row])))
           << "seed " << seed << ", row " << row;
     }
   }
@@ -136,8 +135,8 @@ TEST(BinnedTree, WalksSparseRowsAsOthers) {
   ASSERT_TRUE(binned.ok()) << binned.status().message();
   std::vector<int64_t> margins(kRows, 7);
   std::vector<int64_t> expected(kRows, 7);
-  binned->add(bins, {}, 1, 0, margins);
-  binned->add(dense, {}, 1, 0, expected);
+  binned->add(bins, {}, margins);
+  binned->add(dense, {}, expected);
   EXPECT_EQ(margins, expected);
 }
 

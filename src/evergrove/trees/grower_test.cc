@@ -410,7 +410,7 @@ TEST(Grower, LeavesHoldTheRowsThatTheTreeSendsThere) {
   const auto binned = BinnedTree::make(grown.tree, problem.features);
   ASSERT_TRUE(binned.ok());
   std::vector<int64_t> by_walk(problem.bins.row_count(), 0);
-  binned->add(problem.bins, {}, 1, 0, by_walk);
+  binned->add(problem.bins, {}, by_walk);
   EXPECT_EQ(by_leaf, by_walk);
 }
 
