@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/bins/bin_matrix.h"
 
+#include <algorithm>
+
 #include "evergrove/bins/row_tiles.h"
 
 namespace evergrove::bins {
@@ -12,18 +14,25 @@ constexpr size_t kRowPadding = 8;
 template <typename Bin>
 void transpose(const Bin* columns, Bin* rows, size_t row_count, size_t feature_count, size_t stride,
                const RowLayout& layout) {
+  std::vector<std::vector<uint8_t>> steps(feature_count);
+  for (size_t feature = 0; feature < feature_count; ++feature) {
+    const uint32_t cell = layout.cell(feature);
+    if (cell != RowLayout::kNoCell && layout.is_shared(cell))
+      steps[feature] = layout.steps(feature);
+  }
   for_each_tile(row_count, [&](size_t first, size_t last) {
     for (size_t feature = 0; feature < feature_count; ++feature) {
       const Bin* column = columns + feature * row_count;
-      const RowLayout::Place place = layout.place(feature);
-      if (place.cell == RowLayout::kNoCell) continue;
-      if (layout.features(place.cell).size() == 1) {
-        for (size_t row = first; row < last; ++row) rows[row * stride + place.cell] = column[row];
+      const uint32_t cell = layout.cell(feature);
+      if (cell == RowLayout::kNoCell) continue;
+      if (!layout.is_shared(cell)) {
+        for (size_t row = first; row < last; ++row) rows[row * stride + cell] = column[row];
         continue;
       }
+      const uint8_t* steps_of_bins = steps[feature].data();
       for (size_t row = first; row < last; ++row) {
-        Bin& cell = rows[row * stride + place.cell];
-        cell = static_cast<Bin>(cell + column[row] * place.unit);
+        Bin& value = rows[row * stride + cell];
+        value = static_cast<Bin>(value + steps_of_bins[column[row]]);
       }
     }
   });
@@ -41,31 +50,54 @@ BinMatrix::BinMatrix(size_t row_count, std::span<const model::Feature> features)
     if (feature.bin_count() > 256) bin_bytes_ = 2;
   }
   offsets_.push_back(total);
-  lay_out_rows();
+  lay_out_alone();
   columns_.resize(row_count * features.size() * bin_bytes_);
 }
 
-// How rows lie, by the features that are sparse.
-void BinMatrix::lay_out_rows() {
+// How rows lie whatever they are.
+void BinMatrix::lay_out_alone() {
+  lay_out_rows(bin_bytes_ == 1 ? plain_bundles(bin_counts_) : std::vector<Bundle>());
+}
+
+// How rows lie, by the bundles of features that are not sparse.
+void BinMatrix::lay_out_rows(std::span<const Bundle> bundles) {
   std::vector<uint32_t> sparse;
   for (const SparseBins::Feature& feature : sparse_.features) sparse.push_back(feature.feature);
-  layout_ = RowLayout(bin_counts_, bin_bytes_ == 1, sparse);
+  layout_ = RowLayout(bin_counts_, bundles, sparse);
   row_stride_ = (layout_.cell_count() + kRowPadding - 1) / kRowPadding * kRowPadding;
 }
 
+// Features that are together in a bundle take less than they would as sparse ones, and others that
+// are sparse less than in a digit of their own.
 void BinMatrix::build_rows() {
-  build_rows_with(bin_bytes_ == 1 ? find_sparse_bins(column<uint8_t>(0), row_count_, bin_counts_)
-                                  : find_sparse_bins(column<uint16_t>(0), row_count_, bin_counts_));
+  std::vector<uint8_t> is_placed(feature_count(), 0);
+  std::vector<Bundle> bundles;
+  if (bin_bytes_ == 1) bundles = find_bundles(column<uint8_t>(0), row_count_, bin_counts_);
+  for (const Bundle& bundle : bundles) {
+    if (bundle.members.size() == 1) continue;
+    for (const Bundle::Member& member : bundle.members) is_placed[member.feature] = 1;
+  }
+  sparse_ = bin_bytes_ == 1
+                ? find_sparse_bins(column<uint8_t>(0), row_count_, bin_counts_, is_placed)
+                : find_sparse_bins(column<uint16_t>(0), row_count_, bin_counts_, is_placed);
+  std::erase_if(bundles, [&](const Bundle& bundle) {
+    return std::any_of(sparse_.features.begin(), sparse_.features.end(),
+                       [&](const SparseBins::Feature& feature) {
+                         return feature.feature == bundle.members[0].feature;
+                       });
+  });
+  lay_out_rows(bundles);
+  fill_rows();
 }
 
 void BinMatrix::build_rows_alone() {
-  build_rows_with({});
+  sparse_ = {};
+  lay_out_alone();
+  fill_rows();
   free_columns();
 }
 
-void BinMatrix::build_rows_with(SparseBins sparse) {
-  sparse_ = std::move(sparse);
-  lay_out_rows();
+void BinMatrix::fill_rows() {
   rows_.assign(row_count_ * row_stride_ * bin_bytes_, 0);
   if (bin_bytes_ == 1) {
     transpose<uint8_t>(column<uint8_t>(0), rows_.data(), row_count_, feature_count(), row_stride_,
@@ -87,11 +119,12 @@ BinMatrix BinMatrix::join(std::vector<BinMatrix> parts) {
   whole.bin_bytes_ = parts[0].bin_bytes_;
   whole.bin_counts_ = parts[0].bin_counts_;
   whole.offsets_ = parts[0].offsets_;
-  whole.lay_out_rows();
+  whole.layout_ = parts[0].layout_;
+  whole.row_stride_ = parts[0].row_stride_;
   size_t column_bytes = 0, row_bytes = 0;
-  bool is_sparse = false;
+  bool is_alike = true;
   for (const BinMatrix& part : parts) {
-    is_sparse |= !part.sparse_.empty();
+    is_alike &= part.sparse_.empty() && part.layout_ == whole.layout_;
     whole.row_count_ += part.row_count_;
     column_bytes += part.columns_.size();
     row_bytes += part.rows_.size();
@@ -104,7 +137,7 @@ BinMatrix BinMatrix::join(std::vector<BinMatrix> parts) {
       whole.columns_.insert(whole.columns_.end(), from, from + static_cast<ptrdiff_t>(bytes));
     }
   }
-  if (is_sparse) {  // each may be so in features of its own
+  if (!is_alike) {  // each may be bundled and sparse in features of its own
     parts.clear();
     whole.build_rows();
     return whole;
@@ -124,7 +157,8 @@ BinMatrix BinMatrix::slice(size_t first_row, size_t row_count) const {
   part.bin_bytes_ = bin_bytes_;
   part.bin_counts_ = bin_counts_;
   part.offsets_ = offsets_;
-  part.lay_out_rows();
+  part.layout_ = layout_;
+  part.row_stride_ = row_stride_;
   const auto copy = [&](const LargeVector<uint8_t>& from, size_t first, size_t count,
                         LargeVector<uint8_t>& to) {
     const auto begin = from.begin() + static_cast<ptrdiff_t>(first * bin_bytes_);

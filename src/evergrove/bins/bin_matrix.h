@@ -48,26 +48,26 @@ class BinMatrix {
   const Bin* rows() const {
     return reinterpret_cast<const Bin*>(rows_.data());
   }
-  size_t row_stride() const { return row_stride_; }  // in cells
+  // In cells. Before rows are built, what it is at most.
+  size_t row_stride() const { return row_stride_; }
   const RowLayout& layout() const { return layout_; }
   // Empty, or of a matrix that has columns.
   const SparseBins& sparse() const { return sparse_; }
 
   // Requires: build_rows() was called.
   uint32_t bin(size_t row, size_t feature) const {
-    const RowLayout::Place place = layout_.place(feature);
-    if (place.cell == RowLayout::kNoCell) {
+    if (layout_.cell(feature) == RowLayout::kNoCell) {
       return bin_bytes_ == 1 ? column<uint8_t>(feature)[row] : column<uint16_t>(feature)[row];
     }
-    const size_t cell = row * row_stride_ + place.cell;
+    const size_t cell = row * row_stride_ + layout_.cell(feature);
     const uint32_t value = bin_bytes_ == 1 ? rows<uint8_t>()[cell] : rows<uint16_t>()[cell];
-    return place.bin(value);
+    return layout_.bin(feature, value);
   }
 
   // Makes the row-major copy of all rows, in parallel; call once the columns are full.
   void build_rows();
   // The same, and frees the columns, for data that is only walked through by row (validation sets);
-  // no feature is sparse then.
+  // how rows lie is a matter of the features alone then, and none is sparse.
   void build_rows_alone();
   // All rows of the parts, in their order, as far as the parts have columns and rows built.
   // Requires: at least one part; all of the same features.
@@ -76,8 +76,9 @@ class BinMatrix {
   BinMatrix slice(size_t first_row, size_t row_count) const;
 
  private:
-  void lay_out_rows();
-  void build_rows_with(SparseBins sparse);
+  void lay_out_alone();
+  void lay_out_rows(std::span<const Bundle> bundles);
+  void fill_rows();
   void free_columns();
 
   size_t row_count_ = 0;

@@ -219,6 +219,41 @@ TEST(BinMatrix, KeepsWhatIsSparseBesideItsRows) {
   expect_as_columns(rows_alone, 0);
 }
 
+// A part's rows may fit bundles that the whole's do not, and the other way round.
+TEST(BinMatrix, KeepsFlagsThatBundleInSomeRowsOnly) {
+  constexpr size_t kRows = 400;
+  std::vector<model::Feature> features(12);
+  for (model::Feature& feature : features) feature.cuts = {0.5};
+  BinMatrix matrix(kRows, features);
+  for (size_t row = 0; row < kRows; ++row) {
+    for (size_t f = 0; f < features.size(); ++f) {
+      matrix.column<uint8_t>(f)[row] = uint8_t(1 + (row % features.size() == f));
+    }
+  }
+  matrix.column<uint8_t>(3)[300] = 0;  // missing, where another flag is set
+  matrix.build_rows();
+  const auto expect_as_columns = [&](const BinMatrix& rows, size_t first) {
+    for (size_t row = 0; row < rows.row_count(); ++row) {
+      for (size_t f = 0; f < features.size(); ++f) {
+        ASSERT_EQ(rows.bin(row, f), matrix.column<uint8_t>(f)[first + row]) << row << ", " << f;
+      }
+    }
+  };
+  expect_as_columns(matrix, 0);
+  BinMatrix head = matrix.slice(0, 250);
+  expect_as_columns(head, 0);
+  EXPECT_EQ(head.layout(), matrix.layout());
+  head.build_rows();
+  expect_as_columns(head, 0);
+  EXPECT_NE(head.layout(), matrix.layout());
+  std::vector<BinMatrix> parts;
+  parts.push_back(std::move(head));
+  parts.push_back(matrix.slice(250, kRows - 250));
+  const BinMatrix joined = BinMatrix::join(std::move(parts));
+  expect_as_columns(joined, 0);
+  EXPECT_EQ(joined.layout(), matrix.layout());
+}
+
 TEST(Cuts, AreFinerAtBothEnds) {
   constexpr size_t kCount = 100'000;
   std::vector<double> values(kCount);

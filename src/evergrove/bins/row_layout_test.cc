@@ -9,22 +9,36 @@
 namespace evergrove::bins {
 namespace {
 
+std::vector<uint32_t> features_of(const RowLayout& layout, size_t cell) {
+  std::vector<uint32_t> features;
+  for (const RowLayout::Digit& digit : layout.digits(cell)) {
+    for (const auto& member : digit.members) features.push_back(member.feature);
+  }
+  return features;
+}
+
 TEST(RowLayout, PutsFlagsAndSmallCategoriesTogether) {
   const std::vector<uint32_t> counts = {255, 3, 3, 16, 3, 17, 3, 3, 16};
-  const RowLayout layout(counts, true);
+  const RowLayout layout(counts, plain_bundles(counts));
   ASSERT_EQ(layout.cell_count(), 4);
-  EXPECT_EQ(layout.features(0)[0], 0);
-  EXPECT_EQ(layout.features(1)[0], 5);
-  const auto flags = layout.features(2);
-  EXPECT_EQ(std::vector(flags.begin(), flags.end()), (std::vector<uint32_t>{1, 2, 4, 6, 7}));
-  EXPECT_EQ(layout.value_count(2), 243);
-  const auto small = layout.features(3);
-  EXPECT_EQ(std::vector(small.begin(), small.end()), (std::vector<uint32_t>{3, 8}));
-  EXPECT_EQ(layout.place(8).unit, 16);
+  EXPECT_EQ(layout.feature(0), 0);
+  EXPECT_EQ(layout.feature(1), 5);
+  EXPECT_EQ(features_of(layout, 2), (std::vector<uint32_t>{3, 8}));
+  EXPECT_EQ(layout.digits(2)[1].unit, 16);
+  EXPECT_EQ(features_of(layout, 3), (std::vector<uint32_t>{1, 2, 4, 6, 7}));
+  EXPECT_EQ(layout.value_count(3), 243);
+}
+
+TEST(RowLayout, FillsWhatIsLeftOfACell) {
+  const std::vector<uint32_t> counts = {16, 16, 15, 3, 3};
+  const RowLayout layout(counts, plain_bundles(counts));
+  ASSERT_EQ(layout.cell_count(), 2);
+  EXPECT_EQ(features_of(layout, 0), (std::vector<uint32_t>{0, 1}));
+  EXPECT_EQ(features_of(layout, 1), (std::vector<uint32_t>{2, 3, 4}));
 }
 
 TEST(RowLayout, GivesEachACellOfItsOwnWhereBinsTakeTwoBytes) {
-  const RowLayout layout(std::vector<uint32_t>{3, 3, 5000}, false);
+  const RowLayout layout(std::vector<uint32_t>{3, 3, 5000}, {});
   EXPECT_EQ(layout.cell_count(), 3);
   EXPECT_EQ(layout.value_count(2), 5000);
 }

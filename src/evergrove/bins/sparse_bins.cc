@@ -11,7 +11,7 @@
 #include <optional>
 
 #include "evergrove/base/phase.h"
-#include "evergrove/bins/row_layout.h"
+#include "evergrove/bins/bundles.h"
 #include "evergrove/bins/row_tiles.h"
 
 namespace evergrove::bins {
@@ -25,13 +25,13 @@ constexpr size_t kSampleRows = 2048;
 
 // The share of a row's cells that a feature takes.
 double cells_of(uint32_t bin_count) {
-  if (bin_count > RowLayout::kSharedBinsMax) return 1;
+  if (bin_count > kSharedBinsMax) return 1;
   return double(std::bit_width(bin_count)) / 8;
 }
 
 // How many rows may have other bins than the usual one.
 size_t rows_max(size_t row_count, uint32_t bin_count) {
-  return bin_count > RowLayout::kSharedBinsMax ? row_count / 8 : row_count / 32;
+  return bin_count > kSharedBinsMax ? row_count / 8 : row_count / 32;
 }
 
 // The bin that nearly all rows have, if there is one.
@@ -54,12 +54,14 @@ std::optional<uint32_t> usual_bin(const Bin* column, size_t row_count, uint32_t 
 
 template <typename Bin>
 SparseBins find_sparse_bins(const Bin* columns, size_t row_count,
-                            std::span<const uint32_t> bin_counts) {
+                            std::span<const uint32_t> bin_counts,
+                            std::span<const uint8_t> excluded) {
   SparseBins sparse;
   if (row_count == 0) return sparse;
   std::vector<std::optional<uint32_t>> usual(bin_counts.size());
   tbb::parallel_for(size_t{0}, bin_counts.size(), [&](size_t f) {
     const PhaseScope scope(Phase::lay_out);
+    if (excluded[f] != 0) return;
     usual[f] = usual_bin(columns + f * row_count, row_count, bin_counts[f]);
   });
   for (uint32_t f = 0; f < bin_counts.size(); ++f) {
@@ -106,7 +108,9 @@ SparseBins find_sparse_bins(const Bin* columns, size_t row_count,
   return sparse;
 }
 
-template SparseBins find_sparse_bins<uint8_t>(const uint8_t*, size_t, std::span<const uint32_t>);
-template SparseBins find_sparse_bins<uint16_t>(const uint16_t*, size_t, std::span<const uint32_t>);
+template SparseBins find_sparse_bins<uint8_t>(const uint8_t*, size_t, std::span<const uint32_t>,
+                                              std::span<const uint8_t>);
+template SparseBins find_sparse_bins<uint16_t>(const uint16_t*, size_t, std::span<const uint32_t>,
+                                               std::span<const uint8_t>);
 
 }  // namespace evergrove::bins

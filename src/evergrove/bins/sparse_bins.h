@@ -34,9 +34,10 @@ struct SparseBins {
 
 // The features to take as sparse, and the entries of all rows; empty where there are too few such
 // features to be worth it, or more entries than can be numbered. columns: by feature, row_count
-// bins each. In parallel.
+// bins each. excluded: by feature, not 0 for those that have a better place. In parallel.
 template <typename Bin>
 SparseBins find_sparse_bins(const Bin* columns, size_t row_count,
-                            std::span<const uint32_t> bin_counts);
+                            std::span<const uint32_t> bin_counts,
+                            std::span<const uint8_t> excluded);
 
 }  // namespace evergrove::bins

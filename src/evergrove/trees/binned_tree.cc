@@ -103,13 +103,12 @@ BinnedTree::Walk BinnedTree::walk_of(const bins::BinMatrix& bins) const {
       node.feature = feature * bins.row_count();
       continue;
     }
-    const bins::RowLayout::Place place = bins.layout().place(feature);
-    node.feature = place.cell;
-    const uint32_t value_count = bins.layout().value_count(place.cell);
-    if (value_count == place.bin_count) continue;
+    const uint32_t cell = bins.layout().cell(feature);
+    node.feature = cell;
+    if (!bins.layout().is_shared(cell)) continue;
     const auto table = static_cast<int32_t>(walk.tables.size());
-    for (uint32_t value = 0; value < value_count; ++value) {
-      walk.tables.push_back(goes_left(node, place.bin(value)) ? 1 : 0);
+    for (uint32_t value = 0; value < bins.layout().value_count(cell); ++value) {
+      walk.tables.push_back(goes_left(node, bins.layout().bin(feature, value)) ? 1 : 0);
     }
     node.table = table;
   }

@@ -50,7 +50,7 @@ Scratch& prepare_scratch(const HistogramInput& input) {
   scratch.value_words = input.gradients->wide ? 2 : 1;
   scratch.is_wanted.assign(layout.cell_count(), 0);
   for (uint32_t feature : input.features) {
-    const uint32_t cell = layout.place(feature).cell;
+    const uint32_t cell = layout.cell(feature);
     if (cell != bins::RowLayout::kNoCell) scratch.is_wanted[cell] = 1;
   }
   scratch.cells.clear();
@@ -264,20 +264,51 @@ void add_words(const uint64_t* from, size_t value_words, size_t offset, size_t b
   }
 }
 
-// Of the words of a cell's values (the digits of the first feature's bins count by one): what each
-// of its bins has, and, in their place, the words of the other features' values.
-void take_first_digit(uint64_t* words, size_t value_count, size_t bin_count, size_t value_words,
-                      uint64_t* by_bin) {
-  std::fill_n(by_bin, bin_count * value_words, 0);
-  for (size_t value = 0; value < value_count; ++value) {
+// Of the words of a cell's values, of which the first digit counts by one: what each value of that
+// digit has, and, in their place, the words of the other digits' values. Returns their number.
+size_t take_first_digit(uint64_t* words, size_t value_count, size_t digit_count, size_t value_words,
+                        uint64_t* by_digit) {
+  std::fill_n(by_digit, digit_count * value_words, 0);
+  const size_t rest_count = value_count / digit_count;
+  for (size_t value = 0; value < rest_count; ++value) {
     for (size_t word = 0; word < value_words; ++word) {
       uint64_t rest = 0;
-      for (size_t bin = 0; bin < bin_count; ++bin) {
-        const uint64_t here = words[(value * bin_count + bin) * value_words + word];
-        by_bin[bin * value_words + word] += here;
+      for (size_t digit = 0; digit < digit_count; ++digit) {
+        const uint64_t here = words[(value * digit_count + digit) * value_words + word];
+        by_digit[digit * value_words + word] += here;
         rest += here;
       }
       words[value * value_words + word] = rest;
+    }
+  }
+  return rest_count;
+}
+
+// Adds the sums of a shared cell's features. words: of the cell's values; altered.
+void flush_shared(const HistogramInput& input, std::span<const bins::RowLayout::Digit> digits,
+                  size_t value_count, size_t value_words, uint64_t* words, Histogram& to) {
+  const auto offsets = input.bins->histogram_offsets();
+  uint64_t by_digit[2 * kByteStride];
+  uint64_t by_bin[2 * bins::kSharedBinsMax];
+  for (const bins::RowLayout::Digit& digit : digits) {
+    value_count = take_first_digit(words, value_count, digit.count, value_words, by_digit);
+    uint64_t total[2] = {};
+    for (size_t i = 0; i < digit.count * value_words; ++i) total[i % value_words] += by_digit[i];
+    for (const auto& member : digit.members) {
+      const uint32_t feature = member.feature;
+      if (!std::binary_search(input.features.begin(), input.features.end(), feature)) continue;
+      const size_t bin_count = input.bins->bin_count(feature);
+      std::fill_n(by_bin, bin_count * value_words, 0);
+      for (size_t word = 0; word < value_words; ++word) {
+        uint64_t usual = total[word];
+        for (size_t i = 0; i < member.other_bins.size(); ++i) {
+          const uint64_t other = by_digit[(member.start + i) * value_words + word];
+          by_bin[member.other_bins[i] * value_words + word] = other;
+          usual -= other;
+        }
+        by_bin[member.usual_bin * value_words + word] = usual;
+      }
+      add_words(by_bin, value_words, offsets[feature], bin_count, to);
     }
   }
 }
@@ -310,22 +341,12 @@ void flush(const HistogramInput& input, Scratch& scratch, Histogram& to) {
   const size_t value_words = scratch.value_words;
   for (size_t i = 0; i < scratch.cells.size(); ++i) {
     uint64_t* const words = scratch.words.data() + scratch.starts[i] * value_words;
-    const std::span<const uint32_t> features = layout.features(scratch.cells[i]);
-    size_t left = layout.value_count(scratch.cells[i]);
-    if (features.size() == 1) {
-      add_words(words, value_words, offsets[features[0]], left, to);
-      std::fill_n(words, left * value_words, 0);
-      continue;
-    }
-    uint64_t by_bin[2 * kByteStride];
-    const size_t value_count = left;
-    for (uint32_t feature : features) {
-      const size_t bin_count = input.bins->bin_count(feature);
-      left /= bin_count;
-      take_first_digit(words, left, bin_count, value_words, by_bin);
-      if (std::binary_search(input.features.begin(), input.features.end(), feature)) {
-        add_words(by_bin, value_words, offsets[feature], bin_count, to);
-      }
+    const uint32_t cell = scratch.cells[i];
+    const size_t value_count = layout.value_count(cell);
+    if (layout.is_shared(cell)) {
+      flush_shared(input, layout.digits(cell), value_count, value_words, words, to);
+    } else {
+      add_words(words, value_words, offsets[layout.feature(cell)], value_count, to);
     }
     std::fill_n(words, value_count * value_words, 0);
   }

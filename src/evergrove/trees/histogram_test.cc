@@ -18,6 +18,10 @@ struct Case {
   bool wide = false;
   uint64_t seed = 0;
   uint64_t unusual = 2;  // of so many bins one is not the usual
+  // The columns from here on are those of categories, so many each: in each row, one of them has
+  // another bin than the usual.
+  size_t one_hot_from = ~size_t{0};
+  size_t one_hot_size = 1;
 };
 
 struct Data {
@@ -38,7 +42,12 @@ struct Data {
     for (size_t f = 0; f < c.bin_counts.size(); ++f) {
       for (size_t row = 0; row < c.row_count; ++row) {
         const uint64_t dice = key.at(next++);
-        const bool is_usual = dice % c.unusual != 0;
+        bool is_usual = dice % c.unusual != 0;
+        if (f >= c.one_hot_from) {
+          const size_t category = (f - c.one_hot_from) / c.one_hot_size;
+          const size_t set = RandomKey(c.seed, "category", category).at(row) % c.one_hot_size;
+          is_usual = (f - c.one_hot_from) % c.one_hot_size != set;
+        }
         const uint64_t bin = (is_usual ? 1 : dice >> 8) % c.bin_counts[f];
         if (bins.bin_bytes() == 1) {
           bins.column<uint8_t>(f)[row] = static_cast<uint8_t>(bin);
@@ -131,6 +140,15 @@ std::vector<Case> cases() {
   for (const auto& shape : shapes) {
     for (const size_t rows : {size_t{0}, size_t{1}, size_t{700}, size_t{9000}, size_t{70'000}}) {
       for (const bool wide : {false, true}) cases.push_back({shape, rows, wide, cases.size()});
+    }
+  }
+  // The columns of a category or two, of two bins or of some, beside others.
+  std::vector<uint32_t> hot = {255, 5, 3};
+  for (uint32_t i = 0; i < 60; ++i) hot.push_back(3 + i % 7);
+  for (const size_t rows : {size_t{1}, size_t{700}, size_t{70'000}}) {
+    for (const bool wide : {false, true}) {
+      cases.push_back({hot, rows, wide, cases.size(), 2, 3, 60});
+      cases.push_back({hot, rows, wide, cases.size(), 2, 3, 20});
     }
   }
   // Sparse ones, and others beside them.
