@@ -133,13 +133,13 @@ RoundingTally RowStore::make_gradients(uint32_t output, const GradientScale& sca
 void RowStore::start_tree(uint32_t output) {
   output_ = output;
   is_sampled_ = header_.parameters.subsample < 1;
-  if (is_sampled_) {
-    partition_.start(sample_rows(header_.parameters, iteration_count_, data_.train, in_sample_),
-                     gradients_[output]);
-  } else {
-    partition_.start_all(row_count(), gradients_[output]);
-  }
-  nodes_.assign(1, {true, 0, partition_.size()});
+  NodeRows root;
+  root.is_known = true;
+  root.run = is_sampled_ ? partition_.start(sample_rows(header_.parameters, iteration_count_,
+                                                        data_.train, in_sample_),
+                                            gradients_[output])
+                         : partition_.start_all(row_count(), gradients_[output]);
+  nodes_.assign(1, root);
 }
 
 void RowStore::make_room(uint32_t node_count) {
@@ -148,32 +148,48 @@ void RowStore::make_room(uint32_t node_count) {
 
 void RowStore::split(uint32_t node, const trees::Split& split, uint32_t left, uint32_t right) {
   CHECK(knows(node) && !knows(left) && !knows(right) && std::max(left, right) < nodes_.size());
-  const NodeRows rows = nodes_[node];
+  NodeRows& rows = nodes_[node];
+  CHECK(!rows.is_split());
   const bool numeric = header_.features[split.feature].kind == table::ColumnKind::numeric;
-  const size_t left_count =
-      partition_.split(rows.begin, rows.end, split, data_.train.bins, numeric);
-  nodes_[left] = {true, rows.begin, rows.begin + left_count};
-  nodes_[right] = {true, rows.begin + left_count, rows.end};
+  const auto runs = partition_.split(rows.run, split, data_.train.bins, numeric);
+  rows.left = left;
+  rows.right = right;
+  nodes_[left] = {.is_known = true, .run = runs.first};
+  nodes_[right] = {.is_known = true, .run = runs.second};
 }
 
 trees::HistogramPart RowStore::histogram_part(uint32_t node,
                                               std::span<const uint32_t> columns) const {
-  CHECK(knows(node));
-  const NodeRows& rows = nodes_[node];
-  return {{&data_.train.bins, &gradients_[output_], columns},
-          partition_.rows(rows.begin, rows.end),
-          node == 0 && !is_sampled_};
+  CHECK(knows(node) && !nodes_[node].is_split());
+  const trees::RowRun& run = nodes_[node].run;
+  const trees::HistogramInput input{&data_.train.bins, &gradients_[output_], columns};
+  if (!run.is_listed) return {input, {}, true};
+  return {input, partition_.rows(run), false};
+}
+
+// A leaf that was split in vain is in pieces.
+void RowStore::add_leaf_runs(const Leaf& leaf, std::vector<LeafRun>& runs) {
+  const NodeRows& rows = nodes_[leaf.node];
+  if (!rows.is_split()) {
+    runs.push_back({partition_.listed(rows.run), leaf.value});
+    return;
+  }
+  add_leaf_runs({rows.left, leaf.value}, runs);
+  add_leaf_runs({rows.right, leaf.value}, runs);
 }
 
 Status RowStore::finish_tree(std::span<const Leaf> leaves, const model::Tree& tree) {
-  for (const Leaf& leaf : leaves) CHECK(knows(leaf.node));
+  std::vector<LeafRun> runs;
+  for (const Leaf& leaf : leaves) {
+    CHECK(knows(leaf.node));
+    add_leaf_runs(leaf, runs);
+  }
   std::vector<Margins>& moved = margins_to_move();
   const std::span<int64_t> margins = moved[0].of(output_);
-  tbb::parallel_for(size_t{0}, leaves.size(), [&](size_t i) {
+  tbb::parallel_for(size_t{0}, runs.size(), [&](size_t i) {
     const PhaseScope scope(Phase::leaves);
-    const NodeRows& rows = nodes_[leaves[i].node];
-    for (const trees::TreeRow& row : partition_.rows(rows.begin, rows.end)) {
-      margins[row.row] += leaves[i].value;
+    for (const trees::TreeRow& row : partition_.rows(runs[i].run)) {
+      margins[row.row] += runs[i].value;
     }
   });
   EVERGROVE_ASSIGN_OR_RETURN(const auto binned, trees::BinnedTree::make(tree, header_.features));

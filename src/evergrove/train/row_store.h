@@ -74,7 +74,7 @@ class RowStore {
   void make_room(uint32_t node_count);
   bool knows(uint32_t node) const { return node < nodes_.size() && nodes_[node].is_known; }
   // What the histogram of a node's rows over the given features is built from, together with other
-  // stores' (trees::build_histogram). Valid until the next split.
+  // stores' (trees::build_histogram). Requires: the node is not split. Valid until it is.
   trees::HistogramPart histogram_part(uint32_t node, std::span<const uint32_t> columns) const;
 
   // A node that is a leaf of the finished tree.
@@ -107,9 +107,15 @@ class RowStore {
                                                double weight_max) const;
 
  private:
+  struct LeafRun {
+    trees::RowRun run;
+    int64_t value;
+  };
   struct NodeRows {
     bool is_known = false;
-    size_t begin = 0, end = 0;
+    trees::RowRun run;             // until it is split
+    uint32_t left = 0, right = 0;  // children, once it is
+    bool is_split() const { return left != 0; }
   };
 
   size_t output_count() const { return header_.base_margins.size(); }
@@ -118,6 +124,7 @@ class RowStore {
   }
   std::vector<Margins>& margins_to_move();
   void keep_undo(const model::Tree& tree);
+  void add_leaf_runs(const Leaf& leaf, std::vector<LeafRun>& runs);
   MetricSummary summary_of(size_t set_index, std::span<const std::string> names,
                            double weight_max) const;
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <tuple>
 
 #include "evergrove/base/check.h"
 #include "evergrove/base/phase.h"
@@ -16,10 +17,8 @@ namespace evergrove::trees {
 
 // What the rows know of a node of the walk.
 struct Grower::Item {
-  size_t begin = 0, end = 0;             // its run in the partition
+  RowRun run;                            // until expanded
   std::unique_ptr<Histogram> histogram;  // until expanded
-
-  size_t row_count() const { return end - begin; }
 };
 
 struct Grower::Growth {
@@ -57,20 +56,17 @@ void Grower::expand(Growth& growth, uint32_t id) {
   Item& left = growth.items[left_id];
   Item& right = growth.items[right_id];
   const bool numeric = features_[node.split.feature].kind == table::ColumnKind::numeric;
-  const size_t left_count = partition_.split(item.begin, item.end, node.split, bins_, numeric);
-  CHECK(left_count == static_cast<size_t>(node.split.left.count));
-  left.begin = item.begin;
-  left.end = right.begin = item.begin + left_count;
-  right.end = item.end;
+  std::tie(left.run, right.run) = partition_.split(item.run, node.split, bins_, numeric);
+  CHECK(left.run.count == static_cast<size_t>(node.split.left.count));
   if (!growth.walk.may_split(left_id) && !growth.walk.may_split(right_id)) {
     pool_.give_back(std::move(item.histogram));
     return;
   }
-  Item& small = left.row_count() <= right.row_count() ? left : right;
+  Item& small = left.run.count <= right.run.count ? left : right;
   Item& large = &small == &left ? right : left;
   const HistogramInput input{&bins_, &growth.gradients, growth.columns};
-  small.histogram = build_histogram(input, partition_.rows(small.begin, small.end), false, pool_);
-  large.histogram = subtract(std::move(item.histogram), *small.histogram, large.row_count(),
+  small.histogram = build_histogram(input, partition_.rows(small.run), false, pool_);
+  large.histogram = subtract(std::move(item.histogram), *small.histogram, large.run.count,
                              !growth.gradients.wide, pool_);
   for (uint32_t child : {left_id, right_id}) {
     if (growth.walk.may_split(child)) {
@@ -86,8 +82,8 @@ void Grower::expand_batch(Growth& growth, std::vector<uint32_t>& batch) {
   growth.items.resize(growth.walk.node_count());
   // Large ones first, so that no thread is left with one when the others are done.
   std::sort(batch.begin(), batch.end(), [&](uint32_t a, uint32_t b) {
-    const size_t rows_a = growth.items[a].row_count();
-    const size_t rows_b = growth.items[b].row_count();
+    const size_t rows_a = growth.items[a].run.count;
+    const size_t rows_b = growth.items[b].run.count;
     return rows_a != rows_b ? rows_a > rows_b : a < b;
   });
   tbb::parallel_for(size_t{0}, batch.size(), [&](size_t i) { expand(growth, batch[i]); });
@@ -136,6 +132,17 @@ void Grower::grow_symmetric(Growth& growth) {
   }
 }
 
+// The rows of a node that is a leaf, of the walk or of what was read off it.
+void Grower::take_rows(Growth& growth, uint32_t id, int64_t value, GrownTree& grown) {
+  const TreeWalk::Node& node = growth.walk.node(id);
+  if (node.left < 0) {
+    grown.leaves.push_back({value, partition_.listed(growth.items[id].run)});
+    return;
+  }
+  take_rows(growth, static_cast<uint32_t>(node.left), value, grown);
+  take_rows(growth, static_cast<uint32_t>(node.right), value, grown);
+}
+
 GrownTree Grower::read_off(Growth& growth) {
   GrownTree grown;
   grown.expanded_count = growth.walk.expanded_count();
@@ -144,7 +151,7 @@ GrownTree Grower::read_off(Growth& growth) {
   grown.tree = growth.walk.tree(features_, growth.search.units, &leaf_ids);
   for (uint32_t id : leaf_ids) {
     const int64_t value = leaf_value(growth.walk.node(id).sums, growth.search.units, options_);
-    grown.leaves.push_back({value, growth.items[id].begin, growth.items[id].end});
+    take_rows(growth, id, value, grown);
   }
   for (Item& item : growth.items) pool_.give_back(std::move(item.histogram));
   return grown;
@@ -154,15 +161,12 @@ GrownTree Grower::grow(const Gradients& gradients, uint64_t tree_index,
                        std::span<const uint32_t> sampled_rows) {
   std::vector<uint32_t> columns = tree_columns(features_.size(), options_, tree_index);
   const bool all_rows = sampled_rows.empty();
-  if (all_rows) {
-    partition_.start_all(bins_.row_count(), gradients);
-  } else {
-    partition_.start(sampled_rows, gradients);
-  }
   Item root;
-  root.end = partition_.size();
-  root.histogram = build_histogram({&bins_, &gradients, columns},
-                                   partition_.rows(root.begin, root.end), all_rows, pool_);
+  root.run = all_rows ? partition_.start_all(bins_.row_count(), gradients)
+                      : partition_.start(sampled_rows, gradients);
+  const std::span<const TreeRow> listed =
+      all_rows ? std::span<const TreeRow>() : partition_.rows(root.run);
+  root.histogram = build_histogram({&bins_, &gradients, columns}, listed, all_rows, pool_);
   const auto offsets = bins_.histogram_offsets();
   Sums sums;
   for (uint32_t bin = offsets[columns[0]]; bin < offsets[columns[0] + 1]; ++bin) {
@@ -190,7 +194,7 @@ void Grower::for_each_leaf(
   tbb::parallel_for(size_t{0}, grown.leaves.size(), [&](size_t i) {
     const PhaseScope scope(Phase::leaves);
     const GrownTree::LeafRows& leaf = grown.leaves[i];
-    visit(leaf.value, partition_.rows(leaf.begin, leaf.end));
+    visit(leaf.value, partition_.rows(leaf.run));
   });
 }
 

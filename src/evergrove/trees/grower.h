@@ -9,7 +9,7 @@
 //
 //   Grower grower(bins, features, options);
 //   GrownTree grown = grower.grow(gradients, tree_index, {});
-//   grower.for_each_leaf(grown, [&](int64_t value, std::span<const uint32_t> rows) { ... });
+//   grower.for_each_leaf(grown, [&](int64_t value, std::span<const TreeRow> rows) { ... });
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -30,9 +30,11 @@ namespace evergrove::trees {
 
 struct GrownTree {
   model::Tree tree;  // `output` is left to the caller
+  // Some rows of a leaf, all of them together with others of that value: a leaf that was expanded
+  // in vain is in pieces.
   struct LeafRows {
     int64_t value;
-    size_t begin, end;  // its run in the grower's row partition
+    RowRun run;
   };
   std::vector<LeafRows> leaves;
   uint64_t expanded_count = 0;  // nodes split, those not used included
@@ -51,7 +53,8 @@ class Grower {
   GrownTree grow(const Gradients& gradients, uint64_t tree_index,
                  std::span<const uint32_t> sampled_rows);
 
-  // Calls back for each leaf, from several threads at once; valid until the next grow().
+  // Calls back for each leaf, once or for some of its rows at a time, from several threads at once;
+  // valid until the next grow().
   void for_each_leaf(const GrownTree& grown,
                      const std::function<void(int64_t, std::span<const TreeRow>)>& visit) const;
 
@@ -64,6 +67,7 @@ class Grower {
   void grow_ordered(Growth& growth);
   void grow_symmetric(Growth& growth);
   GrownTree read_off(Growth& growth);
+  void take_rows(Growth& growth, uint32_t id, int64_t value, GrownTree& grown);
 
   const bins::BinMatrix& bins_;
   std::span<const model::Feature> features_;

@@ -422,7 +422,7 @@ TEST(Grower, GrowsOnASampleAsOnThoseRowsAlone) {
   const GrownTree grown = grower.grow(problem.gradients, 0, sample);
   EXPECT_EQ(grown.tree.nodes[0].cover, sample.size());
   uint64_t rows = 0;
-  for (const GrownTree::LeafRows& leaf : grown.leaves) rows += leaf.end - leaf.begin;
+  for (const GrownTree::LeafRows& leaf : grown.leaves) rows += leaf.run.count;
   EXPECT_EQ(rows, sample.size());
 }
 

@@ -1,7 +1,6 @@
-// A run is split without branches: each row is written to the next place of both sides, and only
-// the side it belongs to moves on. Lefts stay in place, rights go by way of a buffer. Where several
-// threads share a large run, it is cut into parts: each is split into the buffer, lefts from its
-// front and rights from its back, and from there all parts' lefts and rights are brought together.
+// A run that one thread splits has its lefts where it was and its rights in its room. Where several
+// threads share a large one, it is cut into parts: first each finds which of its rows go left, then
+// each puts its rows into the room, lefts before rights, where those of the parts before it end.
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/trees/row_partition.h"
 
@@ -13,93 +12,114 @@
 #include <cstddef>
 
 #include "evergrove/base/phase.h"
+#include "evergrove/trees/partition_kernel.h"
 
 namespace evergrove::trees {
 namespace {
 
-constexpr size_t kPartRows = 1 << 16;
+constexpr size_t kPartRows = 1 << 15;  // a multiple of 64
+constexpr size_t kSharedRows = 1 << 17;
 
-// Writes the rows that go left one after the other from `lefts` on, the others from `rights` on, up
-// or down as kRightStep says; returns how many go left. lefts may be rows itself. There is room for
-// all rows on either side, or on both together where these run towards one another.
-template <ptrdiff_t kRightStep, typename Bin>
-size_t separate(std::span<const TreeRow> rows, const Bin* column, const uint8_t* goes_left,
-                TreeRow* lefts, TreeRow* rights) {
-  const PhaseScope scope(Phase::partition);
-  size_t left_count = 0;
-  size_t right_count = 0;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const TreeRow row = rows[i];  // lefts may overwrite it
-    const size_t left = goes_left[column[row.row]];
-    lefts[left_count] = row;
-    rights[kRightStep * static_cast<ptrdiff_t>(right_count)] = row;
-    left_count += left;
-    right_count += 1 - left;
-  }
-  return left_count;
+// Whether goes_left is of a range of bins, and which.
+template <typename Bin>
+BinChoice<Bin> choice_of(const Bin* column, std::span<const uint8_t> goes_left) {
+  BinChoice<Bin> choice{column, goes_left.data(), false, 0, 0};
+  const auto first = std::find(goes_left.begin(), goes_left.end(), 1);
+  const auto end = std::find(first, goes_left.end(), 0);
+  if (first == end || std::find(end, goes_left.end(), 1) != goes_left.end()) return choice;
+  choice.is_range = true;
+  choice.first = static_cast<Bin>(first - goes_left.begin());
+  choice.span = static_cast<Bin>(end - first - 1);
+  return choice;
 }
 
 }  // namespace
 
-void RowPartition::start_all(size_t row_count, const Gradients& gradients) {
-  fill(row_count, gradients, [](size_t i) { return static_cast<uint32_t>(i); });
+void RowPartition::make_slots(size_t row_count) {
+  if (slots_.size() != 2 * row_count) slots_.resize(2 * row_count);
 }
 
-void RowPartition::start(std::span<const uint32_t> rows, const Gradients& gradients) {
+RowRun RowPartition::start_all(size_t row_count, const Gradients& gradients) {
+  make_slots(row_count);
+  gradients_ = &gradients;
+  return {.begin = 0, .count = row_count, .room = row_count, .is_listed = false};
+}
+
+RowRun RowPartition::start(std::span<const uint32_t> rows, const Gradients& gradients) {
+  make_slots(rows.size());
   fill(rows.size(), gradients, [rows](size_t i) { return rows[i]; });
+  return {.begin = 0, .count = rows.size(), .room = rows.size()};
+}
+
+RowRun RowPartition::listed(const RowRun& run) {
+  if (run.is_listed) return run;
+  fill(run.count, *gradients_, [](size_t i) { return static_cast<uint32_t>(i); });
+  RowRun same = run;
+  same.is_listed = true;
+  return same;
 }
 
 template <typename RowAt>
 void RowPartition::fill(size_t row_count, const Gradients& gradients, const RowAt& row_at) {
-  rows_.resize(row_count);
-  buffer_.resize(row_count);
   tbb::parallel_for(tbb::blocked_range<size_t>(0, row_count, kPartRows), [&](const auto& range) {
     const PhaseScope scope(Phase::partition);
     for (size_t i = range.begin(); i < range.end(); ++i) {
       const uint32_t row = row_at(i);
-      rows_[i] = {row, gradients.wide ? NarrowGradient{} : gradients.narrow[row]};
+      slots_[i] = {row, gradients.wide ? NarrowGradient{} : gradients.narrow[row]};
     }
   });
 }
 
 template <typename Bin>
-size_t RowPartition::split_by(size_t begin, size_t end, const Bin* column,
-                              std::span<const uint8_t> goes_left) {
-  const size_t count = end - begin;
-  if (count <= 2 * kPartRows || tbb::this_task_arena::max_concurrency() == 1) {
-    TreeRow* const rows = rows_.data() + begin;
-    TreeRow* const rights = buffer_.data() + begin;
-    const size_t left_count = separate<1>({rows, count}, column, goes_left.data(), rows, rights);
-    std::copy(rights, rights + (count - left_count), rows + left_count);
-    return left_count;
+std::pair<RowRun, RowRun> RowPartition::split_by(const RowRun& run, const Bin* column,
+                                                 std::span<const uint8_t> goes_left) {
+  const BinChoice<Bin> choice = choice_of(column, goes_left);
+  RowSource source;
+  if (run.is_listed) {
+    source.listed = slots_.data() + run.begin;
+  } else if (!gradients_->wide) {
+    source.gradients = gradients_->narrow.data();
+  }
+  const size_t count = run.count;
+  TreeRow* const place = slots_.data() + run.begin;
+  TreeRow* const room = slots_.data() + run.room;
+  if (count <= kSharedRows || tbb::this_task_arena::max_concurrency() == 1) {
+    const PhaseScope scope(Phase::partition);
+    const size_t left_count =
+        deal_rows(source, 0, count, choice, {place, place + count, room, room + count});
+    const size_t right_count = count - left_count;
+    return {{.begin = run.begin, .count = left_count, .room = run.room + right_count},
+            {.begin = run.room, .count = right_count, .room = run.begin + left_count}};
   }
   const size_t part_count = (count + kPartRows - 1) / kPartRows;
+  const auto part_begin = [&](size_t part) { return std::min(part * kPartRows, count); };
+  std::vector<uint64_t> bits((count + 63) / 64);
   std::vector<size_t> lefts(part_count + 1, 0);
-  const auto part_begin = [&](size_t part) { return begin + std::min(part * kPartRows, count); };
-  tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
-    const size_t first = part_begin(part);
-    const size_t last = part_begin(part + 1);
-    TreeRow* const to = buffer_.data();
-    lefts[part + 1] = separate<-1>({rows_.data() + first, last - first}, column, goes_left.data(),
-                                   to + first, to + last - 1);
-  });
-  for (size_t part = 0; part < part_count; ++part) lefts[part + 1] += lefts[part];
-  const size_t left_count = lefts[part_count];
   tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
     const PhaseScope scope(Phase::partition);
     const size_t first = part_begin(part);
-    const TreeRow* from = buffer_.data() + first;
-    const TreeRow* from_end = buffer_.data() + part_begin(part + 1);
-    const TreeRow* rights = from + (lefts[part + 1] - lefts[part]);
-    const size_t rights_before = first - begin - lefts[part];
-    std::copy(from, rights, rows_.data() + begin + lefts[part]);
-    std::reverse_copy(rights, from_end, rows_.data() + begin + left_count + rights_before);
+    lefts[part + 1] =
+        mark_rows(source, first, part_begin(part + 1) - first, choice, &bits[first / 64]);
   });
-  return left_count;
+  for (size_t part = 0; part < part_count; ++part) lefts[part + 1] += lefts[part];
+  const size_t left_count = lefts[part_count];
+  TreeRow* const rights = room + left_count;
+  tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
+    const PhaseScope scope(Phase::partition);
+    const size_t first = part_begin(part);
+    const size_t last = part_begin(part + 1);
+    deal_marked_rows(source, first, last - first, &bits[first / 64],
+                     {room + lefts[part], room + lefts[part + 1], rights + (first - lefts[part]),
+                      rights + (last - lefts[part + 1])});
+  });
+  return {{.begin = run.room, .count = left_count, .room = run.begin},
+          {.begin = run.room + left_count,
+           .count = count - left_count,
+           .room = run.begin + left_count}};
 }
 
-size_t RowPartition::split(size_t begin, size_t end, const Split& split,
-                           const bins::BinMatrix& bins, bool numeric) {
+std::pair<RowRun, RowRun> RowPartition::split(const RowRun& run, const Split& split,
+                                              const bins::BinMatrix& bins, bool numeric) {
   thread_local std::vector<uint8_t> table;
   std::vector<uint8_t> goes_left = std::move(table);
   goes_left.assign(bins.bin_count(split.feature), 0);
@@ -109,11 +129,11 @@ size_t RowPartition::split(size_t begin, size_t end, const Split& split,
     for (uint32_t bin : split.bins_left) goes_left[bin] = 1;
   }
   goes_left[0] = split.missing_left;
-  const size_t left_count =
-      bins.bin_bytes() == 1 ? split_by(begin, end, bins.column<uint8_t>(split.feature), goes_left)
-                            : split_by(begin, end, bins.column<uint16_t>(split.feature), goes_left);
+  const auto runs = bins.bin_bytes() == 1
+                        ? split_by(run, bins.column<uint8_t>(split.feature), goes_left)
+                        : split_by(run, bins.column<uint16_t>(split.feature), goes_left);
   table = std::move(goes_left);
-  return left_count;
+  return runs;
 }
 
 }  // namespace evergrove::trees

@@ -1,12 +1,21 @@
 // RowPartition: the rows of a tree, arranged so that each node's rows are a run of them.
 //
+// Beside each run there is room for as many rows. A run is split into what it occupies and its
+// room, so that no row is moved twice, and its children divide both: it is gone then, and its rows
+// are those of its children.
+//
 // Promise: within a node, rows stay in ascending order, so that walking them walks memory forward.
-// Runs of different nodes may be split at the same time from different threads.
+// Different runs may be split at the same time from different threads.
+//
+//   RowRun root = partition.start_all(row_count, gradients);
+//   auto [left, right] = partition.split(root, split, bins, is_numeric);
+//   for (const TreeRow& row : partition.rows(left)) ...
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "evergrove/base/large_vector.h"
@@ -16,29 +25,41 @@
 
 namespace evergrove::trees {
 
+struct RowRun {
+  size_t begin = 0;
+  size_t count = 0;
+  size_t room = 0;        // where there is room for as many
+  bool is_listed = true;  // else it is all rows, and they are not written down
+};
+
 class RowPartition {
  public:
-  // Starts a tree with these rows (ascending) in one run.
-  void start_all(size_t row_count, const Gradients& gradients);
-  void start(std::span<const uint32_t> rows, const Gradients& gradients);
+  // Starts a tree with all rows, or with these (ascending). Requires: the gradients stay as they
+  // are until the run is split or listed.
+  RowRun start_all(size_t row_count, const Gradients& gradients);
+  RowRun start(std::span<const uint32_t> rows, const Gradients& gradients);
 
-  // Rearranges rows [begin, end) by the split; large runs in parallel. Returns how many go left.
-  size_t split(size_t begin, size_t end, const Split& split, const bins::BinMatrix& bins,
-               bool numeric);
+  // Splits a run; large ones in parallel. Returns the left and the right one.
+  std::pair<RowRun, RowRun> split(const RowRun& run, const Split& split,
+                                  const bins::BinMatrix& bins, bool numeric);
 
-  std::span<const TreeRow> rows(size_t begin, size_t end) const {
-    return {rows_.data() + begin, end - begin};
+  // The same run, with its rows written down.
+  RowRun listed(const RowRun& run);
+  // Requires: the run is listed and was not split.
+  std::span<const TreeRow> rows(const RowRun& run) const {
+    return {slots_.data() + run.begin, run.count};
   }
-  size_t size() const { return rows_.size(); }
 
  private:
   template <typename RowAt>
   void fill(size_t row_count, const Gradients& gradients, const RowAt& row_at);
   template <typename Bin>
-  size_t split_by(size_t begin, size_t end, const Bin* column, std::span<const uint8_t> goes_left);
+  std::pair<RowRun, RowRun> split_by(const RowRun& run, const Bin* column,
+                                     std::span<const uint8_t> goes_left);
+  void make_slots(size_t row_count);
 
-  LargeVector<TreeRow> rows_;
-  LargeVector<TreeRow> buffer_;
+  LargeVector<TreeRow> slots_;  // twice as many as rows
+  const Gradients* gradients_ = nullptr;
 };
 
 }  // namespace evergrove::trees

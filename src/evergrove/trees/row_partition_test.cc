@@ -3,9 +3,11 @@
 #include "evergrove/trees/row_partition.h"
 
 #include <gtest/gtest.h>
+#include <hwy/highway.h>
 #include <tbb/task_arena.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "evergrove/base/hash.h"
 
@@ -47,34 +49,59 @@ struct Column {
   }
 };
 
-void expect_split(const Column& column, const Split& split, size_t begin, size_t end, int threads) {
-  std::vector<uint32_t> sample;
-  for (uint32_t row = 0; row < column.bins.row_count(); row += 1 + row % 3) sample.push_back(row);
-  end = std::min(end, sample.size());
-  std::vector<uint32_t> expected = sample;
-  const auto middle =
-      std::stable_partition(expected.begin() + static_cast<ptrdiff_t>(begin),
-                            expected.begin() + static_cast<ptrdiff_t>(end),
-                            [&](uint32_t row) { return column.goes_left(row, split); });
-  RowPartition partition;
-  partition.start(sample, column.gradients);
-  tbb::task_arena arena(threads);
-  const size_t left_count = arena.execute([&] {
-    return partition.split(begin, end, split, column.bins,
-                           column.features[1].kind == table::ColumnKind::numeric);
-  });
-  ASSERT_EQ(left_count, static_cast<size_t>(middle - expected.begin()) - begin);
-  const auto rows = partition.rows(0, sample.size());
-  for (size_t i = 0; i < sample.size(); ++i) {
+using Rows = std::vector<uint32_t>;
+
+void expect_rows(const Column& column, const RowPartition& partition, const RowRun& run,
+                 std::span<const uint32_t> expected) {
+  const auto rows = partition.rows(run);
+  ASSERT_EQ(rows.size(), expected.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
     ASSERT_EQ(rows[i].row, expected[i]) << i;
     ASSERT_EQ(rows[i].gradient.g, column.gradients.narrow[rows[i].row].g);
     ASSERT_EQ(rows[i].gradient.h, column.gradients.narrow[rows[i].row].h);
   }
 }
 
+std::pair<Rows, Rows> split_slowly(const Column& column, const Split& split, Rows rows) {
+  const auto middle = std::stable_partition(
+      rows.begin(), rows.end(), [&](uint32_t row) { return column.goes_left(row, split); });
+  return {{rows.begin(), middle}, {middle, rows.end()}};
+}
+
+// Splits the rows, then both children by another split, and looks at all four in the end, so that
+// no child may have touched another's rows.
+void expect_split(const Column& column, const Split& split, bool of_all, int threads) {
+  Rows rows;
+  for (uint32_t row = 0; row < column.bins.row_count(); row += of_all ? 1 : 1 + row % 3) {
+    rows.push_back(row);
+  }
+  Split second = split;
+  second.bin_last = std::max(1u, split.bin_last / 2);
+  second.bins_left = {1, 2};
+  second.missing_left = !split.missing_left;
+  const bool numeric = column.features[1].kind == table::ColumnKind::numeric;
+  RowPartition partition;
+  const RowRun root = of_all ? partition.start_all(rows.size(), column.gradients)
+                             : partition.start(rows, column.gradients);
+  tbb::task_arena arena(threads);
+  arena.execute([&] {
+    const auto runs = partition.split(root, split, column.bins, numeric);
+    const auto expected = split_slowly(column, split, rows);
+    expect_rows(column, partition, runs.first, expected.first);
+    expect_rows(column, partition, runs.second, expected.second);
+    const auto left = partition.split(runs.first, second, column.bins, numeric);
+    const auto right = partition.split(runs.second, second, column.bins, numeric);
+    const auto expected_left = split_slowly(column, second, expected.first);
+    const auto expected_right = split_slowly(column, second, expected.second);
+    expect_rows(column, partition, left.first, expected_left.first);
+    expect_rows(column, partition, left.second, expected_left.second);
+    expect_rows(column, partition, right.first, expected_right.first);
+    expect_rows(column, partition, right.second, expected_right.second);
+  });
+}
+
 TEST(RowPartition, SplitsAsAStablePartitionDoes) {
-  constexpr size_t kAll = ~size_t{0};
-  for (const size_t row_count : {size_t{1}, size_t{7}, size_t{8}, size_t{100}, size_t{4000}}) {
+  for (const size_t row_count : {size_t{1}, size_t{7}, size_t{8}, size_t{100}, size_t{4001}}) {
     for (const size_t cuts : {1, 14, 254, 300}) {
       for (const bool is_category : {false, true}) {
         const Column column(row_count, cuts, is_category);
@@ -85,9 +112,7 @@ TEST(RowPartition, SplitsAsAStablePartitionDoes) {
           for (const uint32_t last : {uint32_t{1}, uint32_t(cuts / 2 + 1), uint32_t(cuts + 1)}) {
             split.bin_last = last;
             split.bins_left = {last};
-            expect_split(column, split, 0, kAll, 1);
-            expect_split(column, split, 0, kAll, 3);
-            if (row_count > 100) expect_split(column, split, 13, 1000, 1);
+            for (const bool of_all : {false, true}) expect_split(column, split, of_all, 1);
           }
         }
       }
@@ -104,10 +129,52 @@ TEST(RowPartition, SplitsALargeRunInPartsAsAStablePartitionDoes) {
       split.bin_last = last;
       split.bins_left = {3, last};
       for (const int threads : {1, 2, 5}) {
-        expect_split(column, split, 0, ~size_t{0}, threads);
-        expect_split(column, split, 1001, 300'003, threads);
+        for (const bool of_all : {false, true}) expect_split(column, split, of_all, threads);
       }
     }
+  }
+}
+
+// Every set of instructions that this machine has.
+TEST(RowPartition, DoesTheSameWithAllInstructions) {
+  const Column column(3'001, 40, false);
+  Split split;
+  split.feature = 1;
+  split.bin_last = 13;
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    for (const bool of_all : {false, true}) expect_split(column, split, of_all, 1);
+  }
+  hwy::SetSupportedTargetsForTest(0);
+}
+
+TEST(RowPartition, WritesDownAllRowsWhenAsked) {
+  const Column column(1'000, 3, false);
+  RowPartition partition;
+  const RowRun root = partition.start_all(1'000, column.gradients);
+  ASSERT_FALSE(root.is_listed);
+  Rows all(1'000);
+  std::iota(all.begin(), all.end(), 0u);
+  expect_rows(column, partition, partition.listed(root), all);
+}
+
+TEST(RowPartition, WideGradientsStayWhereTheyAre) {
+  Column column(1'000, 3, false);
+  column.gradients.wide = true;
+  Split split;
+  split.feature = 1;
+  split.bin_last = 2;
+  RowPartition partition;
+  const RowRun root = partition.start_all(1'000, column.gradients);
+  const auto runs = partition.split(root, split, column.bins, true);
+  Rows all(1'000);
+  std::iota(all.begin(), all.end(), 0u);
+  const auto expected = split_slowly(column, split, all);
+  const auto lefts = partition.rows(runs.first);
+  ASSERT_EQ(lefts.size(), expected.first.size());
+  for (size_t i = 0; i < lefts.size(); ++i) {
+    ASSERT_EQ(lefts[i].row, expected.first[i]);
+    ASSERT_EQ(lefts[i].gradient.g, 0);
   }
 }
 

@@ -1,0 +1,269 @@
+// Where a row goes is read one row at a time, for a processor's gather is slower than the loads it
+// stands for; rows are moved a vector at a time, each side packed and stored as a whole: what is
+// too much of it is overwritten by the next one.
+// SPDX-License-Identifier: Apache-2.0
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "evergrove/trees/partition_kernel.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+//
+#include <algorithm>
+#include <cstring>
+
+#include "evergrove/trees/partition_kernel.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace evergrove::trees::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+constexpr size_t kWordRows = 64;
+
+using D = hn::CappedTag<uint64_t, 8>;
+
+// By eight bits: where the bits are that are set, ascending, four bits a place, then the others.
+// (Highway's Compress has such a table too, which GCC copies to the stack for every use.)
+struct Orders {
+  uint64_t of[256];
+};
+constexpr Orders make_orders() {
+  Orders orders{};
+  for (unsigned bits = 0; bits < 256; ++bits) {
+    unsigned at = 0;
+    for (const unsigned wanted : {1u, 0u}) {
+      for (uint64_t place = 0; place < 8; ++place) {
+        if ((bits >> place & 1) == wanted) orders.of[bits] |= place << (4 * at++);
+      }
+    }
+  }
+  return orders;
+}
+constexpr Orders kOrders = make_orders();
+
+// The lanes whose bits are set, from the first lane on; what follows is any.
+HWY_INLINE hn::Vec<D> bring_forward(hn::Vec<D> v, size_t bits) {
+  const D d;
+  const auto shifts = hn::ShiftLeft<2>(hn::Iota(d, 0));
+  const auto places =
+      hn::And(hn::Shr(hn::Set(d, kOrders.of[bits]), shifts), hn::Set(d, hn::Lanes(d) - 1));
+  return hn::TableLookupLanes(v, hn::IndicesFromVec(d, places));
+}
+
+// A TreeRow is the row in its lower half and the gradient in its upper one.
+struct ListedRows {
+  const TreeRow* rows;
+  HWY_INLINE uint32_t row(size_t i) const { return rows[i].row; }
+  HWY_INLINE TreeRow tree_row(size_t i) const { return rows[i]; }
+  HWY_INLINE hn::Vec<D> load(size_t i) const {
+    return hn::LoadU(D(), reinterpret_cast<const uint64_t*>(rows + i));
+  }
+};
+struct AllRows {
+  const NarrowGradient* gradients;
+  HWY_INLINE uint32_t row(size_t i) const { return static_cast<uint32_t>(i); }
+  HWY_INLINE TreeRow tree_row(size_t i) const { return {row(i), gradients[i]}; }
+  HWY_INLINE hn::Vec<D> load(size_t i) const {
+    const D d;
+    const hn::Rebind<uint32_t, D> half;
+    const auto pairs = hn::LoadU(half, reinterpret_cast<const uint32_t*>(gradients + i));
+    return hn::Or(hn::ShiftLeft<32>(hn::PromoteTo(d, pairs)), hn::Iota(d, i));
+  }
+};
+struct AllRowsAlone {
+  HWY_INLINE uint32_t row(size_t i) const { return static_cast<uint32_t>(i); }
+  HWY_INLINE TreeRow tree_row(size_t i) const { return {row(i), {}}; }
+  HWY_INLINE hn::Vec<D> load(size_t i) const { return hn::Iota(D(), i); }
+};
+
+// Bits of 64 rows at most.
+template <typename Rows, typename Bin>
+HWY_INLINE uint64_t mark_some(const Rows& rows, size_t first, size_t count,
+                              const BinChoice<Bin>& choice) {
+  const Bin* const column = choice.column;
+  const uint8_t* const goes_left = choice.goes_left;
+  const auto bit = [=](size_t i)
+                       HWY_ATTR { return uint64_t{goes_left[column[rows.row(first + i)]]}; };
+  uint64_t bits = 0;
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    uint64_t eight = bit(i) | bit(i + 1) << 1 | bit(i + 2) << 2 | bit(i + 3) << 3 |
+                     bit(i + 4) << 4 | bit(i + 5) << 5 | bit(i + 6) << 6 | bit(i + 7) << 7;
+    // Keeps the compiler from making gathers of it, which take several times as long.
+    asm("" : "+r"(eight));
+    bits |= eight << i;
+  }
+  for (; i < count; ++i) bits |= bit(i) << i;
+  return bits;
+}
+
+// Of 64 consecutive rows, where a range goes left.
+HWY_INLINE uint64_t mark_range(const uint8_t* column, const BinChoice<uint8_t>& choice) {
+  const hn::CappedTag<uint8_t, kWordRows> d;
+  const auto span = hn::Set(d, choice.span);
+  uint64_t bits = 0;
+  for (size_t i = 0; i < kWordRows; i += hn::Lanes(d)) {
+    const auto bins = hn::Sub(hn::LoadU(d, column + i), hn::Set(d, choice.first));
+    uint8_t bytes[8] = {};
+    hn::StoreMaskBits(d, hn::Eq(hn::Min(bins, span), bins), bytes);
+    uint64_t here;
+    std::memcpy(&here, bytes, sizeof(here));
+    bits |= here << i;
+  }
+  return bits;
+}
+
+template <typename Rows, typename Bin>
+HWY_INLINE uint64_t mark_word(const Rows& rows, size_t first, size_t count,
+                              const BinChoice<Bin>& choice) {
+  constexpr bool kConsecutive = !std::is_same_v<Rows, ListedRows>;
+  if constexpr (kConsecutive && sizeof(Bin) == 1) {
+    if (choice.is_range && count == kWordRows) return mark_range(choice.column + first, choice);
+  }
+  if (count == kWordRows) return mark_some(rows, first, kWordRows, choice);
+  return mark_some(rows, first, count, choice);
+}
+
+// Stores the first n of a vector's rows at `to`, and perhaps more before `end`.
+HWY_INLINE void store_some(hn::Vec<D> v, size_t n, TreeRow* to, const TreeRow* end) {
+  const D d;
+  if (to + hn::Lanes(d) <= end) {
+    hn::StoreU(v, d, reinterpret_cast<uint64_t*>(to));
+  } else {
+    uint64_t all[8];
+    hn::StoreU(v, d, all);
+    std::memcpy(to, all, n * sizeof(TreeRow));
+  }
+}
+
+template <typename Rows>
+HWY_INLINE void deal_word(const Rows& rows, size_t first, size_t count, uint64_t bits,
+                          Sides& sides) {
+  const D d;
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  if (lanes >= 4) {
+    for (; i + lanes <= count; i += lanes) {
+      const uint64_t all = (uint64_t{1} << lanes) - 1;
+      const uint64_t few = bits >> i & all;
+      const auto v = rows.load(first + i);
+      const auto left_count = static_cast<size_t>(hwy::PopCount(few));
+      store_some(bring_forward(v, few), left_count, sides.lefts, sides.lefts_end);
+      store_some(bring_forward(v, few ^ all), lanes - left_count, sides.rights, sides.rights_end);
+      sides.lefts += left_count;
+      sides.rights += lanes - left_count;
+    }
+  }
+  for (; i < count; ++i) {
+    const TreeRow row = rows.tree_row(first + i);  // lefts may overwrite it
+    if ((bits >> i & 1) != 0) {
+      *sides.lefts++ = row;
+    } else {
+      *sides.rights++ = row;
+    }
+  }
+}
+
+template <typename Visit>
+HWY_INLINE void with_rows(const RowSource& source, const Visit& visit) {
+  if (source.listed != nullptr) {
+    visit(ListedRows{source.listed});
+  } else if (source.gradients != nullptr) {
+    visit(AllRows{source.gradients});
+  } else {
+    visit(AllRowsAlone{});
+  }
+}
+
+template <typename Bin>
+HWY_INLINE size_t deal(const RowSource& source, size_t first, size_t count,
+                       const BinChoice<Bin>& choice, Sides sides) {
+  const TreeRow* const lefts = sides.lefts;
+  with_rows(source, [&](const auto& rows) HWY_ATTR {
+    for (size_t i = 0; i < count; i += kWordRows) {
+      const size_t here = std::min(kWordRows, count - i);
+      deal_word(rows, first + i, here, mark_word(rows, first + i, here, choice), sides);
+    }
+  });
+  return static_cast<size_t>(sides.lefts - lefts);
+}
+
+template <typename Bin>
+HWY_INLINE size_t mark(const RowSource& source, size_t first, size_t count,
+                       const BinChoice<Bin>& choice, uint64_t* bits) {
+  size_t left_count = 0;
+  with_rows(source, [&](const auto& rows) HWY_ATTR {
+    for (size_t i = 0; i < count; i += kWordRows) {
+      const size_t here = std::min(kWordRows, count - i);
+      const uint64_t word = mark_word(rows, first + i, here, choice);
+      bits[i / kWordRows] = word;
+      left_count += hwy::PopCount(word);
+    }
+  });
+  return left_count;
+}
+
+size_t deal_bytes(const RowSource& source, size_t first, size_t count,
+                  const BinChoice<uint8_t>& choice, const Sides& sides) {
+  return deal(source, first, count, choice, sides);
+}
+size_t deal_pairs(const RowSource& source, size_t first, size_t count,
+                  const BinChoice<uint16_t>& choice, const Sides& sides) {
+  return deal(source, first, count, choice, sides);
+}
+size_t mark_bytes(const RowSource& source, size_t first, size_t count,
+                  const BinChoice<uint8_t>& choice, uint64_t* bits) {
+  return mark(source, first, count, choice, bits);
+}
+size_t mark_pairs(const RowSource& source, size_t first, size_t count,
+                  const BinChoice<uint16_t>& choice, uint64_t* bits) {
+  return mark(source, first, count, choice, bits);
+}
+
+void deal_marked(const RowSource& source, size_t first, size_t count, const uint64_t* bits,
+                 const Sides& sides) {
+  Sides next = sides;
+  with_rows(source, [&](const auto& rows) HWY_ATTR {
+    for (size_t i = 0; i < count; i += kWordRows) {
+      deal_word(rows, first + i, std::min(kWordRows, count - i), bits[i / kWordRows], next);
+    }
+  });
+}
+
+}  // namespace evergrove::trees::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+
+namespace evergrove::trees {
+
+static_assert(sizeof(TreeRow) == sizeof(uint64_t));
+
+HWY_EXPORT(deal_bytes);
+HWY_EXPORT(deal_pairs);
+HWY_EXPORT(mark_bytes);
+HWY_EXPORT(mark_pairs);
+HWY_EXPORT(deal_marked);
+
+size_t deal_rows(const RowSource& source, size_t first, size_t count,
+                 const BinChoice<uint8_t>& choice, const Sides& sides) {
+  return HWY_DYNAMIC_DISPATCH(deal_bytes)(source, first, count, choice, sides);
+}
+size_t deal_rows(const RowSource& source, size_t first, size_t count,
+                 const BinChoice<uint16_t>& choice, const Sides& sides) {
+  return HWY_DYNAMIC_DISPATCH(deal_pairs)(source, first, count, choice, sides);
+}
+size_t mark_rows(const RowSource& source, size_t first, size_t count,
+                 const BinChoice<uint8_t>& choice, uint64_t* bits) {
+  return HWY_DYNAMIC_DISPATCH(mark_bytes)(source, first, count, choice, bits);
+}
+size_t mark_rows(const RowSource& source, size_t first, size_t count,
+                 const BinChoice<uint16_t>& choice, uint64_t* bits) {
+  return HWY_DYNAMIC_DISPATCH(mark_pairs)(source, first, count, choice, bits);
+}
+void deal_marked_rows(const RowSource& source, size_t first, size_t count, const uint64_t* bits,
+                      const Sides& sides) {
+  HWY_DYNAMIC_DISPATCH(deal_marked)(source, first, count, bits, sides);
+}
+
+}  // namespace evergrove::trees
+
+#endif  // HWY_ONCE

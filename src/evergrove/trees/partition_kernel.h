@@ -1,0 +1,55 @@
+// The inner loops of RowPartition, with SIMD: which rows go left, 64 at a time as bits, and the
+// dealing of rows to two sides by such bits.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "evergrove/trees/gradients.h"
+
+namespace evergrove::trees {
+
+// Some rows one after the other: those that are listed, or all from row 0 on, of which `gradients`
+// has one each (null: zeros).
+struct RowSource {
+  const TreeRow* listed = nullptr;
+  const NarrowGradient* gradients = nullptr;  // where none are listed
+};
+
+// Which bins go left, of a column of one or two bytes a bin.
+template <typename Bin>
+struct BinChoice {
+  const Bin* column;         // by row
+  const uint8_t* goes_left;  // by bin, 0 or 1
+  // What goes_left says, where that is a range: bins first, first + 1, ..., first + span.
+  bool is_range;
+  Bin first;
+  Bin span;
+};
+
+// Where rows of the two sides go next; what lies before the ends may be overwritten.
+struct Sides {
+  TreeRow* lefts;
+  TreeRow* lefts_end;
+  TreeRow* rights;
+  TreeRow* rights_end;
+};
+
+// Deals rows [first, first + count) of the source; returns how many went left. `lefts` may be where
+// those rows are listed.
+size_t deal_rows(const RowSource& source, size_t first, size_t count,
+                 const BinChoice<uint8_t>& choice, const Sides& sides);
+size_t deal_rows(const RowSource& source, size_t first, size_t count,
+                 const BinChoice<uint16_t>& choice, const Sides& sides);
+
+// Sets a bit a row, 64 a word, and returns how many are set.
+size_t mark_rows(const RowSource& source, size_t first, size_t count,
+                 const BinChoice<uint8_t>& choice, uint64_t* bits);
+size_t mark_rows(const RowSource& source, size_t first, size_t count,
+                 const BinChoice<uint16_t>& choice, uint64_t* bits);
+// Deals them by these bits.
+void deal_marked_rows(const RowSource& source, size_t first, size_t count, const uint64_t* bits,
+                      const Sides& sides);
+
+}  // namespace evergrove::trees
