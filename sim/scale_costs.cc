@@ -63,10 +63,12 @@ ScaleCosts ScaleCosts::measure(const ScaleRows& rows) {
                          store->start_tree(0);
                        }) /
                        row_count;
-  const auto build = [&](uint32_t node) {
-    const trees::HistogramPart part = store->histogram_part(node, columns);
-    return trees::build_histogram({&part, 1}, pool);
+  const auto parts_of = [&](uint32_t node) {
+    std::vector<trees::HistogramPart> parts;
+    store->add_histogram_parts(node, columns, parts);
+    return parts;
   };
+  const auto build = [&](uint32_t node) { return trees::build_histogram(parts_of(node), pool); };
   costs.histogram_row_feature =
       seconds_of([&] { pool.give_back(build(0)); }) / (row_count * double(features.size()));
 
@@ -90,7 +92,7 @@ ScaleCosts ScaleCosts::measure(const ScaleRows& rows) {
                         }) /
                         row_count;
   const auto half = build(next);
-  const double gathered = double(store->histogram_part(next, columns).row_count());
+  const double gathered = double(parts_of(next)[0].row_count());
   costs.gathered_row_feature =
       seconds_of([&] { pool.give_back(build(next)); }) / (gathered * double(features.size()));
 

@@ -52,7 +52,9 @@ TEST(Scale, AModelledHistogramIsAboutAsLargeAsARealOne) {
   size_t bins = 0;
   for (const auto& feature : rows.setup().header.features) bins += feature.bin_count();
   trees::HistogramPool pool(bins);
-  trees::HistogramPart part = store->histogram_part(0, columns);
+  std::vector<trees::HistogramPart> parts;
+  store->add_histogram_parts(0, columns, parts);
+  trees::HistogramPart part = parts[0];
   std::vector<trees::TreeRow> some;
   for (const size_t count : {size_t{100}, size_t{1000}, size_t{8000}, ScaleRows::kRows}) {
     some.clear();

@@ -287,7 +287,7 @@ std::vector<trees::HistogramPart> WorkerRows::parts(uint32_t node,
     if (!group.is_counted) continue;
     // A store that did not know it would be missing in the sum without anybody's notice.
     CHECK(group.rows->knows(node));
-    parts.push_back(group.rows->histogram_part(node, columns));
+    group.rows->add_histogram_parts(node, columns, parts);
   }
   return parts;
 }

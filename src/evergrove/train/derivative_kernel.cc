@@ -58,6 +58,48 @@ void raise_to_largest(const int64_t* margins, size_t count, int64_t* largest) {
       [&](size_t i) { largest[i] = largest[i] < margins[i] ? margins[i] : largest[i]; });
 }
 
+HWY_INLINE hn::Vec<D> residuals_at(const int64_t* margins, const double* targets, double unit,
+                                   double most) {
+  const D d;
+  const auto margin = hn::Mul(hn::ConvertTo(d, hn::LoadU(I(), margins)), hn::Set(d, unit));
+  const auto residual = hn::Sub(margin, hn::LoadU(d, targets));
+  return hn::Min(hn::Max(residual, hn::Set(d, -most)), hn::Set(d, most));
+}
+HWY_INLINE double residual_at(int64_t margin, double target, double unit, double most) {
+  const double residual = static_cast<double>(margin) * unit - target;
+  return residual < -most ? -most : (residual > most ? most : residual);
+}
+
+void scaled_residuals(const int64_t* margins, const double* targets, double unit, double most,
+                      double share, size_t count, double* g) {
+  const D d;
+  for_each_row(
+      count,
+      [&](size_t i) HWY_ATTR {
+        const auto residuals = residuals_at(margins + i, targets + i, unit, most);
+        hn::StoreU(hn::Mul(residuals, hn::Set(d, share)), d, g + i);
+      },
+      [&](size_t i) { g[i] = residual_at(margins[i], targets[i], unit, most) * share; });
+}
+
+double largest_of_residuals(const int64_t* margins, const double* targets, double unit, double most,
+                            size_t count) {
+  const D d;
+  auto largest = hn::Zero(d);
+  double last = 0;
+  for_each_row(
+      count,
+      [&](size_t i) HWY_ATTR {
+        const auto residuals = residuals_at(margins + i, targets + i, unit, most);
+        largest = hn::Max(largest, hn::Abs(residuals));
+      },
+      [&](size_t i) {
+        const double residual = residual_at(margins[i], targets[i], unit, most);
+        last = HWY_MAX(last, residual < 0 ? -residual : residual);
+      });
+  return HWY_MAX(last, hn::GetLane(hn::MaxOfLanes(d, largest)));
+}
+
 template <bool kScales>
 HWY_INLINE void to_gradients(const double* shares, const double* scales, const uint16_t* classes,
                              uint16_t output, size_t count, double* g, double* h) {
@@ -106,6 +148,8 @@ namespace evergrove::train {
 HWY_EXPORT(scale_margins);
 HWY_EXPORT(scale_margins_below);
 HWY_EXPORT(raise_to_largest);
+HWY_EXPORT(scaled_residuals);
+HWY_EXPORT(largest_of_residuals);
 HWY_EXPORT(shares_to_gradients);
 HWY_EXPORT(scaled_to_gradients);
 
@@ -120,6 +164,16 @@ void scale_margins_below(const int64_t* margins, const int64_t* largest, double 
 
 void raise_to_largest(const int64_t* margins, size_t count, int64_t* largest) {
   HWY_DYNAMIC_DISPATCH(raise_to_largest)(margins, count, largest);
+}
+
+void residuals_to_gradients(const int64_t* margins, const double* targets, double unit, double most,
+                            double share, size_t count, double* g) {
+  HWY_DYNAMIC_DISPATCH(scaled_residuals)(margins, targets, unit, most, share, count, g);
+}
+
+double largest_residual(const int64_t* margins, const double* targets, double unit, double most,
+                        size_t count) {
+  return HWY_DYNAMIC_DISPATCH(largest_of_residuals)(margins, targets, unit, most, count);
 }
 
 void probabilities_to_gradients(const double* shares, const double* scales, const uint16_t* classes,

@@ -16,6 +16,13 @@ void scale_margins_below(const int64_t* margins, const int64_t* largest, double 
 // largest = max(largest, margin).
 void raise_to_largest(const int64_t* margins, size_t count, int64_t* largest);
 
+// g = share * residual, where the residual is margin * unit - target, kept within +-most.
+void residuals_to_gradients(const int64_t* margins, const double* targets, double unit, double most,
+                            double share, size_t count, double* g);
+// The largest residual so kept, without its sign.
+double largest_residual(const int64_t* margins, const double* targets, double unit, double most,
+                        size_t count);
+
 // p = shares, or min(1, shares * scales) where there are scales: the probability of the output's
 // class. Sets g = p - (class is the output), h = 4 p (1 - p). g may be the shares.
 void probabilities_to_gradients(const double* shares, const double* scales, const uint16_t* classes,

@@ -59,9 +59,9 @@ HWY_INLINE VD noise(VU bits) {
   return hn::Sub(one_to_two, hn::Set(d, 0x1.7fffffff8p+0));  // 1.5 - 2^-33
 }
 
-template <bool kWide>
+template <bool kWide, typename Pair>
 HWY_INLINE RoundingTally round(const double* g, const double* h, uint64_t key, uint64_t first_row,
-                               size_t count, uint64_t* words) {
+                               size_t count, Pair* out) {
   const D d;
   const U du;
   const size_t lanes = hn::Lanes(d);
@@ -108,7 +108,13 @@ HWY_INLINE RoundingTally round(const double* g, const double* h, uint64_t key, u
     }
     const VU g_bits = hn::And(rounded(g_noisy), field);
     const VU h_bits = hn::And(rounded(h_noisy), field);
-    hn::Store(hn::Or(g_bits, hn::ShiftLeft<(kWide ? 32 : 16)>(h_bits)), du, words + i);
+    const VU words = hn::Or(g_bits, hn::ShiftLeft<(kWide ? 32 : 16)>(h_bits));
+    if constexpr (kWide) {
+      hn::StoreU(words, du, reinterpret_cast<uint64_t*>(out + i));
+    } else {
+      const hn::Rebind<uint32_t, D> half;
+      hn::StoreU(hn::TruncateTo(half, words), half, reinterpret_cast<uint32_t*>(out + i));
+    }
   }
 
   RoundingTally tally;
@@ -125,14 +131,14 @@ HWY_INLINE RoundingTally round(const double* g, const double* h, uint64_t key, u
   return tally;
 }
 
-RoundingTally round_narrow_words(const double* g, const double* h, uint64_t key, uint64_t first_row,
-                                 size_t count, uint64_t* words) {
-  return round<false>(g, h, key, first_row, count, words);
+RoundingTally to_narrow(const double* g, const double* h, uint64_t key, uint64_t first_row,
+                        size_t count, trees::NarrowGradient* out) {
+  return round<false>(g, h, key, first_row, count, out);
 }
 
-RoundingTally round_wide_words(const double* g, const double* h, uint64_t key, uint64_t first_row,
-                               size_t count, uint64_t* words) {
-  return round<true>(g, h, key, first_row, count, words);
+RoundingTally to_wide(const double* g, const double* h, uint64_t key, uint64_t first_row,
+                      size_t count, trees::WideGradient* out) {
+  return round<true>(g, h, key, first_row, count, out);
 }
 
 }  // namespace evergrove::train::HWY_NAMESPACE
@@ -140,51 +146,26 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 
-#include <algorithm>
-#include <cstring>
-
 #include "evergrove/base/check.h"
 
 namespace evergrove::train {
 
-HWY_EXPORT(round_narrow_words);
-HWY_EXPORT(round_wide_words);
+HWY_EXPORT(to_narrow);
+HWY_EXPORT(to_wide);
 
-namespace {
-constexpr size_t kWordsMax = 512;
+// A pair is its g in the lower half of a word and its h in the upper one.
 static_assert(sizeof(trees::NarrowGradient) == 4 && sizeof(trees::WideGradient) == 8);
-}  // namespace
 
 RoundingTally round_narrow(const double* g, const double* h, uint64_t key, uint64_t first_row,
                            size_t count, trees::NarrowGradient* out) {
   CHECK(count % kKernelRows == 0);
-  alignas(64) uint64_t words[kWordsMax];
-  RoundingTally tally;
-  for (size_t i = 0; i < count; i += kWordsMax) {
-    const size_t size = std::min(kWordsMax, count - i);
-    tally = tally +
-            HWY_DYNAMIC_DISPATCH(round_narrow_words)(g + i, h + i, key, first_row + i, size, words);
-    for (size_t j = 0; j < size; ++j) {
-      out[i + j] = {static_cast<int16_t>(words[j]), static_cast<uint16_t>(words[j] >> 16)};
-    }
-  }
-  return tally;
+  return HWY_DYNAMIC_DISPATCH(to_narrow)(g, h, key, first_row, count, out);
 }
 
 RoundingTally round_wide(const double* g, const double* h, uint64_t key, uint64_t first_row,
                          size_t count, trees::WideGradient* out) {
   CHECK(count % kKernelRows == 0);
-  alignas(64) uint64_t words[kWordsMax];
-  RoundingTally tally;
-  for (size_t i = 0; i < count; i += kWordsMax) {
-    const size_t size = std::min(kWordsMax, count - i);
-    tally = tally +
-            HWY_DYNAMIC_DISPATCH(round_wide_words)(g + i, h + i, key, first_row + i, size, words);
-    for (size_t j = 0; j < size; ++j) {
-      out[i + j] = {static_cast<int32_t>(words[j]), static_cast<int32_t>(words[j] >> 32)};
-    }
-  }
-  return tally;
+  return HWY_DYNAMIC_DISPATCH(to_wide)(g, h, key, first_row, count, out);
 }
 
 }  // namespace evergrove::train

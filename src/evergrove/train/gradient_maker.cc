@@ -63,10 +63,10 @@ GradientMaker::GradientMaker(const RunHeader& header, const WeightFacts& facts, 
   CHECK(first == row_count_);
 }
 
+// Times the row's weight.
 double GradientMaker::residual(size_t row, int64_t margin) const {
   const double difference = static_cast<double>(margin) * unit_ - targets_[row];
-  const double product = weights_.all_one() ? difference : weights_[row] * difference;
-  return std::clamp(product, -kGradientMax, kGradientMax);
+  return std::clamp(weights_[row] * difference, -kGradientMax, kGradientMax);
 }
 
 double GradientMaker::largest(std::span<const int64_t> margins) const {
@@ -75,6 +75,12 @@ double GradientMaker::largest(std::span<const int64_t> margins) const {
   return tbb::parallel_reduce(
       tbb::blocked_range<size_t>(0, row_count_, kBlockRows * kBlocksATask), 0.0,
       [&](const tbb::blocked_range<size_t>& rows, double largest) {
+        const PhaseScope scope(Phase::gradients);
+        if (weights_.all_one()) {
+          const size_t first = rows.begin();
+          return std::max(largest, largest_residual(margins.data() + first, targets_.data() + first,
+                                                    unit_, kGradientMax, rows.size()));
+        }
         for (size_t row = rows.begin(); row != rows.end(); ++row) {
           largest = std::max(largest, std::fabs(residual(row, margins[row])));
         }
@@ -143,11 +149,16 @@ void GradientMaker::fill_block(const Job& job, const Block& block, double* g, do
     return;
   }
   if (objective_ == ObjectiveKind::regression) {
-    const bool has_weights = !weights_.all_one();
+    if (weights_.all_one()) {
+      residuals_to_gradients(job.margins.data() + first, targets_.data() + first, unit_,
+                             kGradientMax, job.gradient_share, count, g);
+      std::fill_n(h, count, 1.0);
+      return;
+    }
     const double weight_share = 1 / facts_.weight_max;
     for (size_t i = 0; i < count; ++i) {
       g[i] = residual(first + i, job.margins[first + i]) * job.gradient_share;
-      h[i] = has_weights ? weights_[first + i] * weight_share : 1;
+      h[i] = weights_[first + i] * weight_share;
     }
     return;
   }

@@ -158,13 +158,19 @@ void RowStore::split(uint32_t node, const trees::Split& split, uint32_t left, ui
   nodes_[right] = {.is_known = true, .run = runs.second};
 }
 
-trees::HistogramPart RowStore::histogram_part(uint32_t node,
-                                              std::span<const uint32_t> columns) const {
-  CHECK(knows(node) && !nodes_[node].is_split());
-  const trees::RowRun& run = nodes_[node].run;
+void RowStore::add_histogram_parts(uint32_t node, std::span<const uint32_t> columns,
+                                   std::vector<trees::HistogramPart>& parts) const {
+  CHECK(knows(node));
+  const NodeRows& rows = nodes_[node];
   const trees::HistogramInput input{&data_.train.bins, &gradients_[output_], columns};
-  if (!run.is_listed) return {input, {}, true};
-  return {input, partition_.rows(run), false};
+  if (!rows.run.is_listed) {
+    parts.push_back({input, {}, true});
+  } else if (!rows.is_split()) {
+    parts.push_back({input, partition_.rows(rows.run), false});
+  } else {
+    add_histogram_parts(rows.left, columns, parts);
+    add_histogram_parts(rows.right, columns, parts);
+  }
 }
 
 // A leaf that was split in vain is in pieces.

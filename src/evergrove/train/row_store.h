@@ -12,7 +12,7 @@
 //   RoundingTally tally = store.make_gradients(output, scale);
 //   store.start_tree(output);
 //   store.make_room(3);
-//   const trees::HistogramPart root = store.histogram_part(0, columns);
+//   store.add_histogram_parts(0, columns, parts);
 //   store.split(0, split, 1, 2);
 //   store.finish_tree(leaves, tree);
 //   store.end_iteration();
@@ -74,8 +74,10 @@ class RowStore {
   void make_room(uint32_t node_count);
   bool knows(uint32_t node) const { return node < nodes_.size() && nodes_[node].is_known; }
   // What the histogram of a node's rows over the given features is built from, together with other
-  // stores' (trees::build_histogram). Requires: the node is not split. Valid until it is.
-  trees::HistogramPart histogram_part(uint32_t node, std::span<const uint32_t> columns) const;
+  // stores' (trees::build_histogram): one part, or those of its pieces where it was split since.
+  // Valid until the next split.
+  void add_histogram_parts(uint32_t node, std::span<const uint32_t> columns,
+                           std::vector<trees::HistogramPart>& parts) const;
 
   // A node that is a leaf of the finished tree.
   struct Leaf {

@@ -40,9 +40,10 @@ bool equal(const trees::Histogram& a, const trees::Histogram& b) {
 
 std::unique_ptr<trees::Histogram> histogram_of(const RowStore& store, uint32_t node,
                                                std::span<const uint32_t> columns) {
-  const trees::HistogramPart part = store.histogram_part(node, columns);
-  trees::HistogramPool pool(part.input.bins->histogram_offsets().back());
-  return trees::build_histogram({&part, 1}, pool);
+  std::vector<trees::HistogramPart> parts;
+  store.add_histogram_parts(node, columns, parts);
+  trees::HistogramPool pool(parts[0].input.bins->histogram_offsets().back());
+  return trees::build_histogram(parts, pool);
 }
 
 // Stores over all rows of a run, and what is decided from their sums, one round after another.
@@ -443,9 +444,32 @@ TEST_P(OneStore, RefusesIterationsThatDoNotFitAndStaysAsItWas) {
   EXPECT_EQ(state(), bytes_of(other.training_metrics()));
 }
 
+// Who lost a sum may ask for it once more, when the node is in pieces.
+TEST_P(OneStore, KnowsTheHistogramOfANodeThatWasSplit) {
+  stores_.make_gradients();
+  store().start_tree(0);
+  store().make_room(7);
+  const std::vector<uint32_t> columns = {0, 1};
+  const auto root = histogram_of(store(), 0, columns);
+  trees::Split split;
+  split.feature = 0;
+  split.bin_last = 1;
+  split.missing_left = true;
+  split.bins_left = {1};
+  store().split(0, split, 1, 2);
+  const auto left = histogram_of(store(), 1, columns);
+  const auto right = histogram_of(store(), 2, columns);
+  split.feature = 1;
+  store().split(1, split, 3, 4);
+  store().split(2, split, 5, 6);
+  EXPECT_TRUE(equal(*histogram_of(store(), 0, columns), *root));
+  EXPECT_TRUE(equal(*histogram_of(store(), 1, columns), *left));
+  EXPECT_TRUE(equal(*histogram_of(store(), 2, columns), *right));
+}
+
 TEST_P(OneStore, WrongUseIsOurOwnBug) {
   const std::vector<uint32_t> columns = {0};
-  EXPECT_DEATH(store().histogram_part(0, columns), "knows");
+  EXPECT_DEATH(histogram_of(store(), 0, columns), "knows");
   stores_.make_gradients();
   store().start_tree(0);
   trees::Split split;
