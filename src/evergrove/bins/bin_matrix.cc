@@ -10,7 +10,6 @@ namespace {
 
 constexpr size_t kRowPadding = 8;
 
-// Rows are all 0 before.
 template <typename Bin>
 void transpose(const Bin* columns, Bin* rows, size_t row_count, size_t feature_count, size_t stride,
                const RowLayout& layout) {
@@ -21,6 +20,7 @@ void transpose(const Bin* columns, Bin* rows, size_t row_count, size_t feature_c
       steps[feature] = layout.steps(feature);
   }
   for_each_tile(row_count, [&](size_t first, size_t last) {
+    std::fill(rows + first * stride, rows + last * stride, Bin{0});
     for (size_t feature = 0; feature < feature_count; ++feature) {
       const Bin* column = columns + feature * row_count;
       const uint32_t cell = layout.cell(feature);
@@ -98,7 +98,7 @@ void BinMatrix::build_rows_alone() {
 }
 
 void BinMatrix::fill_rows() {
-  rows_.assign(row_count_ * row_stride_ * bin_bytes_, 0);
+  rows_.resize(row_count_ * row_stride_ * bin_bytes_);
   if (bin_bytes_ == 1) {
     transpose<uint8_t>(column<uint8_t>(0), rows_.data(), row_count_, feature_count(), row_stride_,
                        layout_);

@@ -24,7 +24,7 @@ namespace evergrove::bins {
 class BinMatrix {
  public:
   BinMatrix() = default;
-  // All bins start as 0. Two bytes a bin if any feature has more than 256 bins.
+  // Bins are not set. Two bytes a bin if any feature has more than 256 bins.
   BinMatrix(size_t row_count, std::span<const model::Feature> features);
 
   size_t row_count() const { return row_count_; }

@@ -114,7 +114,7 @@ std::vector<Rows> deal(const Rows& all, std::mt19937_64& random) {
 }
 
 template <typename Pair>
-void expect_same_pairs(const std::vector<Pair>& all, const std::vector<Pair>& some,
+void expect_same_pairs(const LargeVector<Pair>& all, const LargeVector<Pair>& some,
                        std::span<const RowSegment> segments) {
   size_t first = 0;
   for (const RowSegment& segment : segments) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/train/margins.h"
 
+#include <tbb/blocked_range.h>
+#include <tbb/parallel_for.h>
+
 #include <algorithm>
 
 #include "evergrove/base/check.h"
@@ -10,8 +13,15 @@ namespace evergrove::train {
 
 Margins::Margins(std::span<const int64_t> base, size_t row_count)
     : output_count_(base.size()), row_count_(row_count) {
-  values_.reserve(base.size() * row_count);
-  for (const int64_t margin : base) values_.insert(values_.end(), row_count, margin);
+  values_.resize(base.size() * row_count);
+  constexpr size_t kPartRows = 1 << 16;
+  for (size_t output = 0; output < base.size(); ++output) {
+    const std::span<int64_t> to = of(output);
+    tbb::parallel_for(tbb::blocked_range<size_t>(0, row_count, kPartRows), [&](const auto& range) {
+      std::fill(to.begin() + static_cast<ptrdiff_t>(range.begin()),
+                to.begin() + static_cast<ptrdiff_t>(range.end()), base[output]);
+    });
+  }
 }
 
 Margins Margins::join(std::span<const Margins* const> parts) {

@@ -10,7 +10,8 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
+
+#include "evergrove/base/large_vector.h"
 
 namespace evergrove::trees {
 
@@ -35,8 +36,8 @@ struct Gradients {
   double g_unit = 1;
   double h_unit = 1;
   // One of the two has an entry a row, the other is empty.
-  std::vector<NarrowGradient> narrow;
-  std::vector<WideGradient> wide_pairs;
+  LargeVector<NarrowGradient> narrow;
+  LargeVector<WideGradient> wide_pairs;
 };
 
 }  // namespace evergrove::trees

@@ -29,6 +29,8 @@ struct Column {
       feature.categories.resize(cut_count + 1);
     }
     bins = bins::BinMatrix(row_count, features);
+    if (bins.bin_bytes() == 1) std::fill_n(bins.column<uint8_t>(0), row_count, 0);
+    if (bins.bin_bytes() == 2) std::fill_n(bins.column<uint16_t>(0), row_count, 0);
     gradients.narrow.resize(row_count);
     const RandomKey key(cut_count + row_count, "partition test");
     for (size_t row = 0; row < row_count; ++row) {
