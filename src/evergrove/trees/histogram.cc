@@ -15,6 +15,7 @@
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <type_traits>
 
@@ -25,7 +26,7 @@ namespace evergrove::trees {
 namespace {
 
 constexpr size_t kPrefetchRows = 32;
-constexpr size_t kPartRows = 4 * kPackedRows;  // rows a task sums before it is worth a new one
+constexpr size_t kPartRows = kPackedRows;  // rows a task sums before it is worth a new one
 // Stride of a cell in scratch, for 8-bit bins. Not 256: cells whose rows mostly have one value
 // would then add to words that differ in the upper bits of their addresses only, which a
 // processor takes for one word until it knows better, and waits (4 to 6 times as long with 2 to 16
@@ -391,15 +392,19 @@ std::unique_ptr<Histogram> build(std::span<const HistogramPart> parts, Histogram
     }
   }
   // A partial histogram a thread, for as long as the loop lasts; integer sums, so any split of the
-  // rows gives the same total.
+  // rows gives the same total. The first to come adds to the whole itself, and others come only
+  // where they have nothing else to do.
+  std::atomic_flag is_taken;
   tbb::enumerable_thread_specific<std::unique_ptr<Histogram>> partial(
-      [&] { return pool.take(false); });
+      [&] { return is_taken.test_and_set() ? pool.take(false) : nullptr; });
   tbb::parallel_for(size_t{0}, pieces.size(), [&](size_t i) {
     const Piece& piece = pieces[i];
-    add_part<Bin>(*piece.part, piece.begin, piece.end, *partial.local());
+    std::unique_ptr<Histogram>& part = partial.local();
+    add_part<Bin>(*piece.part, piece.begin, piece.end, part ? *part : *histogram);
   });
   const PhaseScope scope(Phase::histogram);
   for (std::unique_ptr<Histogram>& part : partial) {
+    if (!part) continue;
     for (size_t bin = 0; bin < histogram->g.size(); ++bin) {
       histogram->g[bin] += part->g[bin];
       histogram->h[bin] += part->h[bin];

@@ -17,8 +17,8 @@
 namespace evergrove::trees {
 namespace {
 
-constexpr size_t kPartRows = 1 << 15;  // a multiple of 64
-constexpr size_t kSharedRows = 1 << 17;
+constexpr size_t kPartRows = 1 << 13;  // a multiple of 64
+constexpr size_t kSharedRows = 1 << 15;
 
 // Whether goes_left is of a range of bins, and which.
 template <typename Bin>
