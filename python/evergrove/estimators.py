@@ -67,10 +67,11 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         lambda_l1: float = 0.0,
         lambda_l2: float = 1.0,
         max_step: float = 5.0,
+        max_categories: int = 1000,
         max_onehot: int = 16,
         category_smooth: float = 10.0,
         category_l2: float = 10.0,
-        min_category_rows: int = 100,
+        min_category_rows: int = 0,
         subsample: float = 1.0,
         colsample_bytree: float = 1.0,
         colsample_bylevel: float = 1.0,
@@ -98,6 +99,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self.lambda_l1 = lambda_l1
         self.lambda_l2 = lambda_l2
         self.max_step = max_step
+        self.max_categories = max_categories
         self.max_onehot = max_onehot
         self.category_smooth = category_smooth
         self.category_l2 = category_l2

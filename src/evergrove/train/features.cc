@@ -215,7 +215,9 @@ Result<model::Feature> make_feature(const table::ColumnSpec& column, ColumnFacts
   std::sort(counted.begin(), counted.end(), [](const auto& a, const auto& b) {
     return a.second != b.second ? a.second > b.second : a.first < b.first;
   });
-  if (counted.size() > bins_max) counted.resize(bins_max);
+  const size_t categories_max =
+      std::max<size_t>(bins_max, static_cast<size_t>(parameters.max_categories));
+  if (counted.size() > categories_max) counted.resize(categories_max);
   for (auto& [name, count] : counted) feature.categories.push_back(name);
   return feature;
 }

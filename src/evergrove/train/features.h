@@ -51,8 +51,8 @@ struct ColumnFacts {
 Result<std::vector<ColumnFacts>> read_column_facts(const table::RowSource& source,
                                                    std::span<const size_t> columns,
                                                    const TrainingRows& rows, ProgressMeter& meter);
-// Decides cuts, or categories: by count, then by name, those beyond max_bins share bin 0. Refuses
-// a column with more than 100,000 of them.
+// Decides cuts, or categories: by count, then by name, those beyond max_categories and max_bins
+// share bin 0. Refuses a column with more than 100,000 of them.
 Result<model::Feature> make_feature(const table::ColumnSpec& column, ColumnFacts facts,
                                     const Parameters& parameters);
 

@@ -109,7 +109,7 @@ std::vector<ParameterEntry> make_entries() {
        .member = &Parameters::max_bins,
        .documentation =
            "Bins a feature is cut into, at most, without the one for missing values. More than "
-           "255 takes twice the memory; also the number of categories kept apart.",
+           "255 takes twice the memory.",
        .aliases = {{"max_bin"}, {"border_count", Conversion::one_more}, {"num_bins"}},
        .low = 2,
        .high = 65535},
@@ -170,6 +170,13 @@ std::vector<ParameterEntry> make_entries() {
        .aliases = {{"max_delta_step"}, {"clamp_leaf_logit"}},
        .low = 0,
        .high = kNumberMax},
+      {.name = "max_categories",
+       .member = &Parameters::max_categories,
+       .documentation =
+           "Categories of a feature that are told apart, the most frequent ones, or `max_bins` if "
+           "that is more. More than 255 in any feature takes twice the memory.",
+       .low = 2,
+       .high = 65535},
       {.name = "max_onehot",
        .member = &Parameters::max_onehot,
        .documentation =
@@ -198,7 +205,9 @@ std::vector<ParameterEntry> make_entries() {
            "A category with fewer rows in a node is not sorted in; it goes with the rest.",
        .aliases = {{"min_data_per_group"}},
        .low = 0,
-       .high = 1e12},
+       .high = 1e12,
+       .range_note = "0: a thousandth of the training rows, from 10 to 400; where a "
+                     "quarter of what a category has on average is more, that, up to 100"},
       {.name = "subsample",
        .member = &Parameters::subsample,
        .documentation =

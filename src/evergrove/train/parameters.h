@@ -41,10 +41,11 @@ struct Parameters {
   double lambda_l2 = 1;
   double max_step = 5;  // classification: of a leaf's value before learning_rate; 0: no limit
   // Categories.
-  int64_t max_onehot = 16;          // up to so many categories: one against the rest
-  double category_smooth = 10;      // added to the hessian when categories are sorted
-  double category_l2 = 10;          // added to lambda_l2 for splits of sorted categories
-  int64_t min_category_rows = 100;  // fewer rows in a node: the category is not sorted in
+  int64_t max_categories = 1000;  // of a feature, apart from all others; max_bins at least
+  int64_t max_onehot = 16;        // up to so many categories: one against the rest
+  double category_smooth = 10;    // added to the hessian when categories are sorted
+  double category_l2 = 10;        // added to lambda_l2 for splits of sorted categories
+  int64_t min_category_rows = 0;  // fewer rows in a node: the category is not sorted in
   // Sampling.
   double subsample = 1;
   double colsample_bytree = 1;

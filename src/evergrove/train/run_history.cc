@@ -13,6 +13,18 @@ namespace {
 // After so many iterations in a row without a single split, nothing more is to be learnt.
 constexpr size_t kFruitlessMax = 2;
 
+// The more rows a category must have to be sorted, the less is learnt by chance, and the fewer
+// categories of many can be told apart at all. Where it is not given, it grows with the rows of
+// all: on flights of 20,000 to 1,000,000 rows half of that or twice as much costs up to 0.01 of
+// AUC. Most of a few categories have rows enough, as those of adult.
+void set_category_rows(const RunHeader& header, trees::GrowthOptions& options) {
+  options.category_rows_min = static_cast<uint64_t>(header.parameters.min_category_rows);
+  if (options.category_rows_min > 0) return;
+  options.training_rows = header.manifest.row_count;
+  options.category_rows_min = std::clamp<uint64_t>(options.training_rows / 1000, 10, 400);
+  options.category_rows_wanted = 100;
+}
+
 }  // namespace
 
 trees::GrowthOptions growth_options(const RunHeader& header) {
@@ -31,7 +43,7 @@ trees::GrowthOptions growth_options(const RunHeader& header) {
   options.onehot_max = static_cast<uint32_t>(p.max_onehot);
   options.category_smooth = p.category_smooth;
   options.category_l2 = p.category_l2;
-  options.category_rows_min = static_cast<uint64_t>(p.min_category_rows);
+  set_category_rows(header, options);
   options.columns_by_tree = p.colsample_bytree;
   options.columns_by_level = p.colsample_bylevel;
   options.columns_by_node = p.colsample_bynode;

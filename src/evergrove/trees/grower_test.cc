@@ -198,7 +198,8 @@ class SlowGrower {
       }
       std::vector<std::pair<double, uint32_t>> order;
       for (const auto& [bin, sums] : present) {
-        if (sums.count < static_cast<int64_t>(options_.category_rows_min)) continue;
+        const uint64_t rows_min = options_.category_rows(feature.categories.size());
+        if (sums.count < static_cast<int64_t>(rows_min)) continue;
         order.emplace_back(
             double(sums.g) * units().g / (double(sums.h) * units().h + options_.category_smooth),
             bin);
@@ -412,6 +413,18 @@ TEST(Grower, LeavesHoldTheRowsThatTheTreeSendsThere) {
   std::vector<int64_t> by_walk(problem.bins.row_count(), 0);
   binned->add(problem.bins, {}, by_walk);
   EXPECT_EQ(by_leaf, by_walk);
+}
+
+TEST(GrowthOptions, FeaturesOfFewCategoriesWantMoreRowsOfEach) {
+  GrowthOptions options;
+  options.category_rows_min = 30;
+  EXPECT_EQ(options.category_rows(2), 30);
+  options.category_rows_wanted = 100;
+  options.training_rows = 30'000;
+  EXPECT_EQ(options.category_rows(0), 30);
+  EXPECT_EQ(options.category_rows(20), 100);
+  EXPECT_EQ(options.category_rows(100), 75);
+  EXPECT_EQ(options.category_rows(10'000), 30);
 }
 
 TEST(Grower, GrowsOnASampleAsOnThoseRowsAlone) {

@@ -217,8 +217,9 @@ void search_categorical(const SplitSearch& search, const Histogram& histogram, c
     return;
   }
 
+  const uint64_t rows_min = o.category_rows(search.features[feature].categories.size());
   std::erase_if(present, [&](const Category& category) {
-    return category.sums.count < static_cast<int64_t>(o.category_rows_min);
+    return category.sums.count < static_cast<int64_t>(rows_min);
   });
   if (present.empty()) return;
   for (Category& category : present) {
