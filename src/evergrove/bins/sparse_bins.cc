@@ -105,6 +105,9 @@ SparseBins find_sparse_bins(const Bin* columns, size_t row_count,
       }
     }
   });
+  std::vector<uint32_t> value_rows(sparse.value_count, 0);
+  for (const uint32_t entry : sparse.entries) ++value_rows[entry];
+  sparse.value_rows_max = *std::max_element(value_rows.begin(), value_rows.end());
   return sparse;
 }
 

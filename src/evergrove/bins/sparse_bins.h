@@ -26,6 +26,7 @@ struct SparseBins {
   };
   std::vector<Feature> features;     // ascending
   uint32_t value_count = 0;          // what all entries are below
+  uint32_t value_rows_max = 0;       // rows with the same entry, at most
   LargeVector<uint32_t> row_starts;  // of each row's entries, and their end
   LargeVector<uint32_t> entries;
 

@@ -15,18 +15,49 @@ using table::ColumnKind;
 
 constexpr size_t kCategoriesMax = 100'000;
 
+// Which rows of each block are in the sample, the same for all columns: found when a block is first
+// asked for. Safe to use from many threads.
+class BlockSamples {
+ public:
+  BlockSamples(const table::RowSource& source, const TrainingRows& rows)
+      : rows_(rows), blocks_(source.blocks().size()) {}
+
+  // Places in the block, ascending.
+  std::span<const uint32_t> of(size_t block_index, const table::RowBlock& block) {
+    Block& known = blocks_[block_index];
+    std::call_once(known.is_known, [&] {
+      for (uint32_t i = 0; i < block.row_count; ++i) {
+        const uint64_t row = block.first_row + i;
+        if (!rows_.sample.has(rows_.row_ids ? rows_.row_ids(row) : row)) continue;
+        if (!rows_.in_training || rows_.in_training(row)) known.places.push_back(i);
+      }
+    });
+    return known.places;
+  }
+
+ private:
+  struct Block {
+    std::once_flag is_known;
+    std::vector<uint32_t> places;
+  };
+  const TrainingRows& rows_;
+  std::deque<Block> blocks_;
+};
+
 // Adds a block to what is known of its column; guarded by a mutex while blocks come in.
 class ColumnReader {
  public:
   explicit ColumnReader(bool is_numeric) : is_numeric_(is_numeric) {}
 
   // Returns whether there are still few enough categories.
-  bool add(const table::RowBlock& block, const table::ColumnValues& values,
-           const TrainingRows& rows) {
+  bool add(size_t block_index, const table::RowBlock& block, const table::ColumnValues& values,
+           const TrainingRows& rows, BlockSamples& samples) {
     const PhaseScope scope(Phase::sample);
     ColumnFacts here;
     if (is_numeric_) {
-      add_numbers(block, values, rows, here);
+      const std::span<const uint32_t> places = samples.of(block_index, block);
+      values.f32.empty() ? add_numbers(values.f64, places, here.sample)
+                         : add_numbers(values.f32, places, here.sample);
     } else {
       add_categories(block, values, rows, here);
     }
@@ -37,15 +68,17 @@ class ColumnReader {
   ColumnFacts take() { return std::move(facts_); }
 
  private:
-  static void add_numbers(const table::RowBlock& block, const table::ColumnValues& values,
-                          const TrainingRows& rows, ColumnFacts& to) {
-    for (size_t i = 0; i < block.row_count; ++i) {
-      const uint64_t row = block.first_row + i;
-      if (!rows.sample.has(rows.row_ids ? rows.row_ids(row) : row)) continue;
-      if (rows.in_training && !rows.in_training(row)) continue;
-      const double value = values.number(i);
-      if (!std::isnan(value)) to.sample.push_back(value);
+  template <typename Number>
+  static void add_numbers(std::span<const Number> values, std::span<const uint32_t> places,
+                          std::vector<double>& to) {
+    to.resize(places.size());
+    size_t count = 0;
+    for (const uint32_t place : places) {
+      const auto value = double{values[place]};
+      to[count] = value;
+      count += std::isnan(value) ? 0 : 1;
     }
+    to.resize(count);
   }
   static void add_categories(const table::RowBlock& block, const table::ColumnValues& values,
                              const TrainingRows& rows, ColumnFacts& to) {
@@ -186,11 +219,12 @@ Result<std::vector<ColumnFacts>> read_column_facts(const table::RowSource& sourc
                                                    std::span<const size_t> columns,
                                                    const TrainingRows& rows, ProgressMeter& meter) {
   std::deque<ColumnReader> readers = readers_of(source, columns);
+  BlockSamples samples(source, rows);
   EVERGROVE_RETURN_IF_ERROR(for_each_column(
       source, columns, meter,
-      [&](size_t, size_t i, const table::RowBlock& block,
+      [&](size_t block_index, size_t i, const table::RowBlock& block,
           const table::ColumnValues& values) -> Status {
-        readers[i].add(block, values, rows);
+        readers[i].add(block_index, block, values, rows, samples);
         return {};
       },
       nullptr));
@@ -227,15 +261,16 @@ Result<std::vector<model::Feature>> find_features(const table::RowSource& source
                                                   const Parameters& parameters,
                                                   const TrainingRows& rows, ProgressMeter& meter) {
   std::deque<ColumnReader> readers = readers_of(source, columns);
+  BlockSamples samples(source, rows);
   std::vector<Result<model::Feature>> found(columns.size(), model::Feature());
   const auto column_of = [&](size_t i) -> const table::ColumnSpec& {
     return source.schema().columns[columns[i]];
   };
   EVERGROVE_RETURN_IF_ERROR(for_each_column(
       source, columns, meter,
-      [&](size_t, size_t i, const table::RowBlock& block,
+      [&](size_t block_index, size_t i, const table::RowBlock& block,
           const table::ColumnValues& values) -> Status {
-        if (readers[i].add(block, values, rows)) return {};
+        if (readers[i].add(block_index, block, values, rows, samples)) return {};
         return refuse_categories(column_of(i).name);
       },
       [&](size_t i) { found[i] = make_feature(column_of(i), readers[i].take(), parameters); }));

@@ -26,7 +26,10 @@ namespace evergrove::trees {
 namespace {
 
 constexpr size_t kPrefetchRows = 32;
-constexpr size_t kPartRows = kPackedRows;  // rows a task sums before it is worth a new one
+// Rows that a task sums before it is worth a new one; more where there are sparse features, whose
+// many bins are unpacked once a task.
+constexpr size_t kPartRows = kPackedRows;
+constexpr size_t kSparsePartRows = 4 * kPackedRows;
 // Stride of a cell in scratch, for 8-bit bins. Not 256: cells whose rows mostly have one value
 // would then add to words that differ in the upper bits of their addresses only, which a
 // processor takes for one word until it knows better, and waits (4 to 6 times as long with 2 to 16
@@ -285,6 +288,10 @@ size_t take_first_digit(uint64_t* words, size_t value_count, size_t digit_count,
   return rest_count;
 }
 
+bool is_asked_for(const HistogramInput& input, uint32_t feature) {
+  return std::binary_search(input.features.begin(), input.features.end(), feature);
+}
+
 // Adds the sums of a shared cell's features. words: of the cell's values; altered.
 void flush_shared(const HistogramInput& input, std::span<const bins::RowLayout::Digit> digits,
                   size_t value_count, size_t value_words, uint64_t* words, Histogram& to) {
@@ -297,7 +304,7 @@ void flush_shared(const HistogramInput& input, std::span<const bins::RowLayout::
     for (size_t i = 0; i < digit.count * value_words; ++i) total[i % value_words] += by_digit[i];
     for (const auto& member : digit.members) {
       const uint32_t feature = member.feature;
-      if (!std::binary_search(input.features.begin(), input.features.end(), feature)) continue;
+      if (!is_asked_for(input, feature)) continue;
       const size_t bin_count = input.bins->bin_count(feature);
       std::fill_n(by_bin, bin_count * value_words, 0);
       for (size_t word = 0; word < value_words; ++word) {
@@ -321,9 +328,7 @@ void flush_sparse(const HistogramInput& input, Scratch& scratch, Histogram& to) 
   const size_t value_words = scratch.value_words;
   uint64_t* const total = scratch.words.data() + scratch.total * value_words;
   for (const bins::SparseBins::Feature& feature : sparse.features) {
-    if (!std::binary_search(input.features.begin(), input.features.end(), feature.feature)) {
-      continue;
-    }
+    if (!is_asked_for(input, feature.feature)) continue;
     uint64_t* const words = total + (1 + feature.start) * value_words;
     for (size_t word = 0; word < value_words; ++word) {
       uint64_t usual = total[word];
@@ -335,8 +340,49 @@ void flush_sparse(const HistogramInput& input, Scratch& scratch, Histogram& to) 
   std::fill_n(total, (1 + sparse.value_count) * value_words, 0);
 }
 
-// Moves the sums from scratch to a histogram and leaves scratch 0.
-void flush(const HistogramInput& input, Scratch& scratch, Histogram& to) {
+// A bin of a sparse feature that few rows of all have cannot overflow its word, whatever rows are
+// added: only the sum of all rows has to be unpacked from time to time.
+bool may_wait(const HistogramPart& part, const Histogram& to) {
+  const bins::SparseBins& sparse = part.input.bins->sparse();
+  return !sparse.empty() && !to.packed && !part.input.gradients->wide &&
+         sparse.value_rows_max <= kPackedRows;
+}
+
+void take_total(Scratch& scratch, Sums& total) {
+  uint64_t& word = scratch.words[scratch.total];
+  total = total + unpack(word);
+  word = 0;
+}
+
+// As flush_sparse, of words that waited. total: of all rows that were added meanwhile.
+void flush_waiting(const HistogramInput& input, Scratch& scratch, const Sums& total,
+                   Histogram& to) {
+  const auto offsets = input.bins->histogram_offsets();
+  const auto add = [&](size_t bin, const Sums& sums) {
+    to.g[bin] += sums.g;
+    to.h[bin] += sums.h;
+    to.count[bin] += static_cast<uint32_t>(sums.count);
+  };
+  uint64_t* const all = scratch.words.data() + scratch.total + 1;
+  for (const bins::SparseBins::Feature& feature : input.bins->sparse().features) {
+    uint64_t* const words = all + feature.start;
+    if (is_asked_for(input, feature.feature)) {
+      const size_t offset = offsets[feature.feature];
+      Sums usual = total;
+      for (size_t bin = 0; bin < feature.bin_count; ++bin) {
+        if (words[bin] == 0) continue;
+        const Sums here = unpack(words[bin]);
+        usual = usual - here;
+        add(offset + bin, here);
+      }
+      add(offset + feature.usual_bin, usual);
+    }
+    std::fill_n(words, feature.bin_count, 0);
+  }
+}
+
+// Moves the sums of cells from scratch to a histogram and leaves scratch 0.
+void flush_cells(const HistogramInput& input, Scratch& scratch, Histogram& to) {
   const auto offsets = input.bins->histogram_offsets();
   const bins::RowLayout& layout = input.bins->layout();
   const size_t value_words = scratch.value_words;
@@ -351,7 +397,6 @@ void flush(const HistogramInput& input, Scratch& scratch, Histogram& to) {
     }
     std::fill_n(words, value_count * value_words, 0);
   }
-  if (!input.bins->sparse().empty()) flush_sparse(input, scratch, to);
   // What the padding of rows was added to, in the first value of each spare cell.
   for (size_t i = scratch.cells.size(); i < scratch.starts.size(); ++i) {
     std::fill_n(scratch.words.data() + scratch.starts[i] * value_words, value_words, 0);
@@ -363,10 +408,18 @@ template <typename Bin>
 void add_part(const HistogramPart& part, size_t begin, size_t end, Histogram& to) {
   const PhaseScope scope(Phase::histogram);
   Scratch& scratch = prepare_scratch(part.input);
+  const bool waits = may_wait(part, to);
+  Sums total;
   for (size_t first = begin; first < end; first += kPackedRows) {
     add_to_scratch<Bin>(part, scratch, first, std::min(kPackedRows, end - first));
-    flush(part.input, scratch, to);
+    flush_cells(part.input, scratch, to);
+    if (waits) {
+      take_total(scratch, total);
+    } else if (!part.input.bins->sparse().empty()) {
+      flush_sparse(part.input, scratch, to);
+    }
   }
+  if (waits) flush_waiting(part.input, scratch, total, to);
 }
 
 template <typename Bin>
@@ -375,7 +428,8 @@ std::unique_ptr<Histogram> build(std::span<const HistogramPart> parts, Histogram
   for (const HistogramPart& part : parts) row_count += part.row_count();
   std::unique_ptr<Histogram> histogram =
       pool.take(!parts[0].input.gradients->wide && row_count <= kPackedRows);
-  if (histogram->packed || row_count <= 2 * kPartRows) {
+  const size_t part_rows = parts[0].input.bins->sparse().empty() ? kPartRows : kSparsePartRows;
+  if (histogram->packed || row_count <= 2 * part_rows) {
     for (const HistogramPart& part : parts) {
       add_part<Bin>(part, 0, part.row_count(), *histogram);
     }
@@ -387,8 +441,8 @@ std::unique_ptr<Histogram> build(std::span<const HistogramPart> parts, Histogram
   };
   std::vector<Piece> pieces;
   for (const HistogramPart& part : parts) {
-    for (size_t begin = 0; begin < part.row_count(); begin += kPartRows) {
-      pieces.push_back({&part, begin, std::min(begin + kPartRows, part.row_count())});
+    for (size_t begin = 0; begin < part.row_count(); begin += part_rows) {
+      pieces.push_back({&part, begin, std::min(begin + part_rows, part.row_count())});
     }
   }
   // A partial histogram a thread, for as long as the loop lasts; integer sums, so any split of the

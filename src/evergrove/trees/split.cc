@@ -50,12 +50,12 @@ Candidates& scratch() {
   return candidates;
 }
 
-// Running sums after each of a feature's bins, bin 0 left out; of eight bins that have no rows all
-// are left out. Ends of blocks repeat what was last.
+// Running sums after each of a feature's bins that have rows, bin 0 left out. The last one is
+// repeated until they are a multiple of kRunningBlock.
 struct Running {
   std::vector<uint64_t> words;
   std::vector<int64_t> g, h, count;
-  std::vector<uint32_t> first_bins;  // of blocks
+  std::vector<uint32_t> bins;
   size_t size = 0;
   bool packed = false;
 
@@ -64,29 +64,25 @@ struct Running {
     return {.g = g.data(), .h = h.data(), .count = count.data(), .size = size};
   }
   Sums at(size_t i) const { return packed ? unpack(words[i]) : Sums{g[i], h[i], count[i]}; }
-  uint32_t bin(size_t i) const {
-    return first_bins[i / kRunningBlock] + static_cast<uint32_t>(i % kRunningBlock);
-  }
 
   void collect(const Histogram& histogram, uint32_t start, uint32_t bin_count) {
     const size_t room = bin_count + kRunningBlock;
-    if (first_bins.size() < room) {
+    if (bins.size() < room) {
       for (auto* each : {&g, &h, &count}) each->resize(room);
       words.resize(room);
-      first_bins.resize(room);
+      bins.resize(room);
     }
-    size = 0;
     packed = histogram.packed;
     if (packed) {
       const uint64_t* const from = &histogram.words[start];
       uint64_t running = 0;
-      collect_blocks(
+      collect_bins(
           bin_count, [&](uint32_t bin) { return from[bin] != 0; },
           [&](uint32_t bin) { running += from[bin]; }, [&](size_t i) { words[i] = running; });
     } else {
       const uint32_t* const counts = &histogram.count[start];
       Sums running;
-      collect_blocks(
+      collect_bins(
           bin_count, [&](uint32_t bin) { return counts[bin] != 0; },
           [&](uint32_t bin) { running = running + histogram.at(start + bin); },
           [&](size_t i) {
@@ -98,20 +94,34 @@ struct Running {
   }
 
  private:
-  // put(bin) adds a bin to what is running, and keep() writes that down.
+  // put(bin) adds a bin to what is running, and keep(i) writes that down. A bin without rows is
+  // written down too, and overwritten by the next one.
   template <typename HasRows, typename Put, typename Keep>
-  void collect_blocks(uint32_t bin_count, HasRows has_rows, Put put, Keep keep) {
-    for (uint32_t bin = 1; bin < bin_count; bin += kRunningBlock) {
-      const auto here = static_cast<uint32_t>(std::min<size_t>(kRunningBlock, bin_count - bin));
-      bool any = false;
-      for (uint32_t i = 0; i < here; ++i) any |= has_rows(bin + i);
-      if (!any) continue;
-      first_bins[size / kRunningBlock] = bin;
-      for (uint32_t i = 0; i < kRunningBlock; ++i, ++size) {
-        if (i < here) put(bin + i);
-        keep(size);
+  void collect_bins(uint32_t bin_count, HasRows has_rows, Put put, Keep keep) {
+    size_t next = 0;
+    for (uint32_t first = 1; first < bin_count; first += kRunningBlock) {
+      const auto end = std::min(bin_count, first + static_cast<uint32_t>(kRunningBlock));
+      size_t here = 0;
+      for (uint32_t bin = first; bin < end; ++bin) here += has_rows(bin);
+      if (here == 0) continue;
+      if (here == kRunningBlock) {
+        for (uint32_t i = 0; i < kRunningBlock; ++i) {
+          put(first + i);
+          keep(next + i);
+          bins[next + i] = first + i;
+        }
+        next += kRunningBlock;
+        continue;
+      }
+      for (uint32_t bin = first; bin < end; ++bin) {
+        put(bin);
+        keep(next);
+        bins[next] = bin;
+        next += has_rows(bin);
       }
     }
+    size = (next + kRunningBlock - 1) / kRunningBlock * kRunningBlock;
+    for (; next < size; ++next) keep(next);
   }
 };
 
@@ -155,7 +165,7 @@ void search_numeric(const SplitSearch& search, const Histogram& histogram, const
         running.sums(), {double(added.g), double(added.h), double(added.count)}, limits);
     if (found.index < 0 || !best.beats(found.score)) continue;
     best.split = {
-        best.gain(found.score), static_cast<int32_t>(feature),  running.bin(found.index), {},
+        best.gain(found.score), static_cast<int32_t>(feature),  running.bins[found.index], {},
         missing_left,           running.at(found.index) + added};
     // No missing here: should one come later, it goes where most rows went.
     if (missing.count == 0) {
