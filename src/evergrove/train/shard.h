@@ -56,7 +56,8 @@ Status check_place(const Shard& shard, const table::RowSource& source);
 //   + 4, if there are weights
 //   + 16 k                                     margins, now and after the tree at hand
 //   + 8 k + (16, if k > 1)                     gradients
-//   + 9                                        which node the row is in; whether it is sampled
+//   + 17                                       which node the row is in, and room; whether it is
+//   sampled
 //
 // Rows of validation sets need less; they are counted the same.
 uint64_t memory_bytes(const Shard& shard, const RunHeader& header);
