@@ -4,11 +4,10 @@
 #include "module.h"
 
 NB_MODULE(_core, module) {
-  using namespace evergrove::bindings;
   module.attr("__version__") = EVERGROVE_VERSION;
   module.attr("ARROW_SOVERSION") = EVERGROVE_ARROW_SOVERSION;
-  init_source(module);
-  init_model(module);
-  init_train(module);
-  init_cluster(module);
+  evergrove::bindings::init_source(module);
+  evergrove::bindings::init_model(module);
+  evergrove::bindings::init_train(module);
+  evergrove::bindings::init_cluster(module);
 }

@@ -124,8 +124,8 @@ int run(const Options& options) {
 }  // namespace evergrove::golden
 
 int main(int argc, char** argv) {
-  using namespace evergrove;
-  if (const Status status = exact::select_simd(); !status.ok()) {
+  namespace golden = evergrove::golden;
+  if (const evergrove::Status status = evergrove::exact::select_simd(); !status.ok()) {
     golden::stop(status.message());
   }
   const golden::Options options = golden::parse(argc, argv);

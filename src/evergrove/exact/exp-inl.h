@@ -53,7 +53,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V vector_exp(D d, V x_in) {
-  using namespace exp_constants;
+  using namespace exp_constants;  // NOLINT(google-build-using-namespace)
   const hn::RebindToUnsigned<D> du;
   const hn::RebindToSigned<D> di;
   const auto number = [&](double value) HWY_ATTR { return hn::Set(d, value); };

@@ -56,7 +56,7 @@ HWY_INLINE void map(const double* in, double* out, size_t size, Function functio
 // The operations of the scalar log, special cases last.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V vector_log(D d, V x_in) {
-  using namespace log_constants;
+  using namespace log_constants;  // NOLINT(google-build-using-namespace)
   const hn::RebindToUnsigned<D> du;
   const auto number = [&](double value) HWY_ATTR { return hn::Set(d, value); };
   const auto is_small = hn::Lt(x_in, number(std::numeric_limits<double>::min()));
@@ -117,7 +117,7 @@ HWY_AFTER_NAMESPACE();
 namespace evergrove::exact {
 
 double exp(double x) {
-  using namespace exp_constants;
+  using namespace exp_constants;  // NOLINT(google-build-using-namespace)
   if (x != x) return std::numeric_limits<double>::quiet_NaN();
   x = x < kLowest ? kLowest : x;
   x = x > kHighest ? kHighest : x;
@@ -150,7 +150,7 @@ double exp(double x) {
 double sigmoid(double x) { return 1.0 / (1.0 + exp(-x)); }
 
 double log(double x) {
-  using namespace log_constants;
+  using namespace log_constants;  // NOLINT(google-build-using-namespace)
   if (x != x || x < 0) return std::numeric_limits<double>::quiet_NaN();
   if (x == 0) return -std::numeric_limits<double>::infinity();
   if (x > std::numeric_limits<double>::max()) return x;

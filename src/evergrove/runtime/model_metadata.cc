@@ -37,10 +37,10 @@ class JsonObject {
   }
 
   const Json& member(const char* key) {
-    static const Json kNull;
+    static const Json nothing;
     if (!ok_ || !json_.contains(key)) {
       ok_ = false;
-      return kNull;
+      return nothing;
     }
     return json_.at(key);
   }

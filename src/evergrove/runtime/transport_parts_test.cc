@@ -321,7 +321,7 @@ TEST(TransportAddress, KnowsLoopback) {
 }
 
 TEST(Strangers, AreLateByAgeOrNumber) {
-  const auto late = [](std::vector<int> ages_ms) {
+  const auto late = [](const std::vector<int>& ages_ms) {
     std::vector<milliseconds> ages;
     for (int age_ms : ages_ms) ages.emplace_back(age_ms);
     return late_count(ages, milliseconds(5000), 2);

@@ -29,43 +29,44 @@ void expect_as_strtod(const std::string& text) {
 }
 
 TEST(CsvNumber, IsTheDoubleOfStrtod) {
-  for (const char* text :
-       {"0",
-        "-0",
-        "+7",
-        "1.",
-        ".5",
-        "-.5e1",
-        "1e22",
-        "1e23",
-        "123456789012345678",
-        "9007199254740993",
-        "9007199254740992",
-        "18446744073709551616",
-        "0.1",
-        "1.7976931348623157e308",
-        "2.2250738585072014e-308",
-        "4.9e-324",
-        "2.4703282292062327e-324",
-        "2.4703282292062328e-324",
-        "1e400",
-        "-1e400",
-        "1e-400",
-        "-1e-400",
-        "0e999999999999999999",
-        "1e99999999999999999999",
-        "1e-99999999999999999999",
-        "1.e400",
-        "1.e5",
-        "0.000000000000000000000000000000000000000012345678901234567890123",
-        "179769313486231580793728971405303415079934132710037826936173778980444968292764750946649017"
+  for (
+      const char* text :
+      {"0",
+       "-0",
+       "+7",
+       "1.",
+       ".5",
+       "-.5e1",
+       "1e22",
+       "1e23",
+       "123456789012345678",
+       "9007199254740993",
+       "9007199254740992",
+       "18446744073709551616",
+       "0.1",
+       "1.7976931348623157e308",
+       "2.2250738585072014e-308",
+       "4.9e-324",
+       "2.4703282292062327e-324",
+       "2.4703282292062328e-324",
+       "1e400",
+       "-1e400",
+       "1e-400",
+       "-1e-400",
+       "0e999999999999999999",
+       "1e99999999999999999999",
+       "1e-99999999999999999999",
+       "1.e400",
+       "1.e5",
+       "0.000000000000000000000000000000000000000012345678901234567890123",
+       ("179769313486231580793728971405303415079934132710037826936173778980444968292764750946649017"
         "977587207096330286416692887910946555547851940402630657488671505820681908902000708383676273"
         "854845817711531764475730270069855571366959622842914819860834936475292719074168444365510704"
-        "342711559699508093042880",
-        "inf",
-        "-inf",
-        "+Infinity",
-        "INF"}) {
+        "342711559699508093042880"),
+       "inf",
+       "-inf",
+       "+Infinity",
+       "INF"}) {
     expect_as_strtod(text);
   }
   // More zeros than any exponent: what decides is where the first digit stands.
@@ -123,8 +124,8 @@ TEST(CsvNumber, RefusesWhatIsNone) {
                            "infin",
                            "in",
                            "1_000",
-                           "\xc2\xa0"
-                           "1"}) {
+                           ("\xc2\xa0"
+                            "1")}) {
     EXPECT_FALSE(parse_number(text).has_value()) << text;
     EXPECT_EQ(number_shape(text), NumberShape::none) << text;
   }
@@ -248,13 +249,13 @@ TEST(CsvType, FollowsFromTheKindsSeen) {
 }
 
 RC_GTEST_PROP(CsvType, IsTheSameForAnyOrderAndAnyParts, (std::vector<uint8_t> choices)) {
-  const char* const kValues[] = {"1", "2.5", "true", "", "2024-01-31", "2024-01-31T10:00", "x"};
+  const char* const values[] = {"1", "2.5", "true", "", "2024-01-31", "2024-01-31T10:00", "x"};
   SeenKinds forwards;
   SeenKinds odd;
   SeenKinds backwards;
   for (size_t i = 0; i < choices.size(); ++i) {
-    forwards.add(classify(kValues[choices[i] % 7]));
-    (i % 2 == 0 ? backwards : odd).add(classify(kValues[choices[choices.size() - 1 - i] % 7]));
+    forwards.add(classify(values[choices[i] % 7]));
+    (i % 2 == 0 ? backwards : odd).add(classify(values[choices[choices.size() - 1 - i] % 7]));
   }
   backwards.add(odd);
   RC_ASSERT(forwards.type() == backwards.type());

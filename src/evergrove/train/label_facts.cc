@@ -145,7 +145,7 @@ LabelFacts LabelFacts::of(const RawLabels& labels, const RawWeights* weights,
   return facts;
 }
 
-void LabelFacts::merge(LabelFacts other) {
+void LabelFacts::merge(const LabelFacts& other) {
   CHECK(is_text == other.is_text && has_weights == other.has_weights);
   const auto merge_values = [](auto& to, const auto& from) {
     for (const auto& [key, value] : from) {

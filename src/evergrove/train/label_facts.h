@@ -59,7 +59,7 @@ struct LabelFacts {
   static LabelFacts of(const RawLabels& labels, const RawWeights* weights,
                        const RowDivision& division);
   // Requires: another part of the same set.
-  void merge(LabelFacts other);
+  void merge(const LabelFacts& other);
   bool has_many() const { return numbers.size() > kClassesMax || names.size() > kClassesMax; }
   bool operator==(const LabelFacts&) const = default;
   void encode(ByteWriter& out) const;

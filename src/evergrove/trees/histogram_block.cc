@@ -169,7 +169,8 @@ Status read_layout(std::string_view bytes, size_t bin_count, Layout& layout) {
     if (first < 1 || first > 8 || second < 1 || second > 8 || third < 1 || third > 4) {
       return broken();
     }
-    item_bytes = static_cast<size_t>(first + second + third);
+    item_bytes =
+        static_cast<size_t>(first) + static_cast<size_t>(second) + static_cast<size_t>(third);
   } else {
     return broken();
   }
