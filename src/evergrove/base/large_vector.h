@@ -1,5 +1,5 @@
 // LargeVector: a std::vector whose memory, once it is some megabytes, is asked of the system in
-// huge pages (2 MiB), which it gives if it can.
+// huge pages (2 MiB), which it gives if it can; it starts where a cache line does at least.
 //
 // Elements that are not given a value are not set, unlike those of other vectors: writing some
 // megabytes of zeros first takes one thread as long as several threads take to fill them, and a

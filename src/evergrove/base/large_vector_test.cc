@@ -26,6 +26,13 @@ TEST(LargeVector, BeginsAHugePageWhereItIsLarge) {
   EXPECT_EQ(reinterpret_cast<uintptr_t>(large.data()) % (size_t{2} << 20), 0);
 }
 
+TEST(LargeVector, BeginsACacheLineHoweverSmall) {
+  for (size_t size = 1; size < 100; ++size) {
+    const LargeVector<uint8_t> small(size);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(small.data()) % 64, 0) << size;
+  }
+}
+
 TEST(LargeVector, RefusesMoreThanThereCanBe) {
   LargeVector<uint64_t> values;
   EXPECT_ANY_THROW(values.reserve(size_t{1} << 60));

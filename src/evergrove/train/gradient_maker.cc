@@ -13,6 +13,7 @@
 
 #include "evergrove/base/check.h"
 #include "evergrove/base/hash.h"
+#include "evergrove/base/large_vector.h"
 #include "evergrove/base/phase.h"
 #include "evergrove/exact/exp_log.h"
 #include "evergrove/train/derivative_kernel.h"
@@ -193,7 +194,7 @@ void GradientMaker::fill_all_outputs(std::span<const Job> jobs, const Block& blo
   int64_t largest[kBlockRows];
   alignas(64) double h[kBlockRows];
   alignas(64) double inverse[kBlockRows] = {};
-  thread_local std::vector<double> terms;  // output by output
+  thread_local LargeVector<double> terms;  // output by output, where vectors may be
   terms.resize(output_count_ * kBlockRows);
   const std::span<const int64_t> margins = jobs[0].margins;
   find_largest(block, margins, largest);
