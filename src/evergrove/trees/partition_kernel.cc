@@ -9,6 +9,7 @@
 //
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "evergrove/trees/partition_kernel.h"
 
