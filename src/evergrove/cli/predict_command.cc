@@ -33,13 +33,13 @@ struct PredictOptions {
 };
 
 Result<runtime::PredictionKind> kind_of(const std::string& word) {
-  static const std::map<std::string_view, runtime::PredictionKind> kKinds = {
+  static const std::map<std::string_view, runtime::PredictionKind> kinds = {
       {"probability", runtime::PredictionKind::probability},
       {"margin", runtime::PredictionKind::margin},
       {"class", runtime::PredictionKind::predicted_class},
       {"leaf", runtime::PredictionKind::leaf}};
-  const auto found = kKinds.find(word);
-  if (found != kKinds.end()) return found->second;
+  const auto found = kinds.find(word);
+  if (found != kinds.end()) return found->second;
   return invalid_input("--kind takes probability, margin, class or leaf", {{"value", word}});
 }
 

@@ -86,9 +86,14 @@ void Coordinator::weigh() {
 // Of the shards that it has or will have.
 uint64_t Coordinator::planned(const WorkerState& worker, uint64_t ShardRows::*what) const {
   uint64_t sum = 0;
-  for (uint32_t id : worker.held) sum += shard(id)->*what;
+  const auto add = [&](uint32_t id) {
+    const ShardRows* const rows = shard(id);
+    CHECK(rows != nullptr);
+    sum += rows->*what;
+  };
+  for (uint32_t id : worker.held) add(id);
   for (uint32_t id : worker.asked) {
-    if (!worker.held.contains(id)) sum += shard(id)->*what;
+    if (!worker.held.contains(id)) add(id);
   }
   return sum;
 }

@@ -9,7 +9,8 @@
 namespace evergrove::runtime {
 namespace {
 
-const std::vector<std::string> kPayloads = {"the header", "", "one\0two", std::string(300, 'x')};
+const std::vector<std::string> kPayloads = {"the header", "", std::string("one\0two", 7),
+                                            std::string(300, 'x')};
 
 std::string whole_log() {
   std::string log(kLogMagic);

@@ -136,8 +136,7 @@ arrow::Result<std::shared_ptr<arrow::Table>> read_table(std::string_view bytes) 
     ARROW_ASSIGN_OR_RAISE(batches.emplace_back(), reader->ReadRecordBatch(i));
     ARROW_RETURN_NOT_OK(batches.back()->ValidateFull());
   }
-  ARROW_ASSIGN_OR_RAISE(auto table,
-                        arrow::Table::FromRecordBatches(reader->schema(), std::move(batches)));
+  ARROW_ASSIGN_OR_RAISE(auto table, arrow::Table::FromRecordBatches(reader->schema(), batches));
   return table->CombineChunks();
 }
 
@@ -165,17 +164,17 @@ class NodeReader {
 
   Status read(std::vector<model::Tree>& trees) {
     for (int64_t row = 0; row < row_count_; ++row) {
-      for (int column : {kTree, kNode, kOutput, kCover}) {
+      for (int column : {Column::tree, Column::node, Column::output, Column::cover}) {
         if (columns_[column]->IsNull(row)) return altered("a node without its place");
       }
-      const int32_t tree = int_at(kTree, row);
-      const int32_t node = int_at(kNode, row);
+      const int32_t tree = int_at(Column::tree, row);
+      const int32_t node = int_at(Column::node, row);
       if (node == 0 && tree == static_cast<int64_t>(trees.size())) {
-        trees.emplace_back().output = static_cast<uint32_t>(int_at(kOutput, row));
+        trees.emplace_back().output = static_cast<uint32_t>(int_at(Column::output, row));
       }
       if (trees.empty() || tree != static_cast<int64_t>(trees.size()) - 1 ||
           node != static_cast<int64_t>(trees.back().nodes.size()) ||
-          int_at(kOutput, row) != static_cast<int64_t>(trees.back().output)) {
+          int_at(Column::output, row) != static_cast<int64_t>(trees.back().output)) {
         return altered("nodes out of order");
       }
       EVERGROVE_ASSIGN_OR_RETURN(trees.back().nodes.emplace_back(), node_at(row));
@@ -184,19 +183,21 @@ class NodeReader {
   }
 
  private:
-  enum Column {
-    kTree,
-    kNode,
-    kOutput,
-    kFeature,
-    kThreshold,
-    kMissingLeft,
-    kCategories,
-    kLeft,
-    kRight,
-    kValue,
-    kCover,
-    kGain,
+  struct Column {
+    enum : int {
+      tree,
+      node,
+      output,
+      feature,
+      threshold,
+      missing_left,
+      categories,
+      left,
+      right,
+      value,
+      cover,
+      gain,
+    };
   };
 
   explicit NodeReader(const model::Model& model) : model_(model) {
@@ -210,40 +211,41 @@ class NodeReader {
     }
   }
 
-  int32_t int_at(Column column, int64_t row) const {
+  int32_t int_at(int column, int64_t row) const {
     return static_cast<const arrow::Int32Array&>(*columns_[column]).Value(row);
   }
-  double double_at(Column column, int64_t row) const {
+  double double_at(int column, int64_t row) const {
     return static_cast<const arrow::DoubleArray&>(*columns_[column]).Value(row);
   }
 
   Result<model::Node> node_at(int64_t row) const {
     model::Node node;
-    node.cover =
-        static_cast<uint64_t>(static_cast<const arrow::Int64Array&>(*columns_[kCover]).Value(row));
-    if (columns_[kFeature]->IsNull(row)) {
-      if (columns_[kValue]->IsNull(row)) return altered("a leaf without a value");
-      const double units = std::ldexp(double_at(kValue, row), -model_.value_exponent);
+    node.cover = static_cast<uint64_t>(
+        static_cast<const arrow::Int64Array&>(*columns_[Column::cover]).Value(row));
+    if (columns_[Column::feature]->IsNull(row)) {
+      if (columns_[Column::value]->IsNull(row)) return altered("a leaf without a value");
+      const double units = std::ldexp(double_at(Column::value, row), -model_.value_exponent);
       if (!(std::fabs(units) <= 9007199254740992.0) || units != std::nearbyint(units)) {
         return altered("a leaf value that is not a whole number of units");
       }
       node.value = static_cast<int64_t>(units);
       return node;
     }
-    for (int column : {kMissingLeft, kLeft, kRight, kGain}) {
+    for (int column : {Column::missing_left, Column::left, Column::right, Column::gain}) {
       if (columns_[column]->IsNull(row)) return altered("a split that is not whole");
     }
-    const auto found =
-        features_.find(static_cast<const arrow::StringArray&>(*columns_[kFeature]).GetString(row));
+    const auto found = features_.find(
+        static_cast<const arrow::StringArray&>(*columns_[Column::feature]).GetString(row));
     if (found == features_.end()) return altered("a split on an unknown feature");
     node.feature = found->second;
-    node.missing_left = static_cast<const arrow::BooleanArray&>(*columns_[kMissingLeft]).Value(row);
-    node.left = int_at(kLeft, row);
-    node.right = int_at(kRight, row);
-    node.gain = double_at(kGain, row);
+    node.missing_left =
+        static_cast<const arrow::BooleanArray&>(*columns_[Column::missing_left]).Value(row);
+    node.left = int_at(Column::left, row);
+    node.right = int_at(Column::right, row);
+    node.gain = double_at(Column::gain, row);
     if (model_.features[node.feature].kind == table::ColumnKind::numeric) {
-      if (columns_[kThreshold]->IsNull(row)) return altered("a split without a threshold");
-      node.threshold = double_at(kThreshold, row);
+      if (columns_[Column::threshold]->IsNull(row)) return altered("a split without a threshold");
+      node.threshold = double_at(Column::threshold, row);
       return node;
     }
     EVERGROVE_ASSIGN_OR_RETURN(node.categories_left, categories_at(row, node.feature));
@@ -251,7 +253,7 @@ class NodeReader {
   }
 
   Result<std::vector<uint32_t>> categories_at(int64_t row, int32_t feature) const {
-    const auto& lists = static_cast<const arrow::ListArray&>(*columns_[kCategories]);
+    const auto& lists = static_cast<const arrow::ListArray&>(*columns_[Column::categories]);
     const auto& names = static_cast<const arrow::StringArray&>(*lists.values());
     std::vector<uint32_t> categories;
     if (lists.IsNull(row)) return altered("a split without its categories");

@@ -35,7 +35,7 @@ void Profile::stop() {
 Profile::Thread& Profile::this_thread() {
   thread_local uint64_t known_id = 0;
   thread_local Thread* known = nullptr;
-  if (known_id != id_) {
+  if (known_id != id_ || known == nullptr) {
     const std::lock_guard lock(mutex_);
     known = threads_.emplace_back(std::make_unique<Thread>()).get();
     known_id = id_;

@@ -28,13 +28,13 @@ bool has(const Status& status, std::string_view words) {
 }
 
 const Credentials& credentials() {
-  static const Credentials kMade = make_credentials({}).value();
-  return kMade;
+  static const Credentials made = make_credentials({}).value();
+  return made;
 }
 
 const Credentials& other_credentials() {
-  static const Credentials kMade = make_credentials({"other.example"}).value();
-  return kMade;
+  static const Credentials made = make_credentials({"other.example"}).value();
+  return made;
 }
 
 TransportOptions with_token(TransportOptions options, std::string token) {

@@ -8,6 +8,7 @@
 #include <tbb/global_control.h>
 #include <tbb/task_arena.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -35,7 +36,7 @@ struct Case {
   size_t outputs = 1;
   std::vector<int64_t> margins;
 
-  size_t rows() const { return margins.size() / outputs; }
+  size_t rows() const { return margins.size() / std::max<size_t>(1, outputs); }
   GradientMaker maker() const {
     RunHeader header;
     header.parameters = parameters;
