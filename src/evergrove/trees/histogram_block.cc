@@ -191,6 +191,7 @@ Status read_layout(std::string_view bytes, size_t bin_count, Layout& layout) {
 
 template <typename Item>
 void for_each_bin(const Layout& layout, const Item& item) {
+  CHECK(layout.bits != nullptr);
   for (size_t i = 0; i < layout.bit_bytes; ++i) {
     for (uint8_t rest = layout.bits[i]; rest != 0; rest &= static_cast<uint8_t>(rest - 1)) {
       item(8 * i + static_cast<size_t>(std::countr_zero(rest)));
