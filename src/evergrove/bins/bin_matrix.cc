@@ -16,8 +16,8 @@ void transpose(const Bin* columns, Bin* rows, size_t row_count, size_t feature_c
   std::vector<std::vector<uint8_t>> steps(feature_count);
   for (size_t feature = 0; feature < feature_count; ++feature) {
     const uint32_t cell = layout.cell(feature);
-    if (cell != RowLayout::kNoCell && layout.is_shared(cell))
-      steps[feature] = layout.steps(feature);
+    if (cell == RowLayout::kNoCell || !layout.is_shared(cell)) continue;
+    steps[feature] = layout.steps(feature);
   }
   for_each_tile(row_count, [&](size_t first, size_t last) {
     std::fill(rows + first * stride, rows + last * stride, Bin{0});

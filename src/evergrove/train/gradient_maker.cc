@@ -109,17 +109,18 @@ void GradientMaker::find_largest(const Block& block, std::span<const int64_t> ma
   }
 }
 
-void GradientMaker::normalise_softmax(const Block& block, std::span<const int64_t> margins) {
-  alignas(64) double terms[kBlockRows];
-  double* sums = softmax_inverse_.data() + block.first;
-  int64_t* largest = softmax_largest_.data() + block.first;
-  find_largest(block, margins, largest);
-  std::fill_n(sums, block.count, 0.0);
+// Sets 1 over the sum of each row's terms, and the terms: those of an output `stride` after those
+// of the one before it, or in their place if that is 0.
+void GradientMaker::normalise_softmax(const Block& block, std::span<const int64_t> margins,
+                                      const int64_t* largest, size_t stride, double* terms,
+                                      double* inverse) const {
+  std::fill_n(inverse, block.count, 0.0);
   for (size_t k = 0; k < output_count_; ++k) {
-    fill_softmax_terms(block, margins, largest, k, terms);
-    for (size_t i = 0; i < block.count; ++i) sums[i] += terms[i];
+    double* const of_output = terms + k * stride;
+    fill_softmax_terms(block, margins, largest, k, of_output);
+    for (size_t i = 0; i < block.count; ++i) inverse[i] += of_output[i];
   }
-  for (size_t i = 0; i < block.count; ++i) sums[i] = 1 / sums[i];
+  for (size_t i = 0; i < block.count; ++i) inverse[i] = 1 / inverse[i];
 }
 
 // g: terms before, shares of the bound after. inverse: 1 over the sum of a row's terms.
@@ -193,17 +194,12 @@ void GradientMaker::fill_all_outputs(std::span<const Job> jobs, const Block& blo
                                      std::span<RoundingTally> tallies) const {
   int64_t largest[kBlockRows];
   alignas(64) double h[kBlockRows];
-  alignas(64) double inverse[kBlockRows] = {};
+  alignas(64) double inverse[kBlockRows];
   thread_local LargeVector<double> terms;  // output by output, where vectors may be
   terms.resize(output_count_ * kBlockRows);
   const std::span<const int64_t> margins = jobs[0].margins;
   find_largest(block, margins, largest);
-  for (size_t k = 0; k < output_count_; ++k) {
-    double* const of_output = terms.data() + k * kBlockRows;
-    fill_softmax_terms(block, margins, largest, k, of_output);
-    for (size_t i = 0; i < block.count; ++i) inverse[i] += of_output[i];
-  }
-  for (size_t i = 0; i < block.count; ++i) inverse[i] = 1 / inverse[i];
+  normalise_softmax(block, margins, largest, kBlockRows, terms.data(), inverse);
   for (size_t k = 0; k < output_count_; ++k) {
     double* const g = terms.data() + k * kBlockRows;
     fill_from_softmax(static_cast<uint32_t>(k), block, inverse, g, h);
@@ -249,7 +245,12 @@ void GradientMaker::prepare(uint64_t iteration, uint32_t output, std::span<const
                     [&](const tbb::blocked_range<size_t>& range) {
                       const PhaseScope scope(Phase::gradients);
                       for (size_t i = range.begin(); i != range.end(); ++i) {
-                        normalise_softmax(blocks_[i], margins);
+                        const Block& block = blocks_[i];
+                        int64_t* const largest = softmax_largest_.data() + block.first;
+                        double* const inverse = softmax_inverse_.data() + block.first;
+                        double terms[kBlockRows];
+                        find_largest(block, margins, largest);
+                        normalise_softmax(block, margins, largest, 0, terms, inverse);
                       }
                     });
 }

@@ -68,7 +68,9 @@ class GradientMaker {
   void fill_softmax_terms(const Block& block, std::span<const int64_t> margins,
                           const int64_t* largest, size_t output, double* terms) const;
   void find_largest(const Block& block, std::span<const int64_t> margins, int64_t* largest) const;
-  void normalise_softmax(const Block& block, std::span<const int64_t> margins);
+  void normalise_softmax(const Block& block, std::span<const int64_t> margins,
+                         const int64_t* largest, size_t stride, double* terms,
+                         double* inverse) const;
   void fill_from_softmax(uint32_t output, const Block& block, const double* inverse, double* g,
                          double* h) const;
   void weigh(const Block& block, double* g, double* h) const;

@@ -28,6 +28,7 @@ class TermBlock {
   TermBlock(const MetricInput& input, size_t first, size_t row_count)
       : in_(input),
         unit_(std::ldexp(1.0, input.value_exponent)),
+        all_row_count_(input.margins.size() / input.output_count),
         first_(first),
         row_count_(row_count) {
     if (in_.weights.empty()) return;
@@ -66,7 +67,7 @@ class TermBlock {
   std::span<double> values() { return {values_.data(), row_count_}; }
   // Of the block's rows.
   const int64_t* margins_of(size_t output) const {
-    return in_.margins.data() + output * (in_.margins.size() / in_.output_count) + first_;
+    return in_.margins.data() + output * all_row_count_ + first_;
   }
   double margin(size_t i) const { return static_cast<double>(in_.margins[first_ + i]) * unit_; }
   uint16_t label(size_t i) const { return in_.classes[first_ + i]; }
@@ -145,6 +146,7 @@ class TermBlock {
 
   const MetricInput& in_;
   double unit_;
+  size_t all_row_count_;
   size_t first_;
   size_t row_count_;
   std::span<const float> weights_;

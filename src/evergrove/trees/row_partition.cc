@@ -35,18 +35,14 @@ BinChoice<Bin> choice_of(const Bin* column, std::span<const uint8_t> goes_left) 
 
 }  // namespace
 
-void RowPartition::make_slots(size_t row_count) {
-  if (slots_.size() != 2 * row_count) slots_.resize(2 * row_count);
-}
-
 RowRun RowPartition::start_all(size_t row_count, const Gradients& gradients) {
-  make_slots(row_count);
+  slots_.resize(2 * row_count);
   gradients_ = &gradients;
   return {.begin = 0, .count = row_count, .room = row_count, .is_listed = false};
 }
 
 RowRun RowPartition::start(std::span<const uint32_t> rows, const Gradients& gradients) {
-  make_slots(rows.size());
+  slots_.resize(2 * rows.size());
   fill(rows.size(), gradients, [rows](size_t i) { return rows[i]; });
   return {.begin = 0, .count = rows.size(), .room = rows.size()};
 }

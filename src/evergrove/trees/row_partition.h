@@ -56,7 +56,6 @@ class RowPartition {
   template <typename Bin>
   std::pair<RowRun, RowRun> split_by(const RowRun& run, const Bin* column,
                                      std::span<const uint8_t> goes_left);
-  void make_slots(size_t row_count);
 
   LargeVector<TreeRow> slots_;  // twice as many as rows
   const Gradients* gradients_ = nullptr;
