@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers of object stores for tests: S3 (versitygw on a folder, or moto), GCS and Azure emulators.
+"""Servers of object stores for tests: S3 (versitygw on a folder), GCS and Azure emulators.
 
     with s3_server(folder) as server:
         server.put("bucket/rows.parquet", content)
@@ -8,11 +8,11 @@
 None is part of the set-up, since none is small. Found on the PATH, in ~/go/bin or beside Python:
 
     go install github.com/versity/versitygw/cmd/versitygw@latest
-    pip install moto flask flask-cors        (moto_server, instead of versitygw)
     go install github.com/fsouza/fake-gcs-server@latest
     npm install --global azurite
 
-EVERGROVE_S3_SERVER names another executable of versitygw or moto_server.
+EVERGROVE_S3_SERVER names another executable of versitygw. (moto_server 5.2 ends an upload in parts
+with an answer that Arrow 26 takes for an error.)
 """
 
 import os
@@ -82,12 +82,12 @@ def program(*names: str) -> Path | None:
 
 def s3_program() -> Path | None:
     given = os.environ.get("EVERGROVE_S3_SERVER")
-    return Path(given) if given else program("versitygw", "moto_server")
+    return Path(given) if given else program("versitygw")
 
 
 needs_s3 = pytest.mark.skipif(
     s3_program() is None,
-    reason="needs an S3 server: versitygw, or moto_server (see tests/process/object_store.py)",
+    reason="needs an S3 server: versitygw (see tests/process/object_store.py)",
 )
 
 
@@ -104,12 +104,9 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     executable = s3_program()
     assert executable is not None
     server = S3Server(free_port())
-    if executable.name == "moto_server":
-        arguments = ["-H", "127.0.0.1", "-p", str(server.port)]
-    else:
-        arguments = ["--port", server.address, "posix", str(folder)]
+    command = [executable, "--port", server.address, "posix", str(folder)]
     secrets = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
-    with listening([executable, *arguments], server.port, secrets):
+    with listening(command, server.port, secrets):
         yield server
 
 

@@ -14,7 +14,6 @@ from tests.process.object_store import (
     S3Server,
     free_port,
     needs_s3,
-    s3_program,
     s3_server,
 )
 from tests.process.refusal import refuses_to_train
@@ -136,9 +135,6 @@ def test_says_that_the_store_cannot_be_reached(server: S3Server, tmp_path: Path)
 
 
 def test_says_that_access_is_denied(server: S3Server, tmp_path: Path) -> None:
-    program = s3_program()
-    if program is not None and program.name == "moto_server":
-        pytest.skip("moto lets everybody in")
     sentence = refuses_to_train(
         tmp_path,
         "s3://payments/2024",
