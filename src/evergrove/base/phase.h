@@ -30,10 +30,11 @@ enum class Phase : uint8_t {
   leaves,
   walk,
   metrics,
+  fetch,
 };
-inline constexpr std::array<std::string_view, 13> kPhaseNames = {
+inline constexpr std::array<std::string_view, 14> kPhaseNames = {
     "read",      "sample",   "cut",    "bin",    "lay out", "gradients", "partition",
-    "histogram", "subtract", "search", "leaves", "walk",    "metrics"};
+    "histogram", "subtract", "search", "leaves", "walk",    "metrics",   "fetch"};
 constexpr std::string_view phase_name(Phase phase) {
   return kPhaseNames[static_cast<size_t>(phase)];
 }

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "evergrove/base/large_vector.h"
@@ -48,6 +49,8 @@ class BinMatrix {
   const Bin* rows() const {
     return reinterpret_cast<const Bin*>(rows_.data());
   }
+  // Without them, only what goes by row is to be had.
+  bool has_columns() const { return !columns_.empty() || feature_count() == 0 || row_count_ == 0; }
   // In cells. Before rows are built, what it is at most.
   size_t row_stride() const { return row_stride_; }
   const RowLayout& layout() const { return layout_; }
@@ -69,6 +72,10 @@ class BinMatrix {
   // The same, and frees the columns, for data that is only walked through by row (validation sets);
   // how rows lie is a matter of the features alone then, and none is sparse.
   void build_rows_alone();
+  // The row-major copy, for who keeps it elsewhere for a while: nothing else is asked of the matrix
+  // between the two. Requires: build_rows_alone() was called.
+  LargeVector<uint8_t> take_rows() { return std::move(rows_); }
+  void give_rows(LargeVector<uint8_t> rows) { rows_ = std::move(rows); }
   // All rows of the parts, in their order, as far as the parts have columns and rows built.
   // Requires: at least one part; all of the same features.
   static BinMatrix join(std::vector<BinMatrix> parts);

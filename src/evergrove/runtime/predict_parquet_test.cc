@@ -141,7 +141,7 @@ model::Model train_file(const std::string& path, const std::string& label) {
   auto prepared = train::prepare(spec, parameters, nullptr, nullptr);
   EXPECT_TRUE(prepared.ok()) << prepared.status().message();
   auto trainer = train::Trainer::create(prepared->header, std::move(prepared->data));
-  while (!(*trainer)->finished()) (*trainer)->next();
+  while (!(*trainer)->finished()) EXPECT_TRUE((*trainer)->next().ok());
   return (*trainer)->model();
 }
 

@@ -125,7 +125,7 @@ Result<TrainingReport> Run::run() {
   tell("writing", 0);
   report_.model = trainer_->model();
   report_.digest = model::digest(report_.model);
-  report_.metrics = trainer_->training_metrics();
+  EVERGROVE_ASSIGN_OR_RETURN(report_.metrics, trainer_->training_metrics());
   const uint64_t best = trainer_->best_iteration();
   if (best > 0) {
     const auto& at_best = report_.model.metadata.metrics[best - 1];
@@ -177,7 +177,7 @@ Status Run::train() {
   progress.iteration = trainer_->iteration_count();
   if (!trainer_->finished() && !tell(progress)) return stopped();
   while (!trainer_->finished()) {
-    const train::Iteration iteration = trainer_->next();
+    EVERGROVE_ASSIGN_OR_RETURN(const train::Iteration iteration, trainer_->next());
     if (log_) EVERGROVE_RETURN_IF_ERROR(log_->append(iteration));
     progress.iteration = trainer_->iteration_count();
     progress.share = double(progress.iteration) / double(progress.iteration_count);

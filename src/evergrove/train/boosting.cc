@@ -46,14 +46,14 @@ class Boosting final : public Trainer {
   }
 
   bool finished() const override { return history_.finished(); }
-  Iteration next() override;
+  Result<Iteration> next() override;
   Status replay(const Iteration& iteration) override;
 
   uint64_t iteration_count() const override { return history_.iterations().size(); }
   const RunHeader& header() const override { return header_; }
   uint64_t best_iteration() const override { return history_.best_iteration(); }
   model::Model model() const override { return history_.model(); }
-  std::vector<model::MetricValue> training_metrics() const override;
+  Result<std::vector<model::MetricValue>> training_metrics() override;
 
  private:
   size_t output_count() const { return header_.base_margins.size(); }
@@ -84,7 +84,7 @@ void Boosting::add_metrics(const Scored& scored, std::vector<model::MetricValue>
   }
 }
 
-Iteration Boosting::next() {
+Result<Iteration> Boosting::next() {
   CHECK(!finished());
   Iteration iteration;
   iteration.index = history_.iterations().size();
@@ -153,7 +153,7 @@ Status Boosting::replay(const Iteration& iteration) {
   return {};
 }
 
-std::vector<model::MetricValue> Boosting::training_metrics() const {
+Result<std::vector<model::MetricValue>> Boosting::training_metrics() {
   std::vector<model::MetricValue> metrics;
   const uint64_t kept = best_iteration();
   if (kept == history_.iterations().size()) {

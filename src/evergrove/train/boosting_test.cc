@@ -128,9 +128,9 @@ Outcome run(const Rows& rows, const Setting& setting) {
     auto trainer = Trainer::create(prepared->header, std::move(prepared->data));
     EXPECT_TRUE(trainer.ok()) << trainer.status().message();
     Outcome outcome;
-    while (!(*trainer)->finished()) outcome.iterations.push_back((*trainer)->next());
+    while (!(*trainer)->finished()) outcome.iterations.push_back(*(*trainer)->next());
     outcome.model = (*trainer)->model();
-    outcome.training_metrics = (*trainer)->training_metrics();
+    outcome.training_metrics = *(*trainer)->training_metrics();
     EXPECT_TRUE(model::validate(outcome.model).ok()) << model::validate(outcome.model).message();
     return outcome;
   });
@@ -192,7 +192,7 @@ TEST(Boosting, ReplayIsAsGoodAsComputing) {
         ASSERT_TRUE((*trainer)->replay(*record).ok());
       }
       while (!(*trainer)->finished()) {
-        const Iteration iteration = (*trainer)->next();
+        const Iteration iteration = *(*trainer)->next();
         const Iteration& expected = whole.iterations[iteration.index];
         EXPECT_EQ(encode_iteration(iteration), encode_iteration(expected));
       }

@@ -282,6 +282,12 @@ RoundingTally GradientMaker::make(uint64_t iteration, uint32_t output,
   return fill({&job, 1})[0];
 }
 
+void GradientMaker::forget() {
+  softmax_iteration_ = ~uint64_t{0};
+  softmax_largest_ = {};
+  softmax_inverse_ = {};
+}
+
 void GradientMaker::make_alone(uint64_t iteration, std::span<const int64_t> margins,
                                std::span<trees::Gradients> out) {
   CHECK(margins.size() == row_count_ * output_count_ && out.size() == output_count_);

@@ -49,6 +49,9 @@ class GradientMaker {
   RoundingTally make(uint64_t iteration, uint32_t output, std::span<const int64_t> margins,
                      const GradientScale& scale, trees::Gradients& out);
 
+  // Gives back the memory that is kept from one call to the next.
+  void forget();
+
   // The same for all trees of an iteration, where these are all the rows, so that scales can be
   // decided here. The width tried first is that of the output's `out`.
   void make_alone(uint64_t iteration, std::span<const int64_t> margins,

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "evergrove/base/large_vector.h"
@@ -38,6 +39,10 @@ class Margins {
   }
   // Output by output.
   std::span<const int64_t> all() const { return values_; }
+
+  // The same, for who keeps them elsewhere for a while: nothing else is asked for between the two.
+  LargeVector<int64_t> take_values() { return std::move(values_); }
+  void give_values(LargeVector<int64_t> values) { values_ = std::move(values); }
 
  private:
   size_t output_count_ = 0;

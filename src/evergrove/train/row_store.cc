@@ -7,6 +7,7 @@
 
 #include "evergrove/base/check.h"
 #include "evergrove/base/phase.h"
+#include "evergrove/train/row_store_parking.h"
 
 namespace evergrove::train {
 
@@ -109,7 +110,10 @@ Status RowStore::take_tree(const model::Tree& tree) {
 }
 
 void RowStore::end_iteration() {
-  if (!next_margins_.empty()) margins_ = std::move(next_margins_);
+  if (!next_margins_.empty()) {
+    margins_ = std::move(next_margins_);
+    if (parking_) parking_->take_next_margins();
+  }
   next_margins_.clear();
   undo_.reset();
   nodes_.clear();
@@ -139,6 +143,8 @@ void RowStore::start_tree(uint32_t output) {
                                                         data_.train, in_sample_),
                                             gradients_[output])
                          : partition_.start_all(row_count(), gradients_[output]);
+  // Rows take their gradients along, which need not be kept then.
+  if (parking_) root.run = partition_.listed(root.run);
   nodes_.assign(1, root);
 }
 
@@ -203,6 +209,7 @@ Status RowStore::finish_tree(std::span<const Leaf> leaves, const model::Tree& tr
   for (size_t i = 1; i < moved.size(); ++i) {
     binned.add(set(i).bins, {}, moved[i].of(output_));
   }
+  if (parking_) in_sample_ = {};
   keep_undo(tree);
   nodes_.clear();
   return {};

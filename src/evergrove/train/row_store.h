@@ -16,6 +16,9 @@
 //   store.split(0, split, 1, 2);
 //   store.finish_tree(leaves, tree);
 //   store.end_iteration();
+//
+// Where memory does not hold them, rows may be parked in a file, and be in memory only as far as
+// the next call needs them (park(), fetch(), release()).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -25,6 +28,7 @@
 #include <span>
 #include <vector>
 
+#include "evergrove/base/scratch_file.h"
 #include "evergrove/base/status.h"
 #include "evergrove/train/dataset.h"
 #include "evergrove/train/dataset_parts.h"
@@ -52,6 +56,22 @@ class RowStore {
   // Stores of so many rows each, in the order of the rows here. Each is where this one is but for a
   // tree that was begun, which it has to begin again.
   std::vector<std::unique_ptr<RowStore>> divide(std::span<const RowCounts> pieces) const;
+
+  // What of the rows is in memory; together as a mask. Everything is until park() is called.
+  enum Part : unsigned {
+    kBins = 1,       // apply, take_tree, split, histograms; finish_tree where rows are sampled or
+                     // there are validation rows
+    kLabels = 2,     // gradients, metrics
+    kMargins = 4,    // gradients, metrics, and whatever moves them
+    kGradients = 8,  // split and histograms, and only where gradients are wide
+  };
+  // Parks the rows, which lie as build_rows_alone() puts them from now on. The file outlives this.
+  // After a failure, here and below, the store is of no use any more.
+  Status park(ScratchFile& file);
+  // Requires: parked, and nothing is fetched.
+  Status fetch(unsigned parts);
+  // Gives back the memory of all that was fetched or made, and keeps what was `changed`.
+  Status release(unsigned changed);
 
   uint64_t row_count() const { return data_.train.row_count(); }
   RowCounts row_counts() const { return train::row_counts(data_); }
@@ -120,10 +140,13 @@ class RowStore {
     bool is_split() const { return left != 0; }
   };
 
+  struct Parking;
+
   size_t output_count() const { return header_.base_margins.size(); }
   const Dataset& set(size_t index) const {
     return index == 0 ? data_.train : data_.valid[index - 1];
   }
+  Dataset& set(size_t index) { return index == 0 ? data_.train : data_.valid[index - 1]; }
   std::vector<Margins>& margins_to_move();
   void keep_undo(const model::Tree& tree);
   void add_leaf_runs(const Leaf& leaf, std::vector<LeafRun>& runs);
@@ -146,6 +169,7 @@ class RowStore {
   uint32_t output_ = 0;
   std::vector<NodeRows> nodes_;
   uint64_t iteration_count_ = 0;
+  std::shared_ptr<Parking> parking_;  // null: not parked
 };
 
 }  // namespace evergrove::train

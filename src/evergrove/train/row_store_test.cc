@@ -278,7 +278,7 @@ TEST(RowStore, ARunOverManyIsTheRunOfOneTrainer) {
     Stores stores(run, description, 1 + seed % 6, seed);
     std::vector<Iteration> log;
     for (int i = 0; i < 3; ++i) {
-      log.push_back((*trainer)->next());
+      log.push_back(*(*trainer)->next());
       for (const model::Tree& tree : log.back().trees) grown += tree.nodes.size() > 9;
       const Iteration by_hand = stores.next(1 + seed % 4);
       ASSERT_EQ(encode_iteration(by_hand), encode_iteration(log.back())) << "iteration " << i;
@@ -286,14 +286,14 @@ TEST(RowStore, ARunOverManyIsTheRunOfOneTrainer) {
     }
     const auto training = stores.training_metrics().values();
     ASSERT_TRUE(training.ok());
-    const auto expected = (*trainer)->training_metrics();
+    const auto expected = *(*trainer)->training_metrics();
     ASSERT_EQ(training->size(), expected.size());
     for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ((*training)[i], expected[i].value);
 
     // Others, with other rows each, that only read what was decided, go on as well.
     Stores late(run, description, 2 + seed % 3, seed + 100);
     for (const Iteration& iteration : log) late.apply(iteration);
-    EXPECT_EQ(encode_iteration(late.next(3)), encode_iteration((*trainer)->next()));
+    EXPECT_EQ(encode_iteration(late.next(3)), encode_iteration(*(*trainer)->next()));
   }
   EXPECT_GT(grown, 50u);  // or the runs above would show little
   EXPECT_EQ(widths.size(), 2u);
@@ -308,10 +308,10 @@ TEST(RowStore, RowsThatAreJoinedAndDividedGoOnAsTheyWere) {
     ASSERT_TRUE(trainer.ok()) << trainer.status().message();
     Stores stores(run, description, 1 + seed % 3, seed);
     for (int i = 0; i < 3; ++i) {
-      ASSERT_EQ(encode_iteration(stores.next(2)), encode_iteration((*trainer)->next())) << i;
+      ASSERT_EQ(encode_iteration(stores.next(2)), encode_iteration(*(*trainer)->next())) << i;
       stores.regroup(seed + 50 * i, true);
     }
-    const Iteration next = (*trainer)->next();
+    const Iteration next = *(*trainer)->next();
     stores.make_gradients();  // of a tree that is begun, and forgotten
     for (RowStore& store : stores.all()) store.start_tree(0);
     for (const model::Tree& tree : next.trees) {
@@ -324,7 +324,7 @@ TEST(RowStore, RowsThatAreJoinedAndDividedGoOnAsTheyWere) {
     } else {
       for (RowStore& store : stores.all()) store.end_iteration();
     }
-    EXPECT_EQ(encode_iteration(stores.next(3)), encode_iteration((*trainer)->next()));
+    EXPECT_EQ(encode_iteration(stores.next(3)), encode_iteration(*(*trainer)->next()));
   }
 }
 

@@ -229,7 +229,8 @@ uint64_t memory_bytes(const Shard& shard, const RunHeader& header) {
 }
 
 Result<TrainingData> read_shards(const DataSpec& spec, const RunHeader& header,
-                                 std::span<const Shard> shards, const PrepareProgress& progress) {
+                                 std::span<const Shard> shards, const PrepareProgress& progress,
+                                 RowForm form) {
   EVERGROVE_RETURN_IF_ERROR(check_shards(spec, header, shards));
   TrainingData data;
   data.train.name = "train";
@@ -243,7 +244,7 @@ Result<TrainingData> read_shards(const DataSpec& spec, const RunHeader& header,
     EVERGROVE_RETURN_IF_ERROR(read_set(*spec.valid[i].source, shards_of(shards, set), header,
                                        progress, data.valid[held_out_count + i], nullptr));
   }
-  data.train.bins.build_rows();
+  form == RowForm::both ? data.train.bins.build_rows() : data.train.bins.build_rows_alone();
   for (Dataset& valid : data.valid) valid.bins.build_rows_alone();
   return data;
 }

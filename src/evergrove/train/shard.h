@@ -65,7 +65,12 @@ uint64_t memory_bytes(const Shard& shard, const RunHeader& header);
 // of header.valid_names, perhaps without rows. Bad data is refused as prepare() does, with the
 // column and the row's id in its source. Refuses shards that overlap, or that are not of these
 // sources: where the data changed, a run must stop.
+enum class RowForm : uint8_t {
+  both,   // BinMatrix::build_rows()
+  alone,  // BinMatrix::build_rows_alone(), of all sets
+};
 Result<TrainingData> read_shards(const DataSpec& spec, const RunHeader& header,
-                                 std::span<const Shard> shards, const PrepareProgress& progress);
+                                 std::span<const Shard> shards, const PrepareProgress& progress,
+                                 RowForm form = RowForm::both);
 
 }  // namespace evergrove::train

@@ -2,12 +2,16 @@
 //
 // It is given data that is binned already and steps from iteration to iteration; what a step
 // decides is in the Iteration that next() returns, and replay() of the same Iteration brings
-// another Trainer over the same rows to the same state. It knows no files, clocks or networks.
+// another Trainer over the same rows to the same state. It knows no files, clocks or networks; one
+// whose rows do not fit into memory (parked_trainer.h) has a scratch file that may fail.
 // Threads are those of the TBB arena it is called in, and never alter a bit of the result.
 //
 //   EVERGROVE_ASSIGN_OR_RETURN(auto trainer, Trainer::create(header, std::move(data)));
 //   for (const Iteration& logged : log) EVERGROVE_RETURN_IF_ERROR(trainer->replay(logged));
-//   while (!trainer->finished()) log.append(trainer->next());
+//   while (!trainer->finished()) {
+//     EVERGROVE_ASSIGN_OR_RETURN(Iteration iteration, trainer->next());
+//     log.append(iteration);
+//   }
 //   model::Model model = trainer->model();
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -31,8 +35,9 @@ class Trainer {
   // True after n_estimators iterations, or when early stopping has decided, or when two
   // iterations in a row found nothing to split.
   virtual bool finished() const = 0;
-  // Computes the next iteration and applies it. Requires: !finished().
-  virtual Iteration next() = 0;
+  // Computes the next iteration and applies it. Requires: !finished(), and that nothing failed
+  // before.
+  virtual Result<Iteration> next() = 0;
   // Applies an iteration that was decided before. Refuses one that does not follow or whose trees
   // do not fit the header's features.
   virtual Status replay(const Iteration& iteration) = 0;
@@ -44,7 +49,7 @@ class Trainer {
   // The model of the iterations so far, up to the best one when early stopping is on.
   virtual model::Model model() const = 0;
   // The metrics on the training rows, of the model as model() gives it.
-  virtual std::vector<model::MetricValue> training_metrics() const = 0;
+  virtual Result<std::vector<model::MetricValue>> training_metrics() = 0;
 };
 
 }  // namespace evergrove::train

@@ -59,14 +59,8 @@ class Grower {
                      const std::function<void(int64_t, std::span<const TreeRow>)>& visit) const;
 
  private:
-  struct Item;
   struct Growth;
   void expand(Growth& growth, uint32_t id);
-  void expand_batch(Growth& growth, std::vector<uint32_t>& batch);
-  Split find_split(const Growth& growth, uint32_t id) const;
-  void grow_ordered(Growth& growth);
-  void grow_symmetric(Growth& growth);
-  GrownTree read_off(Growth& growth);
   void take_rows(Growth& growth, uint32_t id, int64_t value, GrownTree& grown);
 
   const bins::BinMatrix& bins_;

@@ -76,13 +76,15 @@ struct AllRowsAlone {
 };
 
 // Bits of 64 rows at most.
-template <typename Rows, typename Bin>
+template <bool kIsColumn, typename Rows, typename Bin>
 HWY_INLINE uint64_t mark_some(const Rows& rows, size_t first, size_t count,
                               const BinChoice<Bin>& choice) {
   const Bin* const column = choice.column;
   const uint8_t* const goes_left = choice.goes_left;
-  const auto bit = [=](size_t i)
-                       HWY_ATTR { return uint64_t{goes_left[column[rows.row(first + i)]]}; };
+  const size_t stride = kIsColumn ? 1 : choice.stride;
+  const auto bit = [=](size_t i) HWY_ATTR {
+    return uint64_t{goes_left[column[rows.row(first + i) * stride]]};
+  };
   uint64_t bits = 0;
   size_t i = 0;
   for (; i + 8 <= count; i += 8) {
@@ -112,15 +114,15 @@ HWY_INLINE uint64_t mark_range(const uint8_t* column, const BinChoice<uint8_t>& 
   return bits;
 }
 
-template <typename Rows, typename Bin>
+template <bool kIsColumn, typename Rows, typename Bin>
 HWY_INLINE uint64_t mark_word(const Rows& rows, size_t first, size_t count,
                               const BinChoice<Bin>& choice) {
   constexpr bool kConsecutive = !std::is_same_v<Rows, ListedRows>;
-  if constexpr (kConsecutive && sizeof(Bin) == 1) {
+  if constexpr (kIsColumn && kConsecutive && sizeof(Bin) == 1) {
     if (choice.is_range && count == kWordRows) return mark_range(choice.column + first, choice);
   }
-  if (count == kWordRows) return mark_some(rows, first, kWordRows, choice);
-  return mark_some(rows, first, count, choice);
+  if (count == kWordRows) return mark_some<kIsColumn>(rows, first, kWordRows, choice);
+  return mark_some<kIsColumn>(rows, first, count, choice);
 }
 
 // Stores the first n of a vector's rows at `to`, and perhaps more before `end`.
@@ -174,32 +176,47 @@ HWY_INLINE void with_rows(const RowSource& source, const Visit& visit) {
   }
 }
 
-template <typename Bin>
-HWY_INLINE size_t deal(const RowSource& source, size_t first, size_t count,
+template <bool kIsColumn, typename Bin>
+HWY_INLINE size_t deal_by(const RowSource& source, size_t first, size_t count,
                        const BinChoice<Bin>& choice, Sides sides) {
   const TreeRow* const lefts = sides.lefts;
   with_rows(source, [&](const auto& rows) HWY_ATTR {
     for (size_t i = 0; i < count; i += kWordRows) {
       const size_t here = std::min(kWordRows, count - i);
-      deal_word(rows, first + i, here, mark_word(rows, first + i, here, choice), sides);
+      deal_word(rows, first + i, here, mark_word<kIsColumn>(rows, first + i, here, choice),
+                sides);
     }
   });
   return static_cast<size_t>(sides.lefts - lefts);
 }
 
 template <typename Bin>
-HWY_INLINE size_t mark(const RowSource& source, size_t first, size_t count,
+HWY_INLINE size_t deal(const RowSource& source, size_t first, size_t count,
+                       const BinChoice<Bin>& choice, const Sides& sides) {
+  return choice.stride == 1 ? deal_by<true>(source, first, count, choice, sides)
+                            : deal_by<false>(source, first, count, choice, sides);
+}
+
+template <bool kIsColumn, typename Bin>
+HWY_INLINE size_t mark_by(const RowSource& source, size_t first, size_t count,
                        const BinChoice<Bin>& choice, uint64_t* bits) {
   size_t left_count = 0;
   with_rows(source, [&](const auto& rows) HWY_ATTR {
     for (size_t i = 0; i < count; i += kWordRows) {
       const size_t here = std::min(kWordRows, count - i);
-      const uint64_t word = mark_word(rows, first + i, here, choice);
+      const uint64_t word = mark_word<kIsColumn>(rows, first + i, here, choice);
       bits[i / kWordRows] = word;
       left_count += hwy::PopCount(word);
     }
   });
   return left_count;
+}
+
+template <typename Bin>
+HWY_INLINE size_t mark(const RowSource& source, size_t first, size_t count,
+                       const BinChoice<Bin>& choice, uint64_t* bits) {
+  return choice.stride == 1 ? mark_by<true>(source, first, count, choice, bits)
+                            : mark_by<false>(source, first, count, choice, bits);
 }
 
 size_t deal_bytes(const RowSource& source, size_t first, size_t count,

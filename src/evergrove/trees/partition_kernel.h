@@ -17,10 +17,12 @@ struct RowSource {
   const NarrowGradient* gradients = nullptr;  // where none are listed
 };
 
-// Which bins go left, of a column of one or two bytes a bin.
+// Which bins go left, of a column of one or two bytes a bin, or of a cell of rows (row_layout.h),
+// whose values are what is called bins here.
 template <typename Bin>
 struct BinChoice {
   const Bin* column;         // by row
+  size_t stride;             // from one row's bin to the next one's: 1, or that of rows
   const uint8_t* goes_left;  // by bin, 0 or 1
   // What goes_left says, where that is a range: bins first, first + 1, ..., first + span.
   bool is_range;

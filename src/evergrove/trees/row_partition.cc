@@ -22,8 +22,8 @@ constexpr size_t kSharedRows = 1 << 15;
 
 // Whether goes_left is of a range of bins, and which.
 template <typename Bin>
-BinChoice<Bin> choice_of(const Bin* column, std::span<const uint8_t> goes_left) {
-  BinChoice<Bin> choice{column, goes_left.data(), false, 0, 0};
+BinChoice<Bin> choice_of(const Bin* column, size_t stride, std::span<const uint8_t> goes_left) {
+  BinChoice<Bin> choice{column, stride, goes_left.data(), false, 0, 0};
   const auto first = std::find(goes_left.begin(), goes_left.end(), 1);
   const auto end = std::find(first, goes_left.end(), 0);
   if (first == end || std::find(end, goes_left.end(), 1) != goes_left.end()) return choice;
@@ -35,14 +35,18 @@ BinChoice<Bin> choice_of(const Bin* column, std::span<const uint8_t> goes_left) 
 
 }  // namespace
 
+void RowPartition::make_room(size_t row_count) {
+  slots_.resize(is_tight_ ? row_count : 2 * row_count);
+}
+
 RowRun RowPartition::start_all(size_t row_count, const Gradients& gradients) {
-  slots_.resize(2 * row_count);
+  make_room(row_count);
   gradients_ = &gradients;
   return {.begin = 0, .count = row_count, .room = row_count, .is_listed = false};
 }
 
 RowRun RowPartition::start(std::span<const uint32_t> rows, const Gradients& gradients) {
-  slots_.resize(2 * rows.size());
+  make_room(rows.size());
   fill(rows.size(), gradients, [rows](size_t i) { return rows[i]; });
   return {.begin = 0, .count = rows.size(), .room = rows.size()};
 }
@@ -67,15 +71,32 @@ void RowPartition::fill(size_t row_count, const Gradients& gradients, const RowA
 }
 
 template <typename Bin>
+std::pair<RowRun, RowRun> RowPartition::split_tightly(const RowRun& run, const RowSource& source,
+                                                      const BinChoice<Bin>& choice) {
+  const PhaseScope scope(Phase::partition);
+  thread_local LargeVector<TreeRow> room;
+  if (room.size() < run.count) room.resize(run.count);
+  TreeRow* const place = slots_.data() + run.begin;
+  const size_t left_count =
+      deal_rows(source, 0, run.count, choice,
+                {place, place + run.count, room.data(), room.data() + run.count});
+  std::copy_n(room.data(), run.count - left_count, place + left_count);
+  return {{.begin = run.begin, .count = left_count},
+          {.begin = run.begin + left_count, .count = run.count - left_count}};
+}
+
+template <typename Bin>
 std::pair<RowRun, RowRun> RowPartition::split_by(const RowRun& run, const Bin* column,
+                                                 size_t stride,
                                                  std::span<const uint8_t> goes_left) {
-  const BinChoice<Bin> choice = choice_of(column, goes_left);
+  const BinChoice<Bin> choice = choice_of(column, stride, goes_left);
   RowSource source;
   if (run.is_listed) {
     source.listed = slots_.data() + run.begin;
   } else if (!gradients_->wide) {
     source.gradients = gradients_->narrow.data();
   }
+  if (is_tight_) return split_tightly(run, source, choice);
   const size_t count = run.count;
   TreeRow* const place = slots_.data() + run.begin;
   TreeRow* const room = slots_.data() + run.room;
@@ -125,9 +146,20 @@ std::pair<RowRun, RowRun> RowPartition::split(const RowRun& run, const Split& sp
     for (uint32_t bin : split.bins_left) goes_left[bin] = 1;
   }
   goes_left[0] = split.missing_left;
-  const auto runs = bins.bin_bytes() == 1
-                        ? split_by(run, bins.column<uint8_t>(split.feature), goes_left)
-                        : split_by(run, bins.column<uint16_t>(split.feature), goes_left);
+  const auto split_as = [&]<typename Bin>(Bin /*type*/) {
+    if (bins.has_columns()) return split_by(run, bins.column<Bin>(split.feature), 1, goes_left);
+    const bins::RowLayout& layout = bins.layout();
+    const uint32_t cell = layout.cell(split.feature);
+    if (!layout.is_shared(cell)) {
+      return split_by(run, bins.rows<Bin>() + cell, bins.row_stride(), goes_left);
+    }
+    std::vector<uint8_t> by_value(layout.value_count(cell));
+    for (uint32_t value = 0; value < by_value.size(); ++value) {
+      by_value[value] = goes_left[layout.bin(split.feature, value)];
+    }
+    return split_by(run, bins.rows<Bin>() + cell, bins.row_stride(), by_value);
+  };
+  const auto runs = bins.bin_bytes() == 1 ? split_as(uint8_t{}) : split_as(uint16_t{});
   table = std::move(goes_left);
   return runs;
 }

@@ -2,7 +2,8 @@
 //
 // Beside each run there is room for as many rows. A run is split into what it occupies and its
 // room, so that no row is moved twice, and its children divide both: it is gone then, and its rows
-// are those of its children.
+// are those of its children. A tight partition takes half of the memory: a run is split in its
+// place, by one thread, and its rights are moved twice.
 //
 // Promise: within a node, rows stay in ascending order, so that walking them walks memory forward.
 // Different runs may be split at the same time from different threads.
@@ -21,6 +22,7 @@
 #include "evergrove/base/large_vector.h"
 #include "evergrove/bins/bin_matrix.h"
 #include "evergrove/trees/gradients.h"
+#include "evergrove/trees/partition_kernel.h"
 #include "evergrove/trees/split.h"
 
 namespace evergrove::trees {
@@ -34,12 +36,15 @@ struct RowRun {
 
 class RowPartition {
  public:
+  explicit RowPartition(bool is_tight = false) : is_tight_(is_tight) {}
+
   // Starts a tree with all rows, or with these (ascending). Requires: the gradients stay as they
   // are until the run is split or listed.
   RowRun start_all(size_t row_count, const Gradients& gradients);
   RowRun start(std::span<const uint32_t> rows, const Gradients& gradients);
 
-  // Splits a run; large ones in parallel. Returns the left and the right one.
+  // Splits a run; large ones in parallel. Returns the left and the right one. Bins are read by
+  // column, or by row where the matrix has no columns.
   std::pair<RowRun, RowRun> split(const RowRun& run, const Split& split,
                                   const bins::BinMatrix& bins, bool numeric);
 
@@ -53,11 +58,16 @@ class RowPartition {
  private:
   template <typename RowAt>
   void fill(size_t row_count, const Gradients& gradients, const RowAt& row_at);
+  void make_room(size_t row_count);
   template <typename Bin>
-  std::pair<RowRun, RowRun> split_by(const RowRun& run, const Bin* column,
+  std::pair<RowRun, RowRun> split_by(const RowRun& run, const Bin* column, size_t stride,
                                      std::span<const uint8_t> goes_left);
+  template <typename Bin>
+  std::pair<RowRun, RowRun> split_tightly(const RowRun& run, const RowSource& source,
+                                          const BinChoice<Bin>& choice);
 
-  LargeVector<TreeRow> slots_;  // twice as many as rows
+  bool is_tight_;
+  LargeVector<TreeRow> slots_;  // twice as many as rows, or as many where it is tight
   const Gradients* gradients_ = nullptr;
 };
 

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/train/parked_trainer.h"
+
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+
+#include "evergrove/base/check.h"
+#include "evergrove/base/phase.h"
+#include "evergrove/train/block_loop.h"
+#include "evergrove/train/description.h"
+#include "evergrove/train/metrics.h"
+#include "evergrove/train/row_store.h"
+#include "evergrove/train/run_history.h"
+#include "evergrove/trees/column_sample.h"
+#include "evergrove/trees/histogram_block.h"
+#include "evergrove/trees/tree_growth.h"
+
+namespace evergrove::train {
+namespace {
+
+using trees::Histogram;
+using trees::TreeGrowth;
+
+// Nodes expanded while the rows pass by once: splitting some in vain costs less than passing again.
+constexpr size_t kBatchNodes = 48;
+
+// A histogram that several threads add to.
+struct SharedHistogram {
+  std::mutex mutex;
+  std::unique_ptr<Histogram> sums;
+};
+
+class ParkedTrainer final : public Trainer {
+ public:
+  ParkedTrainer(RunDescription description, std::unique_ptr<ScratchFile> file)
+      : description_(std::move(description)),
+        file_(std::move(file)),
+        options_(growth_options(header())),
+        history_(header()),
+        no_rows_(0, header().features),
+        pool_(no_rows_.histogram_offsets().back()),
+        is_wide_(header().base_margins.size(), 0) {}
+
+  // Rows of a shard, of the sets that it has.
+  Status add(TrainingData data) {
+    parts_.push_back(
+        std::make_unique<RowStore>(header(), description_.weight_facts, std::move(data)));
+    return parts_.back()->park(*file_);
+  }
+
+  bool finished() const override { return history_.finished(); }
+  Result<Iteration> next() override;
+  Status replay(const Iteration& iteration) override;
+
+  uint64_t iteration_count() const override { return history_.iterations().size(); }
+  const RunHeader& header() const override { return description_.header; }
+  uint64_t best_iteration() const override { return history_.best_iteration(); }
+  model::Model model() const override { return history_.model(); }
+  Result<std::vector<model::MetricValue>> training_metrics() override;
+
+ private:
+  // What is being grown.
+  struct Tree {
+    uint32_t output = 0;
+    uint64_t index = 0;  // for the choice of columns
+    trees::GradientUnits units;
+    std::vector<uint32_t> columns;
+  };
+
+  template <typename Visit>
+  Status for_each_part(const Visit& visit);
+  size_t output_count() const { return header().base_margins.size(); }
+
+  Result<double> largest_gradient();
+  Result<RoundingTally> start_tree(const Tree& tree, const GradientScale& scale, Histogram& root);
+  Result<std::unique_ptr<Histogram>> start_tree(Tree& tree);
+  Status expand(TreeGrowth& growth, std::span<const uint32_t> batch);
+  Status expand_part(RowStore& part, const TreeGrowth& growth, std::span<const uint32_t> batch,
+                     std::span<SharedHistogram> sums);
+  Result<model::Tree> grow(uint32_t output);
+  Status finish_tree(const TreeGrowth& growth, std::span<const uint32_t> leaf_ids,
+                     const model::Tree& tree);
+  Status end_iteration(Iteration& iteration);
+  Status add_metrics(std::vector<model::MetricValue>& to);
+
+  RunDescription description_;
+  std::unique_ptr<ScratchFile> file_;
+  trees::GrowthOptions options_;
+  RunHistory history_;
+  bins::BinMatrix no_rows_;  // for where features' bins are in a histogram
+  trees::HistogramPool pool_;
+  std::vector<std::unique_ptr<RowStore>> parts_;
+  std::vector<uint8_t> is_wide_;  // by output, as its last tree's gradients were
+};
+
+// In parallel, each part by one thread: what is fetched is a part a thread at most, for nobody
+// takes up another part while waiting within one.
+template <typename Visit>
+Status ParkedTrainer::for_each_part(const Visit& visit) {
+  std::vector<Status> statuses(parts_.size());
+  std::atomic<bool> has_failed = false;
+  tbb::parallel_for(size_t{0}, parts_.size(), [&](size_t i) {
+    if (has_failed) return;
+    tbb::this_task_arena::isolate([&] { statuses[i] = visit(*parts_[i]); });
+    if (!statuses[i].ok()) has_failed = true;
+  });
+  for (const Status& status : statuses) EVERGROVE_RETURN_IF_ERROR(status);
+  return {};
+}
+
+Result<double> ParkedTrainer::largest_gradient() {
+  double largest = 0;
+  if (header().parameters.objective != model::ObjectiveKind::regression) return largest;
+  std::mutex mutex;
+  EVERGROVE_RETURN_IF_ERROR(for_each_part([&](RowStore& part) -> Status {
+    EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kLabels | RowStore::kMargins));
+    const double here = part.largest_gradient();
+    {
+      const std::lock_guard lock(mutex);
+      largest = std::max(largest, here);
+    }
+    return part.release(0);
+  }));
+  return largest;
+}
+
+// Makes the gradients of all rows, puts them into the root, and adds up its histogram.
+Result<RoundingTally> ParkedTrainer::start_tree(const Tree& tree, const GradientScale& scale,
+                                                Histogram& root) {
+  RoundingTally total;
+  std::mutex mutex;
+  EVERGROVE_RETURN_IF_ERROR(for_each_part([&](RowStore& part) -> Status {
+    if (part.row_count() == 0) return {};
+    EVERGROVE_RETURN_IF_ERROR(
+        part.fetch(RowStore::kBins | RowStore::kLabels | RowStore::kMargins));
+    const RoundingTally tally = part.make_gradients(tree.output, scale);
+    part.start_tree(tree.output);
+    std::vector<trees::HistogramPart> rows;
+    part.add_histogram_parts(0, tree.columns, rows);
+    std::unique_ptr<Histogram> histogram = trees::build_histogram(rows, pool_);
+    {
+      const std::lock_guard lock(mutex);
+      total = total + tally;
+      trees::add_range(*histogram, 0, root);
+    }
+    pool_.give_back(std::move(histogram));
+    return part.release(RowStore::kGradients);
+  }));
+  return total;
+}
+
+Result<std::unique_ptr<Histogram>> ParkedTrainer::start_tree(Tree& tree) {
+  const model::ObjectiveKind objective = header().parameters.objective;
+  const WeightFacts& facts = description_.weight_facts;
+  EVERGROVE_ASSIGN_OR_RETURN(const double largest, largest_gradient());
+  GradientScale scale = scale_to_try(objective, facts, largest, is_wide_[tree.output] != 0);
+  std::unique_ptr<Histogram> root = pool_.take(false);
+  EVERGROVE_ASSIGN_OR_RETURN(const RoundingTally tally, start_tree(tree, scale, *root));
+  const bool wide = should_be_wide(objective, facts, tally);
+  if (wide != scale.wide) {
+    scale.wide = wide;
+    pool_.give_back(std::move(root));
+    root = pool_.take(false);
+    EVERGROVE_RETURN_IF_ERROR(start_tree(tree, scale, *root).status());
+  }
+  is_wide_[tree.output] = wide;
+  tree.units = gradient_units(objective, output_count(), facts, scale);
+  return root;
+}
+
+Status ParkedTrainer::expand_part(RowStore& part, const TreeGrowth& growth,
+                                  std::span<const uint32_t> batch,
+                                  std::span<SharedHistogram> sums) {
+  if (part.row_count() == 0) return {};
+  EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kBins | RowStore::kGradients));
+  part.make_room(static_cast<uint32_t>(growth.walk().node_count()));
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const trees::TreeWalk::Node& node = growth.node(batch[i]);
+    part.split(batch[i], node.split, static_cast<uint32_t>(node.left),
+               static_cast<uint32_t>(node.right));
+    if (!sums[i].sums) continue;
+    std::vector<trees::HistogramPart> rows;
+    part.add_histogram_parts(growth.small_child(batch[i]), growth.columns(), rows);
+    if (rows[0].row_count() == 0) continue;
+    std::unique_ptr<Histogram> histogram = trees::build_histogram(rows, pool_);
+    {
+      const std::lock_guard lock(sums[i].mutex);
+      trees::add_range(*histogram, 0, *sums[i].sums);
+    }
+    pool_.give_back(std::move(histogram));
+  }
+  return part.release(0);
+}
+
+Status ParkedTrainer::expand(TreeGrowth& growth, std::span<const uint32_t> batch) {
+  std::vector<SharedHistogram> sums(batch.size());
+  for (size_t i = 0; i < batch.size(); ++i) {
+    if (!growth.wants_histogram(batch[i])) continue;
+    const int64_t row_count = growth.node(growth.small_child(batch[i])).sums.count;
+    sums[i].sums = pool_.take(!growth.is_wide() && row_count <= int64_t{trees::kPackedRows});
+  }
+  EVERGROVE_RETURN_IF_ERROR(for_each_part(
+      [&](RowStore& part) { return expand_part(part, growth, batch, sums); }));
+  tbb::parallel_for(size_t{0}, batch.size(), [&](size_t i) {
+    if (sums[i].sums) {
+      growth.take(batch[i], std::move(sums[i].sums));
+    } else {
+      growth.take_none(batch[i]);
+    }
+  });
+  return {};
+}
+
+Status ParkedTrainer::finish_tree(const TreeGrowth& growth, std::span<const uint32_t> leaf_ids,
+                                  const model::Tree& tree) {
+  std::vector<RowStore::Leaf> leaves;
+  for (const uint32_t id : leaf_ids) {
+    leaves.push_back({id, trees::leaf_value(growth.node(id).sums, growth.units(), options_)});
+  }
+  const bool is_sampled = header().parameters.subsample < 1;
+  return for_each_part([&](RowStore& part) -> Status {
+    const RowCounts counts = part.row_counts();
+    const bool has_validation =
+        std::any_of(counts.begin() + 1, counts.end(), [](size_t count) { return count > 0; });
+    const unsigned bins = is_sampled || has_validation ? unsigned{RowStore::kBins} : 0;
+    EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kMargins | bins));
+    EVERGROVE_RETURN_IF_ERROR(part.row_count() > 0 ? part.finish_tree(leaves, tree)
+                                                   : part.take_tree(tree));
+    return part.release(RowStore::kMargins);
+  });
+}
+
+Result<model::Tree> ParkedTrainer::grow(uint32_t output) {
+  Tree start;
+  start.output = output;
+  start.index = iteration_count() * output_count() + output;
+  start.columns = trees::tree_columns(header().features.size(), options_, start.index);
+  EVERGROVE_ASSIGN_OR_RETURN(std::unique_ptr<Histogram> root, start_tree(start));
+  TreeGrowth growth({no_rows_.histogram_offsets(), header().features, &options_}, start.index,
+                    start.columns, is_wide_[output] != 0, start.units, std::move(root), pool_);
+  EVERGROVE_RETURN_IF_ERROR(growth.grow(
+      kBatchNodes, [&](std::span<const uint32_t> batch) { return expand(growth, batch); }));
+  std::vector<uint32_t> leaf_ids;
+  model::Tree tree = growth.tree(&leaf_ids);
+  tree.output = output;
+  EVERGROVE_RETURN_IF_ERROR(finish_tree(growth, leaf_ids, tree));
+  return tree;
+}
+
+// The metrics of each validation set at the margins of now.
+Status ParkedTrainer::add_metrics(std::vector<model::MetricValue>& to) {
+  const std::vector<std::string>& names = header().valid_names;
+  if (names.empty()) return {};
+  std::vector<MetricSummary> sums(names.size());
+  std::mutex mutex;
+  EVERGROVE_RETURN_IF_ERROR(for_each_part([&](RowStore& part) -> Status {
+    const RowCounts counts = part.row_counts();
+    if (std::all_of(counts.begin() + 1, counts.end(), [](size_t count) { return count == 0; })) {
+      return {};
+    }
+    EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kLabels | RowStore::kMargins));
+    const auto here = part.metrics(history_.metric_names(), description_.weight_max_by_set);
+    {
+      const std::lock_guard lock(mutex);
+      for (size_t i = 0; i < sums.size(); ++i) sums[i].merge(here[i]);
+    }
+    return part.release(0);
+  }));
+  for (size_t i = 0; i < sums.size(); ++i) {
+    EVERGROVE_ASSIGN_OR_RETURN(const std::vector<double> values, sums[i].values());
+    for (size_t k = 0; k < values.size(); ++k) {
+      to.push_back({names[i], history_.metric_names()[k], values[k]});
+    }
+  }
+  return {};
+}
+
+Status ParkedTrainer::end_iteration(Iteration& iteration) {
+  for (const auto& part : parts_) part->end_iteration();
+  EVERGROVE_RETURN_IF_ERROR(add_metrics(iteration.metrics));
+  history_.keep(iteration);
+  return {};
+}
+
+Result<Iteration> ParkedTrainer::next() {
+  CHECK(!finished());
+  Iteration iteration;
+  iteration.index = iteration_count();
+  for (uint32_t output = 0; output < output_count(); ++output) {
+    EVERGROVE_ASSIGN_OR_RETURN(model::Tree tree, grow(output));
+    iteration.trees.push_back(std::move(tree));
+  }
+  EVERGROVE_RETURN_IF_ERROR(end_iteration(iteration));
+  return iteration;
+}
+
+Status ParkedTrainer::replay(const Iteration& iteration) {
+  EVERGROVE_RETURN_IF_ERROR(for_each_part([&](RowStore& part) -> Status {
+    EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kBins | RowStore::kMargins));
+    EVERGROVE_RETURN_IF_ERROR(part.apply(iteration));
+    return part.release(RowStore::kMargins);
+  }));
+  Iteration kept = iteration;
+  if (!history_.has_metrics_of_now(iteration)) {
+    kept.metrics.clear();
+    EVERGROVE_RETURN_IF_ERROR(add_metrics(kept.metrics));
+  }
+  history_.keep(std::move(kept));
+  return {};
+}
+
+Result<std::vector<model::MetricValue>> ParkedTrainer::training_metrics() {
+  std::vector<std::vector<model::Tree>> kept;
+  for (uint64_t i = 0; i < best_iteration(); ++i) kept.push_back(history_.iterations()[i].trees);
+  const bool is_now = kept.size() == iteration_count();
+  MetricSummary sum;
+  std::mutex mutex;
+  EVERGROVE_RETURN_IF_ERROR(for_each_part([&](RowStore& part) -> Status {
+    if (part.row_count() == 0) return {};
+    const unsigned bins = is_now ? 0 : unsigned{RowStore::kBins};
+    EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kLabels | RowStore::kMargins | bins));
+    EVERGROVE_ASSIGN_OR_RETURN(const MetricSummary here,
+                               part.training_metrics_after(kept, history_.metric_names(),
+                                                           description_.training_weight_max));
+    {
+      const std::lock_guard lock(mutex);
+      sum.merge(here);
+    }
+    return part.release(0);
+  }));
+  EVERGROVE_ASSIGN_OR_RETURN(const std::vector<double> values, sum.values());
+  std::vector<model::MetricValue> metrics;
+  for (size_t i = 0; i < values.size(); ++i) {
+    metrics.push_back({"train", history_.metric_names()[i], values[i]});
+  }
+  return metrics;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Trainer>> train_parked(const DataSpec& spec, RunDescription description,
+                                              std::span<const Shard> shards,
+                                              std::unique_ptr<ScratchFile> file,
+                                              const PrepareProgress& progress) {
+  const RunHeader& header = description.header;
+  EVERGROVE_RETURN_IF_ERROR(check_run(header.parameters, !header.valid_names.empty()));
+  auto trainer = std::make_unique<ParkedTrainer>(std::move(description), std::move(file));
+  for (size_t i = 0; i < shards.size(); ++i) {
+    if (progress && !progress("binning", double(i) / double(shards.size()))) {
+      return stopped_before_training();
+    }
+    EVERGROVE_ASSIGN_OR_RETURN(
+        TrainingData data,
+        read_shards(spec, trainer->header(), shards.subspan(i, 1), nullptr, RowForm::alone));
+    EVERGROVE_RETURN_IF_ERROR(trainer->add(std::move(data)));
+  }
+  if (progress && !progress("binning", 1)) return stopped_before_training();
+  return std::unique_ptr<Trainer>(std::move(trainer));
+}
+
+}  // namespace evergrove::train
