@@ -12,9 +12,10 @@
 namespace evergrove::cli {
 namespace {
 
-constexpr std::array<std::string_view, 15> kKeys = {
+constexpr std::array<std::string_view, 17> kKeys = {
     "data",  "label", "objective", "valid", "valid_fraction", "weight", "exclude",   "categorical",
-    "types", "seed",  "threads",   "log",   "resume",         "model",  "parameters"};
+    "types", "seed",  "threads",   "log",   "resume",         "model",  "memory",    "cache",
+    "parameters"};
 
 // Reads one document; the first thing that is wrong is kept and ends the rest.
 class ConfigReader {
@@ -166,6 +167,8 @@ Status apply_config(std::string_view text, std::string_view name, TrainOptions& 
   reader.number("seed", seed);
   reader.number("threads", threads);
   reader.text("log", options.log);
+  reader.text("memory", options.memory);
+  reader.text("cache", options.cache);
   reader.flag("resume", options.resume);
   reader.text("model", options.model);
   reader.pairs("parameters", options.settings);

@@ -1,5 +1,7 @@
 // evergrove train: options, one run, and what is said about it.
 // SPDX-License-Identifier: Apache-2.0
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
@@ -82,6 +84,53 @@ nlohmann::ordered_json profile_json(const std::optional<runtime::Profile>& profi
   return json;
 }
 
+nlohmann::ordered_json need_json(const train::MemoryNeed& need) {
+  nlohmann::ordered_json items = nlohmann::ordered_json::array();
+  for (const train::MemoryNeed::Item& item : need.items) {
+    items.push_back({{"what", item.what}, {"bytes", item.bytes}});
+  }
+  return {{"bytes", need.total()}, {"items", std::move(items)}};
+}
+
+// Null where memory was not limited.
+nlohmann::ordered_json memory_json(const std::optional<train::MemoryPlan>& plan) {
+  if (!plan) return nullptr;
+  return {{"limit_bytes", plan->limit_bytes},
+          {"rows_pass_by", plan->is_parked()},
+          {"rows_at_once", plan->rows_at_once},
+          {"file_bytes", plan->file_bytes},
+          {"all_rows_in_memory", need_json(plan->in_memory)},
+          {"rows_passing_by", need_json(plan->parked)}};
+}
+
+std::string need_text(const train::MemoryNeed& need) {
+  std::string text;
+  for (const train::MemoryNeed::Item& item : need.items) {
+    text += "  " + bytes_text(item.bytes) + "  " + item.what + "\n";
+  }
+  return text;
+}
+
+Result<int> explain(const TrainOptions& options, const runtime::TrainingRequest& request) {
+  EVERGROVE_ASSIGN_OR_RETURN(const train::MemoryPlan plan, runtime::explain_memory(request));
+  if (options.json) {
+    print_json({{"memory", memory_json(plan)}});
+  } else {
+    std::string text = "All rows in memory: " + bytes_text(plan.in_memory.total()) + "\n" +
+                       need_text(plan.in_memory) +
+                       "Rows passing by, about " + count_text(plan.rows_at_once, "row") +
+                       " at once, from a file of " + bytes_text(plan.file_bytes) + ": " +
+                       bytes_text(plan.parked.total()) + "\n" + need_text(plan.parked);
+    if (plan.limit_bytes > 0 && plan.check().ok()) {
+      text += "Within " + bytes_text(plan.limit_bytes) + ": " +
+              (plan.is_parked() ? "rows pass by" : "all rows are in memory") + "\n";
+    }
+    std::fputs(text.c_str(), stdout);
+  }
+  EVERGROVE_RETURN_IF_ERROR(plan.check());
+  return 0;
+}
+
 void print_train_json(const runtime::TrainingReport& report,
                       const std::optional<runtime::ClusterReport>& cluster,
                       const std::optional<runtime::Profile>& profile) {
@@ -104,6 +153,7 @@ void print_train_json(const runtime::TrainingReport& report,
               {"objective", model::objective_name(report.model.objective)},
               {"parameters", parameters_json(report.model.metadata.parameters_json)},
               {"profile", profile_json(profile)},
+              {"memory", memory_json(report.memory)},
               {"notes", report.notes}});
 }
 
@@ -217,6 +267,16 @@ Status write_text(const std::string& path, std::string_view text) {
   return file.publish();
 }
 
+// glibc keeps arrays of up to 32 MiB in its heap once one of that size was given back, where they
+// leave holes; given back to the system, they are there for others.
+void keep_memory_small() {
+#ifdef __GLIBC__
+  constexpr int kMapped = 256 << 10;
+  mallopt(M_MMAP_THRESHOLD, kMapped);
+  mallopt(M_TRIM_THRESHOLD, kMapped);
+#endif
+}
+
 Result<int> train(TrainOptions options) {
   const Clock::time_point start = Clock::now();
   options.profile |= !options.profile_trace.empty();
@@ -226,6 +286,12 @@ Result<int> train(TrainOptions options) {
   }
   if (options.replicas > 0 && !is_cluster(options)) {
     return invalid_input("--replicas is for runs with workers; add --workers, or leave it out");
+  }
+  if (is_cluster(options) &&
+      (!options.memory.empty() || !options.cache.empty() || options.explain)) {
+    return invalid_input(
+        "--memory, --cache and --explain are for runs in one process; evergrove worker has its own "
+        "--memory");
   }
   if (has_status_page(options.cluster)) {
     if (!is_cluster(options)) {
@@ -241,6 +307,7 @@ Result<int> train(TrainOptions options) {
   if (!options.config.empty()) EVERGROVE_RETURN_IF_ERROR(apply_config_file(options));
   std::vector<std::string> notes;
   StopSignal stop;
+  if (!options.memory.empty()) keep_memory_small();
   const runtime::ThreadLimit threads(options.threads.value_or(0));
   EVERGROVE_ASSIGN_OR_RETURN(runtime::TrainingRequest request,
                              threads.execute([&] { return make_request(options, notes); }));
@@ -251,6 +318,7 @@ Result<int> train(TrainOptions options) {
     for (const std::string& note : notes) print_note(note);
     if (const std::string note = columns_note(request.data); !note.empty()) print_note(note);
   }
+  if (options.explain) return threads.execute([&] { return explain(options, request); });
   ProgressDisplay display(options.quiet);
   request.progress = [&](const runtime::TrainingProgress& progress) {
     display.show(progress);
@@ -370,6 +438,16 @@ void add_train(CLI::App& application, Action& chosen) {
                    "Let so many processes on this machine do it, as a cluster would")
       ->type_name("N")
       ->check(whole_number(1, 64));
+  command
+      ->add_option("--memory", options->memory,
+                   "What it may take, such as 2GiB; rows that do not fit pass by from a file")
+      ->type_name("SIZE");
+  command
+      ->add_option("--cache", options->cache,
+                   "The folder of that file; $TMPDIR or /var/tmp if it is not said")
+      ->type_name("DIR");
+  command->add_flag("--explain", options->explain,
+                    "Say what memory it needs and how it would do with --memory; train nothing");
   add_replicas(command, *options);
   add_status_page(command, options->cluster);
   command->footer(kFooter);

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "evergrove/base/number_text.h"
+#include "evergrove/cli/byte_size.h"
 #include "evergrove/runtime/log_store.h"
 #include "evergrove/runtime/model_file.h"
 
@@ -19,7 +20,7 @@ Status check_options(const TrainOptions& options) {
   if (options.label.empty()) {
     return invalid_input("Say which column is to be predicted with --label COLUMN");
   }
-  if (options.model.empty()) {
+  if (options.model.empty() && !options.explain) {
     return invalid_input("Say where the model is to go with --model FILE");
   }
   if (options.resume && options.log.empty()) {
@@ -130,6 +131,10 @@ Result<runtime::TrainingRequest> make_request(const TrainOptions& options,
   request.log_folder = options.log;
   request.resume = options.resume;
   request.model_path = options.model;
+  request.cache_folder = options.cache;
+  if (!options.memory.empty()) {
+    EVERGROVE_ASSIGN_OR_RETURN(request.memory_bytes, parse_byte_size("--memory", options.memory));
+  }
   if (!options.continue_from.empty()) {
     EVERGROVE_ASSIGN_OR_RETURN(request.continue_from, runtime::read_model(options.continue_from));
   }

@@ -5,9 +5,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/training_run.h"
 
-#include <chrono>
-#include <memory>
+#include <tbb/task_arena.h>
 
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+
+#include "evergrove/base/scratch_file.h"
 #include "evergrove/runtime/model_file.h"
 #include "evergrove/runtime/peak_memory.h"
 #include "evergrove/runtime/run_checks.h"
@@ -16,6 +21,8 @@
 #include "evergrove/runtime/threads.h"
 #include "evergrove/source/store.h"
 #include "evergrove/train/features.h"
+#include "evergrove/train/parked_trainer.h"
+#include "evergrove/train/shard.h"
 #include "evergrove/train/trainer.h"
 
 namespace evergrove::runtime {
@@ -46,6 +53,32 @@ void add_column_notes(const train::DataSpec& spec, const train::RunHeader& heade
   }
 }
 
+std::string cache_folder(const TrainingRequest& request) {
+  if (!request.cache_folder.empty()) return request.cache_folder;
+  const char* const folder = std::getenv("TMPDIR");
+  return folder != nullptr && *folder != 0 ? folder : "/var/tmp";  // /tmp may be memory
+}
+
+// The plan of a run; where it depends on the data, by what is found by reading them once.
+Result<train::MemoryPlan> plan_run(const TrainingRequest& request,
+                                   const train::Parameters& parameters,
+                                   const train::RunHeader* known,
+                                   const train::PrepareProgress& progress,
+                                   std::optional<train::RunDescription>& description) {
+  const auto threads = static_cast<uint64_t>(tbb::this_task_arena::max_concurrency());
+  const uint64_t limit = request.memory_bytes;
+  const train::MemoryPlan most =
+      train::plan_memory(train::memory_shape(request.data, parameters, threads), limit);
+  if (!most.may_describe()) return most;
+  // Nothing to find out where all rows fit anyway, however many bins and classes there are.
+  const bool has_one_output = request.data.objective_is_chosen &&
+                              parameters.objective != model::ObjectiveKind::multiclass;
+  if (limit > 0 && has_one_output && !most.is_parked()) return most;
+  EVERGROVE_ASSIGN_OR_RETURN(description, train::describe(request.data, parameters, known, progress,
+                                                          most.rows_at_once));
+  return train::plan_memory(train::memory_shape(request.data, description->header, threads), limit);
+}
+
 // One run from the request to the report; lives as long as train().
 class Run {
  public:
@@ -68,7 +101,8 @@ class Run {
     progress.seconds = seconds_between(start_, Clock::now());
     return request_.progress(progress);
   }
-  Result<train::PreparedData> prepare(const train::RunHeader* known);
+  Status load(const train::RunHeader* known);
+  Status park(train::RunDescription description, const train::PrepareProgress& progress);
   Status replay(std::vector<train::Iteration> past, bool log_them);
   Status train();
   Status stopped() const;
@@ -95,22 +129,18 @@ Result<TrainingReport> Run::run() {
     EVERGROVE_ASSIGN_OR_RETURN(
         past, past_of_model(*request_.continue_from, request_.data, request_.parameters));
   }
-  EVERGROVE_ASSIGN_OR_RETURN(train::PreparedData prepared,
-                             prepare(past.header ? &*past.header : nullptr));
-  EVERGROVE_RETURN_IF_ERROR(check_text(prepared.header));
-  report_.row_count = prepared.data.train.row_count();
-  report_.feature_count = prepared.header.features.size();
-  add_column_notes(request_.data, prepared.header, report_.notes);
+  EVERGROVE_RETURN_IF_ERROR(load(past.header ? &*past.header : nullptr));
+  const train::RunHeader header = trainer_->header();
+  report_.row_count = trainer_->row_count();
+  report_.feature_count = header.features.size();
+  add_column_notes(request_.data, header, report_.notes);
   if (!request_.data.objective_is_chosen && !past.header) {
     report_.notes.push_back(
         "The objective is " +
-        std::string(model::objective_name(prepared.header.parameters.objective)) +
+        std::string(model::objective_name(header.parameters.objective)) +
         ", by the values of the label");
   }
-  const train::RunHeader header = prepared.header;
   const Clock::time_point training_start = Clock::now();
-  EVERGROVE_ASSIGN_OR_RETURN(
-      trainer_, train::Trainer::create(std::move(prepared.header), std::move(prepared.data)));
   if (log_ && !past_is_logged) EVERGROVE_RETURN_IF_ERROR(log_->start(header));
   EVERGROVE_RETURN_IF_ERROR(replay(std::move(past.iterations), !past_is_logged));
   const Status trained = train();
@@ -139,9 +169,10 @@ Result<TrainingReport> Run::run() {
   return std::move(report_);
 }
 
-Result<train::PreparedData> Run::prepare(const train::RunHeader* known) {
-  const Clock::time_point preparing_start = Clock::now();
-  Clock::time_point binning_start = preparing_start;
+// Reads the data and makes the trainer.
+Status Run::load(const train::RunHeader* known) {
+  const Clock::time_point loading_start = Clock::now();
+  Clock::time_point binning_start = loading_start;
   bool is_binning = false;
   const auto progress = [&](std::string_view phase, double share) {
     if (phase == "binning" && !is_binning) {
@@ -152,10 +183,41 @@ Result<train::PreparedData> Run::prepare(const train::RunHeader* known) {
   };
   train::Parameters parameters = request_.parameters;
   if (known != nullptr) parameters.objective = known->parameters.objective;
-  Result<train::PreparedData> prepared = train::prepare(request_.data, parameters, known, progress);
-  report_.seconds_read += seconds_between(preparing_start, binning_start);
+  std::optional<train::RunDescription> description;
+  if (request_.memory_bytes > 0) {
+    EVERGROVE_ASSIGN_OR_RETURN(
+        report_.memory, plan_run(request_, parameters, known, progress, description));
+    EVERGROVE_RETURN_IF_ERROR(report_.memory->check());
+    // What was described need not be found again.
+    if (known == nullptr && description) known = &description->header;
+  }
+  if (report_.memory && report_.memory->is_parked()) {
+    EVERGROVE_RETURN_IF_ERROR(check_text(description->header));
+    EVERGROVE_RETURN_IF_ERROR(park(std::move(*description), progress));
+  } else {
+    EVERGROVE_ASSIGN_OR_RETURN(train::PreparedData prepared,
+                               train::prepare(request_.data, parameters, known, progress));
+    EVERGROVE_RETURN_IF_ERROR(check_text(prepared.header));
+    EVERGROVE_ASSIGN_OR_RETURN(
+        trainer_, train::Trainer::create(std::move(prepared.header), std::move(prepared.data)));
+  }
+  report_.seconds_read += seconds_between(loading_start, binning_start);
   report_.seconds_bins = seconds_between(binning_start, Clock::now());
-  return prepared;
+  return {};
+}
+
+Status Run::park(train::RunDescription description, const train::PrepareProgress& progress) {
+  const std::string folder = cache_folder(request_);
+  EVERGROVE_ASSIGN_OR_RETURN(auto file, ScratchFile::create(folder));
+  const train::MemoryPlan& plan = *report_.memory;
+  report_.notes.push_back("The rows do not fit into the memory given: they pass by from a file of " +
+                          std::to_string((plan.file_bytes >> 20) + 1) + " MiB in " + folder);
+  const std::vector<train::Shard> shards = train::make_shards(
+      request_.data, description.header.parameters.seed, plan.rows_at_once);
+  EVERGROVE_ASSIGN_OR_RETURN(
+      trainer_, train::train_parked(request_.data, std::move(description), shards, std::move(file),
+                                    progress));
+  return {};
 }
 
 Status Run::replay(std::vector<train::Iteration> past, bool log_them) {
@@ -198,6 +260,15 @@ Status Run::stopped() const {
 }
 
 }  // namespace
+
+Result<train::MemoryPlan> explain_memory(const TrainingRequest& request) {
+  const ThreadLimit threads(request.threads);
+  return threads.execute([&]() -> Result<train::MemoryPlan> {
+    EVERGROVE_RETURN_IF_ERROR(check_request(request));
+    std::optional<train::RunDescription> description;
+    return plan_run(request, request.parameters, nullptr, nullptr, description);
+  });
+}
 
 Result<TrainingReport> train(const TrainingRequest& request) {
   const ThreadLimit threads(request.threads);

@@ -15,6 +15,7 @@
 #include "evergrove/base/status.h"
 #include "evergrove/model/model.h"
 #include "evergrove/train/dataset.h"
+#include "evergrove/train/memory_plan.h"
 
 namespace evergrove::runtime {
 
@@ -36,6 +37,10 @@ struct TrainingRequest {
   bool resume = false;                        // go on from the log if there is one
   std::string model_path;                     // empty: no file is written
   std::optional<model::Model> continue_from;  // a finished model to add iterations to
+  // What the process may take (train/memory_plan.h); 0: what it needs. Where rows do not fit, they
+  // pass by from a file in cache_folder (empty: TMPDIR, or /var/tmp).
+  uint64_t memory_bytes = 0;
+  std::string cache_folder;
   // Called after each step; returning false stops the run: the record at hand is finished and the
   // status is interrupted. May be empty. Called from the thread that called train().
   std::function<bool(const TrainingProgress&)> progress;
@@ -54,9 +59,14 @@ struct TrainingReport {
   uint64_t row_count = 0;  // training rows
   uint64_t feature_count = 0;
   uint64_t resumed_iterations = 0;  // taken from the log or from continue_from
-  std::vector<std::string> notes;   // what the user should know, a sentence each
+  std::optional<train::MemoryPlan> memory;  // where memory was limited
+  std::vector<std::string> notes;           // what the user should know, a sentence each
 };
 
 Result<TrainingReport> train(const TrainingRequest& request);
+
+// What train() would need in memory, and how it would go about it. Reads the data once, as far as
+// the plan depends on it; looks at no log.
+Result<train::MemoryPlan> explain_memory(const TrainingRequest& request);
 
 }  // namespace evergrove::runtime

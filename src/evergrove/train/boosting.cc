@@ -49,6 +49,7 @@ class Boosting final : public Trainer {
   Result<Iteration> next() override;
   Status replay(const Iteration& iteration) override;
 
+  uint64_t row_count() const override { return data_.train.row_count(); }
   uint64_t iteration_count() const override { return history_.iterations().size(); }
   const RunHeader& header() const override { return header_; }
   uint64_t best_iteration() const override { return history_.best_iteration(); }

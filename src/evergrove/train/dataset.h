@@ -89,7 +89,9 @@ struct RunDescription {
 // The header that prepare() makes of the same spec, without binning: labels and weights of every
 // set are read, and, unless they are known, the training data's features. Refuses what prepare()
 // refuses, but for cells of features that are not read here.
+// rows_at_once: about how many are read together; 0: all.
 Result<RunDescription> describe(const DataSpec& spec, const Parameters& parameters,
-                                const RunHeader* known, const PrepareProgress& progress);
+                                const RunHeader* known, const PrepareProgress& progress,
+                                uint64_t rows_at_once = 0);
 
 }  // namespace evergrove::train

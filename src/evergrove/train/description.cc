@@ -236,11 +236,17 @@ RunDescription Description::finish() {
 }
 
 Result<RunDescription> describe(const DataSpec& spec, const Parameters& parameters,
-                                const RunHeader* known, const PrepareProgress& progress) {
+                                const RunHeader* known, const PrepareProgress& progress,
+                                uint64_t rows_at_once) {
   EVERGROVE_ASSIGN_OR_RETURN(Description description, Description::begin(spec, parameters, known));
+  if (rows_at_once == 0) rows_at_once = spec.data->row_count();
   while (!description.is_complete()) {
-    for (const PartRequest& request : description.requests(spec.data->row_count())) {
-      if (progress && !progress("reading", 0)) return stopped_before_training();
+    const std::vector<PartRequest> requests = description.requests(rows_at_once);
+    for (size_t i = 0; i < requests.size(); ++i) {
+      const PartRequest& request = requests[i];
+      if (progress && !progress("reading", double(i) / double(requests.size()))) {
+        return stopped_before_training();
+      }
       EVERGROVE_ASSIGN_OR_RETURN(PartFacts facts, describe_part(spec, request));
       EVERGROVE_RETURN_IF_ERROR(description.add(request, std::move(facts)));
     }

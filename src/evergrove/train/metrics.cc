@@ -23,7 +23,8 @@ bool ranks_rows(std::span<const std::string> names) {
   return std::any_of(names.begin(), names.end(), is_ranking_metric);
 }
 
-double ranking_value(std::string_view name, const Ranking& ranking) {
+template <typename AnyRanking>
+double ranking_value(std::string_view name, const AnyRanking& ranking) {
   if (name == "auc") return ranking.auc();
   if (name == "average_precision") return ranking.average_precision();
   const uint64_t cutoff = metric_cutoff(name);
@@ -156,12 +157,58 @@ Result<MetricSummary> MetricSummary::decode(ByteReader& in) {
 }
 
 Result<std::vector<double>> evaluate_metrics(std::span<const std::string> names,
-                                             const MetricInput& input) {
+                                             model::ObjectiveKind objective,
+                                             const MetricRows& rows, uint64_t rows_at_once) {
+  std::vector<std::string> summed;
+  std::vector<uint64_t> cutoffs;
   for (const std::string& name : names) {
-    EVERGROVE_RETURN_IF_ERROR(check_metric(name, input.objective));
+    EVERGROVE_RETURN_IF_ERROR(check_metric(name, objective));
+    if (!is_ranking_metric(name)) summed.push_back(name);
+    if (metric_cutoff(name) > 0) cutoffs.push_back(metric_cutoff(name));
   }
+  std::vector<double> sums;
+  if (!summed.empty()) {
+    EVERGROVE_ASSIGN_OR_RETURN(const MetricSummary summary, rows.summary(summed));
+    EVERGROVE_ASSIGN_OR_RETURN(sums, summary.values());
+  }
+  RankingWalk walk(cutoffs);
+  if (ranks_rows(names)) {
+    std::vector<int64_t> sample;
+    EVERGROVE_RETURN_IF_ERROR(rows.sample_margins(sample));
+    for (const MarginWindow& window :
+         margin_windows(std::move(sample), rows.row_count, rows_at_once)) {
+      EVERGROVE_ASSIGN_OR_RETURN(const Ranking ranking, rows.ranking(window));
+      walk.add(ranking);
+    }
+  }
+  std::vector<double> values;
+  size_t next = 0;
+  for (const std::string& name : names) {
+    values.push_back(is_ranking_metric(name) ? ranking_value(name, walk) : sums[next++]);
+  }
+  return values;
+}
+
+void sample_margins(std::span<const int64_t> margins, size_t step, std::vector<int64_t>& to) {
+  for (size_t i = 0; i < margins.size(); i += std::max<size_t>(step, 1)) to.push_back(margins[i]);
+}
+
+Result<std::vector<double>> evaluate_metrics(std::span<const std::string> names,
+                                             const MetricInput& input) {
   const PhaseScope scope(Phase::metrics);
-  return MetricSummary::of(names, input).values();
+  MetricRows rows;
+  rows.row_count = input.margins.size() / std::max<size_t>(input.output_count, 1);
+  rows.summary = [&](std::span<const std::string> summed) -> Result<MetricSummary> {
+    return MetricSummary::of(summed, input);
+  };
+  rows.sample_margins = [&](std::vector<int64_t>& to) -> Status {
+    sample_margins(input.margins, input.margins.size() / kSampledMargins, to);
+    return {};
+  };
+  rows.ranking = [&](const MarginWindow& window) -> Result<Ranking> {
+    return Ranking(input.margins, input.classes, input.weights, input.weight_max, window);
+  };
+  return evaluate_metrics(names, input.objective, rows, kRankedRows);
 }
 
 }  // namespace evergrove::train

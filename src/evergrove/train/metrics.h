@@ -23,6 +23,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -82,6 +83,23 @@ class MetricSummary {
 // Refuses a name that the objective does not have.
 Result<std::vector<double>> evaluate_metrics(std::span<const std::string> names,
                                              const MetricInput& input);
+
+// The same of rows that are not all here, or too many to be ranked at once. Each callback is asked
+// for all rows, perhaps many times.
+struct MetricRows {
+  uint64_t row_count = 0;
+  std::function<Result<MetricSummary>(std::span<const std::string> names)> summary;
+  std::function<Status(std::vector<int64_t>& to)> sample_margins;  // some thousands of them
+  std::function<Result<Ranking>(const MarginWindow& window)> ranking;
+};
+// rows_at_once: about how many are ranked together, 32 bytes each and more where there are weights.
+Result<std::vector<double>> evaluate_metrics(std::span<const std::string> names,
+                                             model::ObjectiveKind objective,
+                                             const MetricRows& rows, uint64_t rows_at_once);
+// Adds every step-th margin.
+void sample_margins(std::span<const int64_t> margins, size_t step, std::vector<int64_t>& to);
+inline constexpr uint64_t kRankedRows = uint64_t{1} << 21;
+inline constexpr size_t kSampledMargins = 1 << 16;
 
 // Refuses an unknown name (with the nearest known one) or one that is not for the objective.
 Status check_metric(std::string_view name, model::ObjectiveKind objective);

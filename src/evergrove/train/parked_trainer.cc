@@ -25,9 +25,6 @@ namespace {
 using trees::Histogram;
 using trees::TreeGrowth;
 
-// Nodes expanded while the rows pass by once: splitting some in vain costs less than passing again.
-constexpr size_t kBatchNodes = 48;
-
 // A histogram that several threads add to.
 struct SharedHistogram {
   std::mutex mutex;
@@ -56,6 +53,11 @@ class ParkedTrainer final : public Trainer {
   Result<Iteration> next() override;
   Status replay(const Iteration& iteration) override;
 
+  uint64_t row_count() const override {
+    uint64_t count = 0;
+    for (const auto& part : parts_) count += part->row_count();
+    return count;
+  }
   uint64_t iteration_count() const override { return history_.iterations().size(); }
   const RunHeader& header() const override { return description_.header; }
   uint64_t best_iteration() const override { return history_.best_iteration(); }
@@ -85,7 +87,8 @@ class ParkedTrainer final : public Trainer {
   Status finish_tree(const TreeGrowth& growth, std::span<const uint32_t> leaf_ids,
                      const model::Tree& tree);
   Status end_iteration(Iteration& iteration);
-  Status add_metrics(std::vector<model::MetricValue>& to);
+  Status add_metrics(size_t set, double weight_max, std::vector<model::MetricValue>& to);
+  Status add_validation_metrics(std::vector<model::MetricValue>& to);
 
   RunDescription description_;
   std::unique_ptr<ScratchFile> file_;
@@ -243,7 +246,7 @@ Result<model::Tree> ParkedTrainer::grow(uint32_t output) {
   TreeGrowth growth({no_rows_.histogram_offsets(), header().features, &options_}, start.index,
                     start.columns, is_wide_[output] != 0, start.units, std::move(root), pool_);
   EVERGROVE_RETURN_IF_ERROR(growth.grow(
-      kBatchNodes, [&](std::span<const uint32_t> batch) { return expand(growth, batch); }));
+      kParkedBatchNodes, [&](std::span<const uint32_t> batch) { return expand(growth, batch); }));
   std::vector<uint32_t> leaf_ids;
   model::Tree tree = growth.tree(&leaf_ids);
   tree.output = output;
@@ -251,37 +254,67 @@ Result<model::Tree> ParkedTrainer::grow(uint32_t output) {
   return tree;
 }
 
-// The metrics of each validation set at the margins of now.
-Status ParkedTrainer::add_metrics(std::vector<model::MetricValue>& to) {
-  const std::vector<std::string>& names = header().valid_names;
-  if (names.empty()) return {};
-  std::vector<MetricSummary> sums(names.size());
+// The metrics of a set at the margins of now.
+Status ParkedTrainer::add_metrics(size_t set, double weight_max,
+                                  std::vector<model::MetricValue>& to) {
+  const std::span<const std::string> names = history_.metric_names();
   std::mutex mutex;
-  EVERGROVE_RETURN_IF_ERROR(for_each_part([&](RowStore& part) -> Status {
-    const RowCounts counts = part.row_counts();
-    if (std::all_of(counts.begin() + 1, counts.end(), [](size_t count) { return count == 0; })) {
-      return {};
-    }
-    EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kLabels | RowStore::kMargins));
-    const auto here = part.metrics(history_.metric_names(), description_.weight_max_by_set);
-    {
+  const auto visit_rows = [&](unsigned parts, const auto& visit) {
+    return for_each_part([&](RowStore& part) -> Status {
+      if (part.row_counts()[set] == 0) return {};
+      EVERGROVE_RETURN_IF_ERROR(part.fetch(parts));
+      EVERGROVE_RETURN_IF_ERROR(visit(part));
+      return part.release(0);
+    });
+  };
+  MetricRows rows;
+  for (const auto& part : parts_) rows.row_count += part->row_counts()[set];
+  rows.summary = [&](std::span<const std::string> summed) -> Result<MetricSummary> {
+    MetricSummary sum;
+    EVERGROVE_RETURN_IF_ERROR(
+        visit_rows(RowStore::kLabels | RowStore::kMargins, [&](const RowStore& part) -> Status {
+          const MetricSummary here = part.summary_of(set, summed, weight_max);
+          const std::lock_guard lock(mutex);
+          sum.merge(here);
+          return {};
+        }));
+    return sum;
+  };
+  rows.sample_margins = [&](std::vector<int64_t>& sample) {
+    return visit_rows(RowStore::kMargins, [&](const RowStore& part) -> Status {
       const std::lock_guard lock(mutex);
-      for (size_t i = 0; i < sums.size(); ++i) sums[i].merge(here[i]);
-    }
-    return part.release(0);
-  }));
-  for (size_t i = 0; i < sums.size(); ++i) {
-    EVERGROVE_ASSIGN_OR_RETURN(const std::vector<double> values, sums[i].values());
-    for (size_t k = 0; k < values.size(); ++k) {
-      to.push_back({names[i], history_.metric_names()[k], values[k]});
-    }
+      sample_margins(part.margins_of(set), rows.row_count / kSampledMargins, sample);
+      return {};
+    });
+  };
+  rows.ranking = [&](const MarginWindow& window) -> Result<Ranking> {
+    Ranking sum;
+    EVERGROVE_RETURN_IF_ERROR(
+        visit_rows(RowStore::kLabels | RowStore::kMargins, [&](const RowStore& part) -> Status {
+          const Ranking here = part.ranking_of(set, weight_max, window);
+          const std::lock_guard lock(mutex);
+          return sum.merge(here);
+        }));
+    return sum;
+  };
+  EVERGROVE_ASSIGN_OR_RETURN(
+      const std::vector<double> values,
+      evaluate_metrics(names, header().parameters.objective, rows, kRankedParkedRows));
+  const std::string name = set == 0 ? "train" : header().valid_names[set - 1];
+  for (size_t i = 0; i < values.size(); ++i) to.push_back({name, names[i], values[i]});
+  return {};
+}
+
+Status ParkedTrainer::add_validation_metrics(std::vector<model::MetricValue>& to) {
+  for (size_t i = 0; i < header().valid_names.size(); ++i) {
+    EVERGROVE_RETURN_IF_ERROR(add_metrics(i + 1, description_.weight_max_by_set[i], to));
   }
   return {};
 }
 
 Status ParkedTrainer::end_iteration(Iteration& iteration) {
   for (const auto& part : parts_) part->end_iteration();
-  EVERGROVE_RETURN_IF_ERROR(add_metrics(iteration.metrics));
+  EVERGROVE_RETURN_IF_ERROR(add_validation_metrics(iteration.metrics));
   history_.keep(iteration);
   return {};
 }
@@ -307,7 +340,7 @@ Status ParkedTrainer::replay(const Iteration& iteration) {
   Iteration kept = iteration;
   if (!history_.has_metrics_of_now(iteration)) {
     kept.metrics.clear();
-    EVERGROVE_RETURN_IF_ERROR(add_metrics(kept.metrics));
+    EVERGROVE_RETURN_IF_ERROR(add_validation_metrics(kept.metrics));
   }
   history_.keep(std::move(kept));
   return {};
@@ -316,27 +349,15 @@ Status ParkedTrainer::replay(const Iteration& iteration) {
 Result<std::vector<model::MetricValue>> ParkedTrainer::training_metrics() {
   std::vector<std::vector<model::Tree>> kept;
   for (uint64_t i = 0; i < best_iteration(); ++i) kept.push_back(history_.iterations()[i].trees);
-  const bool is_now = kept.size() == iteration_count();
-  MetricSummary sum;
-  std::mutex mutex;
-  EVERGROVE_RETURN_IF_ERROR(for_each_part([&](RowStore& part) -> Status {
-    if (part.row_count() == 0) return {};
-    const unsigned bins = is_now ? 0 : unsigned{RowStore::kBins};
-    EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kLabels | RowStore::kMargins | bins));
-    EVERGROVE_ASSIGN_OR_RETURN(const MetricSummary here,
-                               part.training_metrics_after(kept, history_.metric_names(),
-                                                           description_.training_weight_max));
-    {
-      const std::lock_guard lock(mutex);
-      sum.merge(here);
-    }
-    return part.release(0);
-  }));
-  EVERGROVE_ASSIGN_OR_RETURN(const std::vector<double> values, sum.values());
-  std::vector<model::MetricValue> metrics;
-  for (size_t i = 0; i < values.size(); ++i) {
-    metrics.push_back({"train", history_.metric_names()[i], values[i]});
+  if (kept.size() < iteration_count()) {
+    EVERGROVE_RETURN_IF_ERROR(for_each_part([&](RowStore& part) -> Status {
+      EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kBins));
+      EVERGROVE_RETURN_IF_ERROR(part.go_back_to(kept));
+      return part.release(RowStore::kMargins);
+    }));
   }
+  std::vector<model::MetricValue> metrics;
+  EVERGROVE_RETURN_IF_ERROR(add_metrics(0, description_.training_weight_max, metrics));
   return metrics;
 }
 

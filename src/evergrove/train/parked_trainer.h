@@ -23,6 +23,11 @@
 
 namespace evergrove::train {
 
+// Nodes expanded while the rows pass by once: splitting some in vain costs less than passing again.
+inline constexpr size_t kParkedBatchNodes = 48;
+// Rows ranked together for metrics.
+inline constexpr uint64_t kRankedParkedRows = uint64_t{1} << 19;
+
 // Reads all shards of the run, one after another, into the file. Refuses what read_shards() and
 // Trainer::create() refuse.
 Result<std::unique_ptr<Trainer>> train_parked(const DataSpec& spec, RunDescription description,

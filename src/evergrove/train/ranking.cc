@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "evergrove/base/check.h"
@@ -51,40 +52,68 @@ void sort(std::vector<Item>& items, uint64_t range) {
 
 }  // namespace
 
+std::vector<MarginWindow> margin_windows(std::vector<int64_t> sample, uint64_t row_count,
+                                         uint64_t rows_wanted) {
+  const uint64_t count = row_count / std::max<uint64_t>(rows_wanted, 1) + 1;
+  std::sort(sample.begin(), sample.end(), std::greater<>());
+  std::vector<MarginWindow> windows(1);
+  for (uint64_t i = 1; i < count && !sample.empty(); ++i) {
+    const int64_t edge = sample[sample.size() * i / count];
+    MarginWindow& last = windows.back();
+    if (edge <= last.low || edge > last.high) continue;
+    const int64_t low = last.low;
+    last.low = edge;
+    windows.push_back({low, edge - 1});
+  }
+  return windows;
+}
+
 Ranking::Ranking(std::span<const int64_t> margins, std::span<const uint16_t> classes,
-                 std::span<const float> weights, double weight_max)
+                 std::span<const float> weights, double weight_max, const MarginWindow& window)
     : is_weighted_(!weights.empty()) {
   CHECK(margins.size() == classes.size());
   CHECK(weights.empty() || weights.size() == margins.size());
   CHECK(margins.size() <= kRowsMax);
-  if (margins.empty()) return;
-  const auto [low, high] = std::minmax_element(margins.begin(), margins.end());
-  const auto lowest = static_cast<uint64_t>(*low);
-  const uint64_t range = static_cast<uint64_t>(*high) - lowest;
-  if (!is_weighted_ && range < uint64_t{1} << 63) {
-    std::vector<LightItem> items(margins.size());
-    for (size_t i = 0; i < items.size(); ++i) {
-      items[i].word = (static_cast<uint64_t>(margins[i]) - lowest) << 1 | (classes[i] & 1);
-    }
-    sort(items, range);
-    make_groups(items, *low);
-    return;
-  }
   if (is_weighted_) {
     const double largest = *std::max_element(weights.begin(), weights.end());
     weight_max_ = weight_max > 0 ? weight_max : largest;
     CHECK(largest <= weight_max_);
   }
-  std::vector<HeavyItem> items(margins.size());
-  for (size_t i = 0; i < items.size(); ++i) {
+  int64_t lowest = std::numeric_limits<int64_t>::max();
+  int64_t highest = std::numeric_limits<int64_t>::min();
+  size_t row_count = 0;
+  for (const int64_t margin : margins) {
+    if (!window.has(margin)) continue;
+    lowest = std::min(lowest, margin);
+    highest = std::max(highest, margin);
+    ++row_count;
+  }
+  if (row_count == 0) return;
+  const auto bottom = static_cast<uint64_t>(lowest);
+  const uint64_t range = static_cast<uint64_t>(highest) - bottom;
+  if (!is_weighted_ && range < uint64_t{1} << 63) {
+    std::vector<LightItem> items;
+    items.reserve(row_count);
+    for (size_t i = 0; i < margins.size(); ++i) {
+      if (!window.has(margins[i])) continue;
+      items.push_back({(static_cast<uint64_t>(margins[i]) - bottom) << 1 | (classes[i] & 1)});
+    }
+    sort(items, range);
+    make_groups(items, lowest);
+    return;
+  }
+  std::vector<HeavyItem> items;
+  items.reserve(row_count);
+  for (size_t i = 0; i < margins.size(); ++i) {
+    if (!window.has(margins[i])) continue;
     const double share = weight_max_ > 0 ? double{weights[i]} / weight_max_ : 0;
-    items[i] = {
-        .margin = static_cast<uint64_t>(margins[i]) - lowest,
-        .units = is_weighted_ ? static_cast<uint32_t>(std::floor(share * kUnitsMax + 0.5)) : 1,
-        .is_positive = classes[i] != 0};
+    items.push_back(
+        {.margin = static_cast<uint64_t>(margins[i]) - bottom,
+         .units = is_weighted_ ? static_cast<uint32_t>(std::floor(share * kUnitsMax + 0.5)) : 1,
+         .is_positive = classes[i] != 0});
   }
   sort(items, range);
-  make_groups(items, *low);
+  make_groups(items, lowest);
 }
 
 template <typename Item>
@@ -183,56 +212,83 @@ Status Ranking::merge(const Ranking& other) {
 }
 
 double Ranking::auc() const {
-  if (weights_sum_.positive == 0 || weights_sum_.negative == 0) return kNaN;
-  // Twice the weight of won pairs: a positive wins against all negatives below, and half a tie.
-  Uint128 won = 0;
-  uint64_t negatives_below = weights_sum_.negative;
-  for (size_t i = 0; i < groups_.size(); ++i) {
-    const GroupWeights weights = weights_of(i);
-    negatives_below -= weights.negative;
-    won += Uint128{weights.positive} * (Uint128{negatives_below} * 2 + weights.negative);
-  }
-  return static_cast<double>(won) / 2 /
-         (static_cast<double>(weights_sum_.positive) * static_cast<double>(weights_sum_.negative));
+  RankingWalk walk;
+  walk.add(*this);
+  return walk.auc();
 }
-
 double Ranking::average_precision() const {
-  if (weights_sum_.positive == 0) return kNaN;
-  uint64_t hits = 0;
-  uint64_t all = 0;
-  double sum = 0;
-  for (size_t i = 0; i < groups_.size(); ++i) {
-    const GroupWeights weights = weights_of(i);
-    hits += weights.positive;
-    all += weights.positive + weights.negative;
-    if (weights.positive == 0) continue;
-    sum += static_cast<double>(weights.positive) *
-           (static_cast<double>(hits) / static_cast<double>(all));
-  }
-  return sum / static_cast<double>(weights_sum_.positive);
+  RankingWalk walk;
+  walk.add(*this);
+  return walk.average_precision();
 }
-
-double Ranking::hits_at(uint64_t cutoff) const {
-  uint64_t rows = 0;
-  uint64_t hits = 0;
-  for (const Group& group : groups_) {
-    const uint64_t row_count = uint64_t{group.positive_count} + group.negative_count;
-    if (rows + row_count >= cutoff) {
-      const double taken = static_cast<double>(cutoff - rows) / static_cast<double>(row_count);
-      return static_cast<double>(hits) + taken * group.positive_count;
-    }
-    rows += row_count;
-    hits += group.positive_count;
-  }
-  return static_cast<double>(hits);
-}
-
 double Ranking::precision_at(uint64_t cutoff) const {
+  RankingWalk walk({&cutoff, 1});
+  walk.add(*this);
+  return walk.precision_at(cutoff);
+}
+double Ranking::recall_at(uint64_t cutoff) const {
+  RankingWalk walk({&cutoff, 1});
+  walk.add(*this);
+  return walk.recall_at(cutoff);
+}
+
+RankingWalk::RankingWalk(std::span<const uint64_t> cutoffs) {
+  for (const uint64_t rows : cutoffs) cutoffs_.push_back({.rows = rows});
+}
+
+void RankingWalk::add(const Ranking& lower) {
+  for (size_t i = 0; i < lower.groups_.size(); ++i) {
+    const Ranking::Group& group = lower.groups_[i];
+    const Ranking::GroupWeights weights = lower.weights_of(i);
+    const uint64_t row_count = uint64_t{group.positive_count} + group.negative_count;
+    for (Cutoff& cutoff : cutoffs_) {
+      if (cutoff.is_passed) continue;
+      if (row_count_ + row_count >= cutoff.rows) {
+        const double taken =
+            static_cast<double>(cutoff.rows - row_count_) / static_cast<double>(row_count);
+        cutoff.hits = static_cast<double>(positive_count_) + taken * group.positive_count;
+        cutoff.is_passed = true;
+      }
+    }
+    // A positive loses to all negatives above, and half a tie.
+    lost_ += Uint128{weights.positive} * (Uint128{seen_.negative} * 2 + weights.negative);
+    seen_.positive += weights.positive;
+    seen_.negative += weights.negative;
+    if (weights.positive != 0) {
+      precisions_ += static_cast<double>(weights.positive) *
+                     (static_cast<double>(seen_.positive) /
+                      static_cast<double>(seen_.positive + seen_.negative));
+    }
+    positive_count_ += group.positive_count;
+    row_count_ += row_count;
+  }
+}
+
+double RankingWalk::auc() const {
+  if (seen_.positive == 0 || seen_.negative == 0) return kNaN;
+  const Uint128 won = Uint128{seen_.positive} * seen_.negative * 2 - lost_;
+  return static_cast<double>(won) / 2 /
+         (static_cast<double>(seen_.positive) * static_cast<double>(seen_.negative));
+}
+
+double RankingWalk::average_precision() const {
+  if (seen_.positive == 0) return kNaN;
+  return precisions_ / static_cast<double>(seen_.positive);
+}
+
+double RankingWalk::hits_at(uint64_t cutoff) const {
+  const auto asked = std::find_if(cutoffs_.begin(), cutoffs_.end(),
+                                  [&](const Cutoff& each) { return each.rows == cutoff; });
+  CHECK(asked != cutoffs_.end());
+  return asked->is_passed ? asked->hits : static_cast<double>(positive_count_);
+}
+
+double RankingWalk::precision_at(uint64_t cutoff) const {
   if (row_count_ == 0) return kNaN;
   return hits_at(cutoff) / static_cast<double>(std::min(cutoff, row_count_));
 }
 
-double Ranking::recall_at(uint64_t cutoff) const {
+double RankingWalk::recall_at(uint64_t cutoff) const {
   if (positive_count_ == 0) return kNaN;
   return hits_at(cutoff) / static_cast<double>(positive_count_);
 }

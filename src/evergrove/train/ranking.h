@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -20,25 +21,35 @@
 
 namespace evergrove::train {
 
+// Margins from low to high, both of them included.
+struct MarginWindow {
+  int64_t low = std::numeric_limits<int64_t>::min();
+  int64_t high = std::numeric_limits<int64_t>::max();
+  bool has(int64_t margin) const { return low <= margin && margin <= high; }
+};
+
+// Windows that are together all margins, from the highest to the lowest, of about rows_wanted rows
+// each, as far as a sample of the rows' margins can tell (rows of one margin are never divided).
+std::vector<MarginWindow> margin_windows(std::vector<int64_t> sample, uint64_t row_count,
+                                         uint64_t rows_wanted);
+
 class Ranking {
  public:
   Ranking() = default;  // of no rows
   // weight_max: of all rows that will be merged; 0: of these.
   // Requires: as many margins as classes (0 or 1), fewer than 2^32; weights empty (all 1) or as
   // many, none above weight_max.
+  // Rows of other margins than those of the window are left out.
   Ranking(std::span<const int64_t> margins, std::span<const uint16_t> classes,
-          std::span<const float> weights, double weight_max = 0);
+          std::span<const float> weights, double weight_max = 0, const MarginWindow& window = {});
 
   // Adds the rows of another ranking. Refuses one with other units of weight, and more than
   // 2^32 - 1 rows together; then nothing is added.
   Status merge(const Ranking& other);
 
-  // Share of (positive, negative) pairs in which the positive has the higher margin, ties half.
+  // As RankingWalk's of this ranking alone.
   double auc() const;
-  // Sum over thresholds of precision times the step in recall.
   double average_precision() const;
-  // Positive rows among the cutoff rows with the highest margins, over the cutoff (or the number
-  // of rows, if smaller), or over all positive rows. Rows are counted, not weighed.
   double precision_at(uint64_t cutoff) const;
   double recall_at(uint64_t cutoff) const;
 
@@ -47,6 +58,7 @@ class Ranking {
   static Result<Ranking> decode(ByteReader& in);
 
  private:
+  friend class RankingWalk;
   // Rows of one margin.
   struct Group {
     int64_t margin;
@@ -64,7 +76,6 @@ class Ranking {
     if (is_weighted_) return weights_[i];
     return {groups_[i].positive_count, groups_[i].negative_count};
   }
-  double hits_at(uint64_t cutoff) const;
 
   std::vector<Group> groups_;          // highest margin first
   std::vector<GroupWeights> weights_;  // of each group; empty if each row's weight is 1
@@ -73,6 +84,45 @@ class Ranking {
   GroupWeights weights_sum_;
   uint64_t positive_count_ = 0;
   uint64_t row_count_ = 0;
+};
+
+// What order says of rows that are ranked window by window, from the highest margins to the lowest:
+// the same bits as of one ranking of all.
+//
+//   RankingWalk walk({100});
+//   for (const MarginWindow& window : windows) walk.add(Ranking(..., window));
+//   double auc = walk.auc();
+class RankingWalk {
+ public:
+  // cutoffs: those that will be asked for.
+  explicit RankingWalk(std::span<const uint64_t> cutoffs = {});
+  // Requires: no margin above the lowest one that was added before.
+  void add(const Ranking& lower);
+
+  // Share of (positive, negative) pairs in which the positive has the higher margin, ties half.
+  double auc() const;
+  // Sum over thresholds of precision times the step in recall.
+  double average_precision() const;
+  // Positive rows among the cutoff rows with the highest margins, over the cutoff (or the number
+  // of rows, if smaller), or over all positive rows. Rows are counted, not weighed.
+  double precision_at(uint64_t cutoff) const;
+  double recall_at(uint64_t cutoff) const;
+
+ private:
+  __extension__ using Uint128 = unsigned __int128;
+  struct Cutoff {
+    uint64_t rows;
+    double hits = 0;
+    bool is_passed = false;
+  };
+  double hits_at(uint64_t cutoff) const;
+
+  Ranking::GroupWeights seen_;
+  Uint128 lost_ = 0;  // twice the weight of pairs that the positive does not win
+  double precisions_ = 0;
+  uint64_t positive_count_ = 0;
+  uint64_t row_count_ = 0;
+  std::vector<Cutoff> cutoffs_;
 };
 
 }  // namespace evergrove::train

@@ -93,6 +93,40 @@ RC_GTEST_PROP(Ranking, PartsMergedInAnyOrderAreTheWhole, ()) {
   RC_ASSERT(values_of(merged) == values_of(whole));
 }
 
+RC_GTEST_PROP(Ranking, WindowsOneAfterAnotherSayWhatTheWholeSays, ()) {
+  Rows rows;
+  const auto row_count = *rc::gen::inRange<size_t>(0, 300);
+  const auto range = *rc::gen::element<int64_t>(3, 50, 1 << 20);
+  const bool weighted = *rc::gen::arbitrary<bool>();
+  for (size_t i = 0; i < row_count; ++i) {
+    rows.margins.push_back(*rc::gen::inRange<int64_t>(-range, range));
+    rows.classes.push_back(*rc::gen::inRange<uint16_t>(0, 2));
+    if (weighted) rows.weights.push_back(static_cast<float>(*rc::gen::inRange(0, 9)) / 4);
+  }
+  const auto sample = *rc::gen::container<std::vector<int64_t>>(
+      rc::gen::inRange<int64_t>(-range, range));
+  const std::vector<MarginWindow> windows =
+      margin_windows(sample, row_count, *rc::gen::inRange<uint64_t>(1, 100));
+  RC_ASSERT(windows.front().high == std::numeric_limits<int64_t>::max());
+  RC_ASSERT(windows.back().low == std::numeric_limits<int64_t>::min());
+  constexpr uint64_t kCutoffs[] = {1, 7, 100, 1000};
+  RankingWalk walk(kCutoffs);
+  for (size_t i = 0; i < windows.size(); ++i) {
+    RC_ASSERT(i == 0 || windows[i].high == windows[i - 1].low - 1);
+    walk.add({rows.margins, rows.classes, rows.weights, weighted ? 2.0 : 0.0, windows[i]});
+  }
+  const Ranking whole(rows.margins, rows.classes, rows.weights, weighted ? 2.0 : 0.0);
+  const auto same = [](double a, double b) {
+    return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
+  };
+  RC_ASSERT(same(walk.auc(), whole.auc()));
+  RC_ASSERT(same(walk.average_precision(), whole.average_precision()));
+  for (const uint64_t cutoff : kCutoffs) {
+    RC_ASSERT(same(walk.precision_at(cutoff), whole.precision_at(cutoff)));
+    RC_ASSERT(same(walk.recall_at(cutoff), whole.recall_at(cutoff)));
+  }
+}
+
 TEST(Ranking, TakesAboutThreeBytesARowWhereRowsAreMany) {
   Rows rows;
   const RandomKey key(3, "margins");

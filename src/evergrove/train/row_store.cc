@@ -222,6 +222,28 @@ MetricSummary RowStore::summary_of(size_t set_index, std::span<const std::string
   return MetricSummary::of(names, input);
 }
 
+Ranking RowStore::ranking_of(size_t set_index, double weight_max,
+                             const MarginWindow& window) const {
+  const Dataset& data = set(set_index);
+  return {margins_[set_index].all(), data.classes, data.weights, weight_max, window};
+}
+
+Status RowStore::go_back_to(std::span<const std::vector<model::Tree>> iterations) {
+  for (size_t i = 0; i < margins_.size(); ++i) {
+    margins_[i] = Margins(header_.base_margins, set(i).row_count());
+  }
+  for (const std::vector<model::Tree>& trees : iterations) {
+    for (const model::Tree& tree : trees) {
+      EVERGROVE_ASSIGN_OR_RETURN(const auto binned,
+                                 trees::BinnedTree::make(tree, header_.features));
+      for (size_t i = 0; i < margins_.size(); ++i) {
+        binned.add(set(i).bins, {}, margins_[i].of(tree.output));
+      }
+    }
+  }
+  return {};
+}
+
 std::vector<MetricSummary> RowStore::metrics(std::span<const std::string> names,
                                              std::span<const double> weight_max_by_set) const {
   CHECK(weight_max_by_set.size() == data_.valid.size());

@@ -115,11 +115,18 @@ class RowStore {
   void drop_iteration();
   // Goes back to where no iteration was decided.
   void reset();
+  // Sets the margins to what they were after these trees. Nothing but metrics follows.
+  Status go_back_to(std::span<const std::vector<model::Tree>> iterations);
 
   // The metrics of each validation set at the margins of now, of the rows held here.
   // weight_max_by_set: the largest weight of each whole set.
   std::vector<MetricSummary> metrics(std::span<const std::string> names,
                                      std::span<const double> weight_max_by_set) const;
+  // What metrics of a set are computed from, where its rows are not ranked all at once
+  // (evaluate_metrics). set: 0: the training rows; i + 1: validation set i.
+  MetricSummary summary_of(size_t set, std::span<const std::string> names, double weight_max) const;
+  Ranking ranking_of(size_t set, double weight_max, const MarginWindow& window) const;
+  std::span<const int64_t> margins_of(size_t set) const { return margins_[set].all(); }
   // The same of the training rows.
   MetricSummary training_metrics(std::span<const std::string> names, double weight_max) const;
   // The same as they were after these trees, whatever came later. Refuses trees that do not fit the
@@ -150,9 +157,6 @@ class RowStore {
   std::vector<Margins>& margins_to_move();
   void keep_undo(const model::Tree& tree);
   void add_leaf_runs(const Leaf& leaf, std::vector<LeafRun>& runs);
-  MetricSummary summary_of(size_t set_index, std::span<const std::string> names,
-                           double weight_max) const;
-
   RunHeader header_;
   WeightFacts facts_;
   TrainingData data_;

@@ -42,13 +42,15 @@ class Trainer {
   // do not fit the header's features.
   virtual Status replay(const Iteration& iteration) = 0;
 
+  virtual uint64_t row_count() const = 0;  // training rows
   virtual uint64_t iteration_count() const = 0;
   virtual const RunHeader& header() const = 0;
   // The iteration (1-based) that early stopping holds best; iteration_count() without it.
   virtual uint64_t best_iteration() const = 0;
   // The model of the iterations so far, up to the best one when early stopping is on.
   virtual model::Model model() const = 0;
-  // The metrics on the training rows, of the model as model() gives it.
+  // The metrics on the training rows, of the model as model() gives it. Requires: finished(), or
+  // best_iteration() is iteration_count(); nothing is trained or replayed afterwards.
   virtual Result<std::vector<model::MetricValue>> training_metrics() = 0;
 };
 
