@@ -52,7 +52,7 @@ def run_once(job: Job, evergrove: Path, limit_bytes: int, way: LimitWay) -> dict
     with tempfile.TemporaryDirectory() as folder:
         command = train_command(evergrove, job, Path(folder) / "model", quiet=True)
         if limit_bytes:
-            command = [*way.words(limit_bytes), *command]
+            command = [*way.words(limit_bytes), *command, "--memory", str(limit_bytes)]
         measured = run_measured(
             command, threads=job.threads, pin=True, timeout_seconds=LIMIT_SECONDS
         )

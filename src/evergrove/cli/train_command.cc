@@ -22,6 +22,7 @@
 #include "evergrove/runtime/cluster_coordinator.h"
 #include "evergrove/runtime/durable_file.h"
 #include "evergrove/runtime/local_workers.h"
+#include "evergrove/runtime/machine_memory.h"
 #include "evergrove/runtime/profile.h"
 #include "evergrove/runtime/run_snapshot.h"
 #include "evergrove/runtime/threads.h"
@@ -92,15 +93,13 @@ nlohmann::ordered_json need_json(const train::MemoryNeed& need) {
   return {{"bytes", need.total()}, {"items", std::move(items)}};
 }
 
-// Null where memory was not limited.
-nlohmann::ordered_json memory_json(const std::optional<train::MemoryPlan>& plan) {
-  if (!plan) return nullptr;
-  return {{"limit_bytes", plan->limit_bytes},
-          {"rows_pass_by", plan->is_parked()},
-          {"rows_at_once", plan->rows_at_once},
-          {"file_bytes", plan->file_bytes},
-          {"all_rows_in_memory", need_json(plan->in_memory)},
-          {"rows_passing_by", need_json(plan->parked)}};
+nlohmann::ordered_json memory_json(const train::MemoryPlan& plan) {
+  return {{"limit_bytes", plan.limit_bytes},
+          {"rows_pass_by", plan.is_parked()},
+          {"rows_at_once", plan.rows_at_once},
+          {"file_bytes", plan.file_bytes},
+          {"all_rows_in_memory", need_json(plan.in_memory)},
+          {"rows_passing_by", need_json(plan.parked)}};
 }
 
 std::string need_text(const train::MemoryNeed& need) {
@@ -121,7 +120,7 @@ Result<int> explain(const TrainOptions& options, const runtime::TrainingRequest&
                        "Rows passing by, about " + count_text(plan.rows_at_once, "row") +
                        " at once, from a file of " + bytes_text(plan.file_bytes) + ": " +
                        bytes_text(plan.parked.total()) + "\n" + need_text(plan.parked);
-    if (plan.limit_bytes > 0 && plan.check().ok()) {
+    if (plan.check().ok()) {
       text += "Within " + bytes_text(plan.limit_bytes) + ": " +
               (plan.is_parked() ? "rows pass by" : "all rows are in memory") + "\n";
     }
@@ -153,7 +152,7 @@ void print_train_json(const runtime::TrainingReport& report,
               {"objective", model::objective_name(report.model.objective)},
               {"parameters", parameters_json(report.model.metadata.parameters_json)},
               {"profile", profile_json(profile)},
-              {"memory", memory_json(report.memory)},
+              {"memory", cluster ? nlohmann::ordered_json(nullptr) : memory_json(report.memory)},
               {"notes", report.notes}});
 }
 
@@ -268,12 +267,14 @@ Status write_text(const std::string& path, std::string_view text) {
 }
 
 // glibc keeps arrays of up to 32 MiB in its heap once one of that size was given back, where they
-// leave holes; given back to the system, they are there for others.
+// leave holes; given back to the system, they are there for others. And it has a heap for each of
+// several threads, which reserves 64 MiB of address space.
 void keep_memory_small() {
 #ifdef __GLIBC__
   constexpr int kMapped = 256 << 10;
   mallopt(M_MMAP_THRESHOLD, kMapped);
   mallopt(M_TRIM_THRESHOLD, kMapped);
+  mallopt(M_ARENA_MAX, 1);
 #endif
 }
 
@@ -307,7 +308,10 @@ Result<int> train(TrainOptions options) {
   if (!options.config.empty()) EVERGROVE_RETURN_IF_ERROR(apply_config_file(options));
   std::vector<std::string> notes;
   StopSignal stop;
-  if (!options.memory.empty()) keep_memory_small();
+  const bool is_limited =
+      !options.memory.empty() ||
+      runtime::process_memory_bytes() < runtime::machine_memory_bytes();
+  if (is_limited) keep_memory_small();
   const runtime::ThreadLimit threads(options.threads.value_or(0));
   EVERGROVE_ASSIGN_OR_RETURN(runtime::TrainingRequest request,
                              threads.execute([&] { return make_request(options, notes); }));

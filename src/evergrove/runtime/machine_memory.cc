@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/machine_memory.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -56,6 +57,23 @@ uint64_t machine_memory_bytes(const std::string& root) {
       bytes = std::min(bytes,
                        limit_above(root + "/sys/fs/cgroup/memory", path, "memory.limit_in_bytes"));
     }
+  }
+  return bytes;
+}
+
+uint64_t process_memory_bytes() {
+  uint64_t bytes = machine_memory_bytes();
+  rlimit limit = {};
+  if (::getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+    bytes = std::min<uint64_t>(bytes, limit.rlim_cur);
+  }
+  if (::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+    // Pages of all, resident, shared, code, 0, data, 0.
+    uint64_t all = 0, data = 0, skipped = 0;
+    std::ifstream file("/proc/self/statm");
+    file >> all >> skipped >> skipped >> skipped >> skipped >> data;
+    const uint64_t mapped = (all - std::min(all, data)) * static_cast<uint64_t>(::getpagesize());
+    bytes = std::min<uint64_t>(bytes, limit.rlim_cur - std::min<uint64_t>(limit.rlim_cur, mapped));
   }
   return bytes;
 }

@@ -7,12 +7,14 @@
 
 #include <tbb/task_arena.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <optional>
 
 #include "evergrove/base/scratch_file.h"
+#include "evergrove/runtime/machine_memory.h"
 #include "evergrove/runtime/model_file.h"
 #include "evergrove/runtime/peak_memory.h"
 #include "evergrove/runtime/run_checks.h"
@@ -66,14 +68,17 @@ Result<train::MemoryPlan> plan_run(const TrainingRequest& request,
                                    const train::PrepareProgress& progress,
                                    std::optional<train::RunDescription>& description) {
   const auto threads = static_cast<uint64_t>(tbb::this_task_arena::max_concurrency());
-  const uint64_t limit = request.memory_bytes;
+  // What nobody said is no promise: then it is only a reason to let rows pass by.
+  const bool is_promised = request.memory_bytes > 0;
+  const uint64_t limit = is_promised ? std::min(request.memory_bytes, process_memory_bytes())
+                                     : process_memory_bytes();
   const train::MemoryPlan most =
       train::plan_memory(train::memory_shape(request.data, parameters, threads), limit);
   if (!most.may_describe()) return most;
   // Nothing to find out where all rows fit anyway, however many bins and classes there are.
   const bool has_one_output = request.data.objective_is_chosen &&
                               parameters.objective != model::ObjectiveKind::multiclass;
-  if (limit > 0 && has_one_output && !most.is_parked()) return most;
+  if ((!is_promised || has_one_output) && !most.is_parked()) return most;
   EVERGROVE_ASSIGN_OR_RETURN(description, train::describe(request.data, parameters, known, progress,
                                                           most.rows_at_once));
   return train::plan_memory(train::memory_shape(request.data, description->header, threads), limit);
@@ -184,14 +189,13 @@ Status Run::load(const train::RunHeader* known) {
   train::Parameters parameters = request_.parameters;
   if (known != nullptr) parameters.objective = known->parameters.objective;
   std::optional<train::RunDescription> description;
-  if (request_.memory_bytes > 0) {
-    EVERGROVE_ASSIGN_OR_RETURN(
-        report_.memory, plan_run(request_, parameters, known, progress, description));
-    EVERGROVE_RETURN_IF_ERROR(report_.memory->check());
-    // What was described need not be found again.
-    if (known == nullptr && description) known = &description->header;
-  }
-  if (report_.memory && report_.memory->is_parked()) {
+  EVERGROVE_ASSIGN_OR_RETURN(const train::MemoryPlan plan,
+                             plan_run(request_, parameters, known, progress, description));
+  if (request_.memory_bytes > 0) EVERGROVE_RETURN_IF_ERROR(plan.check());
+  // What was described need not be found again.
+  if (known == nullptr && description) known = &description->header;
+  report_.memory = plan;
+  if (plan.is_parked() && description) {
     EVERGROVE_RETURN_IF_ERROR(check_text(description->header));
     EVERGROVE_RETURN_IF_ERROR(park(std::move(*description), progress));
   } else {
@@ -209,7 +213,7 @@ Status Run::load(const train::RunHeader* known) {
 Status Run::park(train::RunDescription description, const train::PrepareProgress& progress) {
   const std::string folder = cache_folder(request_);
   EVERGROVE_ASSIGN_OR_RETURN(auto file, ScratchFile::create(folder));
-  const train::MemoryPlan& plan = *report_.memory;
+  const train::MemoryPlan& plan = report_.memory;
   report_.notes.push_back("The rows do not fit into the memory given: they pass by from a file of " +
                           std::to_string((plan.file_bytes >> 20) + 1) + " MiB in " + folder);
   const std::vector<train::Shard> shards = train::make_shards(
@@ -266,7 +270,10 @@ Result<train::MemoryPlan> explain_memory(const TrainingRequest& request) {
   return threads.execute([&]() -> Result<train::MemoryPlan> {
     EVERGROVE_RETURN_IF_ERROR(check_request(request));
     std::optional<train::RunDescription> description;
-    return plan_run(request, request.parameters, nullptr, nullptr, description);
+    EVERGROVE_ASSIGN_OR_RETURN(
+        const train::MemoryPlan plan,
+        plan_run(request, request.parameters, nullptr, nullptr, description));
+    return plan;
   });
 }
 

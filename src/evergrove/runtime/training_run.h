@@ -37,8 +37,9 @@ struct TrainingRequest {
   bool resume = false;                        // go on from the log if there is one
   std::string model_path;                     // empty: no file is written
   std::optional<model::Model> continue_from;  // a finished model to add iterations to
-  // What the process may take (train/memory_plan.h); 0: what it needs. Where rows do not fit, they
-  // pass by from a file in cache_folder (empty: TMPDIR, or /var/tmp).
+  // What the process may take (train/memory_plan.h): a promise, or the run is refused; 0: what the
+  // machine, the control group and the process's own limits leave. Where rows do not fit, they pass
+  // by from a file in cache_folder (empty: TMPDIR, or /var/tmp).
   uint64_t memory_bytes = 0;
   std::string cache_folder;
   // Called after each step; returning false stops the run: the record at hand is finished and the
@@ -59,8 +60,8 @@ struct TrainingReport {
   uint64_t row_count = 0;  // training rows
   uint64_t feature_count = 0;
   uint64_t resumed_iterations = 0;  // taken from the log or from continue_from
-  std::optional<train::MemoryPlan> memory;  // where memory was limited
-  std::vector<std::string> notes;           // what the user should know, a sentence each
+  train::MemoryPlan memory;
+  std::vector<std::string> notes;  // what the user should know, a sentence each
 };
 
 Result<TrainingReport> train(const TrainingRequest& request);

@@ -16,8 +16,8 @@ namespace {
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 // Measured: what a process that trains on next to nothing has written to, code and tables of its
 // libraries and what its allocator keeps among it; and what another thread adds, most of it stack.
-constexpr uint64_t kProcessBytes = 36 * kMiB;
-constexpr uint64_t kThreadBytes = 12 * kMiB;
+constexpr uint64_t kProcessBytes = 40 * kMiB;
+constexpr uint64_t kThreadBytes = 5 * kMiB;
 // Rows of a part: fewer make more of the adding up of histograms, more do not make it faster.
 constexpr uint64_t kPartRowsMin = uint64_t{1} << 14;
 constexpr uint64_t kPartRowsMax = uint64_t{1} << 19;
