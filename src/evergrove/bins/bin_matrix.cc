@@ -2,13 +2,24 @@
 #include "evergrove/bins/bin_matrix.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "evergrove/bins/row_tiles.h"
 
 namespace evergrove::bins {
 namespace {
 
-constexpr size_t kRowPadding = 8;
+// The kernels take four cells at a time.
+constexpr size_t kRowPadding = 4;
+constexpr size_t kCacheLine = 64;
+
+// A row that is as long as a cache line or a part of it never lies on two of them; else shorter is
+// better.
+size_t stride_for(size_t cell_count, size_t bin_bytes) {
+  const size_t stride = (cell_count + kRowPadding - 1) / kRowPadding * kRowPadding;
+  const size_t whole = std::bit_ceil(stride);
+  return whole * bin_bytes <= kCacheLine && whole <= stride + kRowPadding ? whole : stride;
+}
 
 template <typename Bin>
 void transpose(const Bin* columns, Bin* rows, size_t row_count, size_t feature_count, size_t stride,
@@ -64,7 +75,7 @@ void BinMatrix::lay_out_rows(std::span<const Bundle> bundles) {
   std::vector<uint32_t> sparse;
   for (const SparseBins::Feature& feature : sparse_.features) sparse.push_back(feature.feature);
   layout_ = RowLayout(bin_counts_, bundles, sparse);
-  row_stride_ = (layout_.cell_count() + kRowPadding - 1) / kRowPadding * kRowPadding;
+  row_stride_ = stride_for(layout_.cell_count(), static_cast<size_t>(bin_bytes_));
 }
 
 // Features that are together in a bundle take less than they would as sparse ones, and others that

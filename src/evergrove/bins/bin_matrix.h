@@ -2,8 +2,8 @@
 //
 // Row-major for histograms (a row's bins share a cache line, and small ones a byte: row_layout.h),
 // column-major for partitioning and binning (one feature of many rows). Rows are padded with 0 to a
-// multiple of 8 cells, so that a kernel may read past the last one. Features that have one bin in
-// nearly all rows are not in the row-major copy but beside it, as what is otherwise
+// multiple of 4 cells at least, so that a kernel may read past the last one. Features that have one
+// bin in nearly all rows are not in the row-major copy but beside it, as what is otherwise
 // (sparse_bins.h). Columns are filled from many
 // threads on disjoint rows, then build_rows() makes the other copy, then the matrix is immutable.
 // SPDX-License-Identifier: Apache-2.0

@@ -162,7 +162,7 @@ MemoryShape memory_shape(const DataSpec& spec, const Parameters& parameters, uin
     if (!is_numeric) most = std::max(most, category_bins);
   }
   shape.bin_bytes = most > 256 ? 2 : 1;
-  shape.row_stride = (shape.feature_count + 7) / 8 * 8;
+  shape.row_stride = (shape.feature_count + 3) / 4 * 4;
   return shape;
 }
 

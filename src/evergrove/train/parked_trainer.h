@@ -24,7 +24,7 @@
 namespace evergrove::train {
 
 // Nodes expanded while the rows pass by once: splitting some in vain costs less than passing again.
-inline constexpr size_t kParkedBatchNodes = 48;
+inline constexpr size_t kParkedBatchNodes = 128;
 // Rows ranked together for metrics.
 inline constexpr uint64_t kRankedParkedRows = uint64_t{1} << 19;
 

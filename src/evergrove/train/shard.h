@@ -48,7 +48,7 @@ Status check_place(const Shard& shard, const table::RowSource& source);
 
 // What a worker needs in memory to hold the shard and train on it, beside the histograms, which do
 // not grow with rows. Of a row, with b bytes a bin, k outputs and features filled up to the next
-// multiple of 8 in its row:
+// multiple of 4 in its row (8, 16, 32 or 64 where that is little more):
 //
 //   twice b (features + features filled up)    bins by feature and by row, and as much for a while
 //                                              when shards are joined
