@@ -80,8 +80,9 @@ class ParkedTrainer final : public Trainer {
   Result<double> largest_gradient();
   Result<RoundingTally> start_tree(const Tree& tree, const GradientScale& scale, Histogram& root);
   Result<std::unique_ptr<Histogram>> start_tree(Tree& tree);
-  Status expand(TreeGrowth& growth, std::span<const uint32_t> batch);
-  Status expand_part(RowStore& part, const TreeGrowth& growth, std::span<const uint32_t> batch,
+  using Batch = std::span<const TreeGrowth::Expansion>;
+  Status expand(TreeGrowth& growth, Batch batch);
+  Status expand_part(RowStore& part, const TreeGrowth& growth, Batch batch,
                      std::span<SharedHistogram> sums);
   Result<model::Tree> grow(uint32_t output);
   Status finish_tree(const TreeGrowth& growth, std::span<const uint32_t> leaf_ids,
@@ -175,19 +176,16 @@ Result<std::unique_ptr<Histogram>> ParkedTrainer::start_tree(Tree& tree) {
   return root;
 }
 
-Status ParkedTrainer::expand_part(RowStore& part, const TreeGrowth& growth,
-                                  std::span<const uint32_t> batch,
+Status ParkedTrainer::expand_part(RowStore& part, const TreeGrowth& growth, Batch batch,
                                   std::span<SharedHistogram> sums) {
   if (part.row_count() == 0) return {};
   EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kBins | RowStore::kGradients));
   part.make_room(static_cast<uint32_t>(growth.walk().node_count()));
   for (size_t i = 0; i < batch.size(); ++i) {
-    const trees::TreeWalk::Node& node = growth.node(batch[i]);
-    part.split(batch[i], node.split, static_cast<uint32_t>(node.left),
-               static_cast<uint32_t>(node.right));
+    part.split(batch[i].id, batch[i].node->split, batch[i].left_id, batch[i].right_id);
     if (!sums[i].sums) continue;
     std::vector<trees::HistogramPart> rows;
-    part.add_histogram_parts(growth.small_child(batch[i]), growth.columns(), rows);
+    part.add_histogram_parts(batch[i].small_id(), growth.columns(), rows);
     if (rows[0].row_count() == 0) continue;
     std::unique_ptr<Histogram> histogram = trees::build_histogram(rows, pool_);
     {
@@ -199,11 +197,11 @@ Status ParkedTrainer::expand_part(RowStore& part, const TreeGrowth& growth,
   return part.release(0);
 }
 
-Status ParkedTrainer::expand(TreeGrowth& growth, std::span<const uint32_t> batch) {
+Status ParkedTrainer::expand(TreeGrowth& growth, Batch batch) {
   std::vector<SharedHistogram> sums(batch.size());
   for (size_t i = 0; i < batch.size(); ++i) {
-    if (!growth.wants_histogram(batch[i])) continue;
-    const int64_t row_count = growth.node(growth.small_child(batch[i])).sums.count;
+    if (!batch[i].wants_histogram()) continue;
+    const int64_t row_count = batch[i].small().sums.count;
     sums[i].sums = pool_.take(!growth.is_wide() && row_count <= int64_t{trees::kPackedRows});
   }
   EVERGROVE_RETURN_IF_ERROR(for_each_part(
@@ -244,9 +242,10 @@ Result<model::Tree> ParkedTrainer::grow(uint32_t output) {
   start.columns = trees::tree_columns(header().features.size(), options_, start.index);
   EVERGROVE_ASSIGN_OR_RETURN(std::unique_ptr<Histogram> root, start_tree(start));
   TreeGrowth growth({no_rows_.histogram_offsets(), header().features, &options_}, start.index,
-                    start.columns, is_wide_[output] != 0, start.units, std::move(root), pool_);
-  EVERGROVE_RETURN_IF_ERROR(growth.grow(
-      kParkedBatchNodes, [&](std::span<const uint32_t> batch) { return expand(growth, batch); }));
+                    start.columns, is_wide_[output] != 0, start.units, {std::move(root), {}},
+                    pool_);
+  EVERGROVE_RETURN_IF_ERROR(growth.grow_by_batch(
+      kParkedBatchNodes, [&](Batch batch) { return expand(growth, batch); }));
   std::vector<uint32_t> leaf_ids;
   model::Tree tree = growth.tree(&leaf_ids);
   tree.output = output;

@@ -4,20 +4,17 @@
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
-#include <deque>
 #include <tuple>
 
 #include "evergrove/base/check.h"
 #include "evergrove/base/phase.h"
 #include "evergrove/trees/column_sample.h"
-#include "evergrove/trees/tree_growth.h"
 
 namespace evergrove::trees {
 
 struct Grower::Growth {
   const Gradients& gradients;
   TreeGrowth tree;
-  std::deque<RowRun> runs;  // by the tree's ids; until split
 };
 
 Grower::Grower(const bins::BinMatrix& bins, std::span<const model::Feature> features,
@@ -29,27 +26,26 @@ Grower::Grower(const bins::BinMatrix& bins, std::span<const model::Feature> feat
 Grower::~Grower() = default;
 
 // Splits a node's rows, and makes the histogram of its smaller child.
-void Grower::expand(Growth& growth, uint32_t id) {
-  const TreeWalk::Node& node = growth.tree.node(id);
-  RowRun& left = growth.runs[static_cast<uint32_t>(node.left)];
-  RowRun& right = growth.runs[static_cast<uint32_t>(node.right)];
-  const bool numeric = features_[node.split.feature].kind == table::ColumnKind::numeric;
-  std::tie(left, right) = partition_.split(growth.runs[id], node.split, bins_, numeric);
-  CHECK(left.count == static_cast<size_t>(node.split.left.count));
-  if (!growth.tree.wants_histogram(id)) {
-    growth.tree.take_none(id);
+void Grower::expand(Growth& growth, const TreeGrowth::Expansion& expansion) {
+  const Split& split = expansion.node->split;
+  const bool numeric = features_[split.feature].kind == table::ColumnKind::numeric;
+  std::tie(expansion.left_item->run, expansion.right_item->run) =
+      partition_.split(expansion.item->run, split, bins_, numeric);
+  CHECK(expansion.left_item->run.count == static_cast<size_t>(split.left.count));
+  if (!expansion.wants_histogram()) {
+    growth.tree.take_none(expansion);
     return;
   }
-  const RowRun& small = growth.runs[growth.tree.small_child(id)];
   const HistogramInput input{&bins_, &growth.gradients, growth.tree.columns()};
-  growth.tree.take(id, build_histogram(input, partition_.rows(small), false, pool_));
+  const std::span<const TreeRow> rows = partition_.rows(expansion.small_item().run);
+  growth.tree.take(expansion, build_histogram(input, rows, false, pool_));
 }
 
 // The rows of a node that is a leaf, of the walk or of what was read off it.
 void Grower::take_rows(Growth& growth, uint32_t id, int64_t value, GrownTree& grown) {
   const TreeWalk::Node& node = growth.tree.node(id);
   if (node.left < 0) {
-    grown.leaves.push_back({value, partition_.listed(growth.runs[id])});
+    grown.leaves.push_back({value, partition_.listed(growth.tree.item(id).run)});
     return;
   }
   take_rows(growth, static_cast<uint32_t>(node.left), value, grown);
@@ -65,19 +61,13 @@ GrownTree Grower::grow(const Gradients& gradients, uint64_t tree_index,
   const std::span<const TreeRow> listed =
       all_rows ? std::span<const TreeRow>() : partition_.rows(root);
   auto histogram = build_histogram({&bins_, &gradients, columns}, listed, all_rows, pool_);
-  Growth growth{gradients,
-                TreeGrowth({bins_.histogram_offsets(), features_, &options_}, tree_index,
-                           std::move(columns), gradients.wide,
-                           {gradients.g_unit, gradients.h_unit}, std::move(histogram), pool_),
-                {root}};
-  const Status status = growth.tree.grow(
+  Growth growth{gradients, TreeGrowth({bins_.histogram_offsets(), features_, &options_}, tree_index,
+                                      std::move(columns), gradients.wide,
+                                      {gradients.g_unit, gradients.h_unit},
+                                      {std::move(histogram), root}, pool_)};
+  growth.tree.grow_by_node(
       static_cast<size_t>(tbb::this_task_arena::max_concurrency()),
-      [&](std::span<const uint32_t> batch) -> Status {
-        growth.runs.resize(growth.tree.walk().node_count());
-        tbb::parallel_for(size_t{0}, batch.size(), [&](size_t i) { expand(growth, batch[i]); });
-        return {};
-      });
-  CHECK(status.ok());
+      [&](const TreeGrowth::Expansion& expansion) { expand(growth, expansion); });
   GrownTree grown;
   grown.expanded_count = growth.tree.walk().expanded_count();
   grown.round_count = growth.tree.round_count();

@@ -1,9 +1,8 @@
 // Grower: grows one tree after another over the same binned rows.
 //
-// Best-first growth is done in exact speculative batches: each round expands the most promising
-// leaves at once, more of them than the sequential order is yet sure to need, and then the
-// sequential best-first tree is read off what was expanded. The tree is the one that expanding leaf
-// by leaf would give, whatever the size of the batches; only the number of rounds changes.
+// Best-first growth has as many leaves under way as there are threads, more than the sequential
+// order is yet sure to need, and the sequential best-first tree is read off what was expanded
+// (tree_growth.h). The tree is the one that expanding leaf by leaf would give.
 //
 // Threads are those of the TBB arena that grow() is called in. Memory is kept from tree to tree.
 //
@@ -24,7 +23,7 @@
 #include "evergrove/trees/histogram.h"
 #include "evergrove/trees/row_partition.h"
 #include "evergrove/trees/split.h"
-#include "evergrove/trees/tree_walk.h"
+#include "evergrove/trees/tree_growth.h"
 
 namespace evergrove::trees {
 
@@ -60,7 +59,7 @@ class Grower {
 
  private:
   struct Growth;
-  void expand(Growth& growth, uint32_t id);
+  void expand(Growth& growth, const TreeGrowth::Expansion& expansion);
   void take_rows(Growth& growth, uint32_t id, int64_t value, GrownTree& grown);
 
   const bins::BinMatrix& bins_;

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/trees/tree_growth.h"
 
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+#include <tbb/task_group.h>
+
 #include <algorithm>
+#include <mutex>
 
 #include "evergrove/base/check.h"
 #include "evergrove/trees/column_sample.h"
@@ -21,98 +26,113 @@ Sums sums_of(const Histogram& histogram, std::span<const uint32_t> offsets, uint
 }  // namespace
 
 TreeGrowth::TreeGrowth(const Place& place, uint64_t tree_index, std::vector<uint32_t> columns,
-                       bool wide, const GradientUnits& units, std::unique_ptr<Histogram> root,
-                       HistogramPool& pool)
+                       bool wide, const GradientUnits& units, Item root, HistogramPool& pool)
     : tree_index_(tree_index),
       columns_(std::move(columns)),
       wide_(wide),
       search_{place.offsets, place.features, units, place.options},
-      walk_(*place.options, sums_of(*root, place.offsets, columns_.front())),
+      walk_(*place.options, sums_of(*root.histogram, place.offsets, columns_.front())),
       pool_(pool) {
-  histograms_.push_back(std::move(root));
+  items_.push_back(std::move(root));
 }
 
 TreeGrowth::~TreeGrowth() {
-  for (auto& histogram : histograms_) pool_.give_back(std::move(histogram));
+  for (Item& item : items_) pool_.give_back(std::move(item.histogram));
 }
 
-Split TreeGrowth::find_split(uint32_t id) const {
-  const TreeWalk::Node& node = walk_.node(id);
+Split TreeGrowth::find_split(const TreeWalk::Node& node, const Histogram& histogram) const {
   const std::vector<uint32_t> columns =
       node_columns(columns_, *search_.options, tree_index_, node.depth, node.path);
-  return search_.best(*histograms_[id], node.sums, columns);
+  return search_.best(histogram, node.sums, columns);
 }
 
-bool TreeGrowth::wants_histogram(uint32_t id) const {
-  const TreeWalk::Node& node = walk_.node(id);
-  return walk_.may_split(static_cast<uint32_t>(node.left)) ||
-         walk_.may_split(static_cast<uint32_t>(node.right));
+void TreeGrowth::find_root_split() {
+  walk_.set_split(0, walk_.may_split(0) ? find_split(walk_.node(0), *items_[0].histogram)
+                                        : Split{});
 }
 
-uint32_t TreeGrowth::small_child(uint32_t id) const {
-  const TreeWalk::Node& node = walk_.node(id);
-  const bool is_left = 2 * node.split.left.count <= node.sums.count;
-  return static_cast<uint32_t>(is_left ? node.left : node.right);
-}
-
-void TreeGrowth::take(uint32_t id, std::unique_ptr<Histogram> small) {
-  const TreeWalk::Node& node = walk_.node(id);
-  const uint32_t small_id = small_child(id);
-  const auto large_id = static_cast<uint32_t>(node.left) + static_cast<uint32_t>(node.right) -
-                        small_id;
-  histograms_[large_id] =
-      subtract(std::move(histograms_[id]), *small,
-               static_cast<size_t>(walk_.node(large_id).sums.count), !wide_, pool_);
-  histograms_[small_id] = std::move(small);
-  for (const int32_t side : {node.left, node.right}) {
-    const auto child = static_cast<uint32_t>(side);
-    if (walk_.may_split(child)) {
-      if (search_.options->order == GrowthOrder::symmetric) continue;
-      walk_.node(child).split = find_split(child);
-      if (walk_.node(child).split.found()) continue;
-    }
-    pool_.give_back(std::move(histograms_[child]));
+void TreeGrowth::find_child_split(TreeWalk::Node& node, Item& item, bool may_split) {
+  if (may_split) {
+    if (search_.options->order == GrowthOrder::symmetric) return;
+    node.split = find_split(node, *item.histogram);
+    if (node.split.found()) return;
   }
+  pool_.give_back(std::move(item.histogram));
 }
 
-void TreeGrowth::take_none(uint32_t id) { pool_.give_back(std::move(histograms_[id])); }
+void TreeGrowth::take(const Expansion& expansion, std::unique_ptr<Histogram> small) {
+  const bool is_left = expansion.is_small_left();
+  Item& small_item = is_left ? *expansion.left_item : *expansion.right_item;
+  Item& large_item = is_left ? *expansion.right_item : *expansion.left_item;
+  const TreeWalk::Node& large = is_left ? *expansion.right : *expansion.left;
+  large_item.histogram = subtract(std::move(expansion.item->histogram), *small,
+                                  static_cast<size_t>(large.sums.count), !wide_, pool_);
+  small_item.histogram = std::move(small);
+  find_child_split(*expansion.left, *expansion.left_item, expansion.may_split_left);
+  find_child_split(*expansion.right, *expansion.right_item, expansion.may_split_right);
+}
 
-Status TreeGrowth::expand_batch(std::vector<uint32_t>& batch, const Expand& expand) {
-  histograms_.resize(walk_.node_count());
+void TreeGrowth::take_none(const Expansion& expansion) {
+  pool_.give_back(std::move(expansion.item->histogram));
+}
+
+// Requires: the items of the children are there.
+TreeGrowth::Expansion TreeGrowth::expansion_of(uint32_t id) {
+  Expansion expansion;
+  TreeWalk::Node& node = walk_.node(id);
+  expansion.id = id;
+  expansion.left_id = static_cast<uint32_t>(node.left);
+  expansion.right_id = static_cast<uint32_t>(node.right);
+  expansion.node = &node;
+  expansion.left = &walk_.node(expansion.left_id);
+  expansion.right = &walk_.node(expansion.right_id);
+  expansion.item = &items_[id];
+  expansion.left_item = &items_[expansion.left_id];
+  expansion.right_item = &items_[expansion.right_id];
+  expansion.may_split_left = walk_.may_split(expansion.left_id);
+  expansion.may_split_right = walk_.may_split(expansion.right_id);
+  return expansion;
+}
+
+std::vector<TreeGrowth::Expansion> TreeGrowth::expansions_of(std::span<const uint32_t> ids) {
+  items_.resize(walk_.node_count());
+  std::vector<Expansion> expansions;
+  for (const uint32_t id : ids) expansions.push_back(expansion_of(id));
   // Large ones first, so that no thread is left with one when the others are done.
-  std::sort(batch.begin(), batch.end(), [&](uint32_t a, uint32_t b) {
-    const int64_t rows_a = walk_.node(a).sums.count;
-    const int64_t rows_b = walk_.node(b).sums.count;
-    return rows_a != rows_b ? rows_a > rows_b : a < b;
+  std::sort(expansions.begin(), expansions.end(), [](const Expansion& a, const Expansion& b) {
+    const int64_t rows_a = a.node->sums.count;
+    const int64_t rows_b = b.node->sums.count;
+    return rows_a != rows_b ? rows_a > rows_b : a.id < b.id;
   });
   ++round_count_;
-  return expand(batch);
+  return expansions;
 }
 
-Status TreeGrowth::grow_ordered(size_t parallel, const Expand& expand) {
-  walk_.set_split(0, walk_.may_split(0) ? find_split(0) : Split{});
+void TreeGrowth::tell_walk(const Expansion& expansion) {
+  walk_.set_split(expansion.left_id, std::move(expansion.left->split));
+  walk_.set_split(expansion.right_id, std::move(expansion.right->split));
+}
+
+Status TreeGrowth::grow_ordered(size_t nodes_min, const ExpandBatch& expand) {
+  find_root_split();
   while (!walk_.finished()) {
-    std::vector<uint32_t> batch = walk_.next_batch(parallel);
+    const std::vector<uint32_t> batch = walk_.next_batch(nodes_min);
     CHECK(!batch.empty());
-    EVERGROVE_RETURN_IF_ERROR(expand_batch(batch, expand));
-    for (const uint32_t id : batch) {
-      for (const int32_t side : {walk_.node(id).left, walk_.node(id).right}) {
-        const auto child = static_cast<uint32_t>(side);
-        walk_.set_split(child, std::move(walk_.node(child).split));
-      }
-    }
+    const std::vector<Expansion> expansions = expansions_of(batch);
+    EVERGROVE_RETURN_IF_ERROR(expand(expansions));
+    for (const Expansion& expansion : expansions) tell_walk(expansion);
   }
   return {};
 }
 
-Status TreeGrowth::grow_symmetric(const Expand& expand) {
+Status TreeGrowth::grow_symmetric(const ExpandBatch& expand) {
   std::vector<uint32_t> level;
   if (walk_.may_split(0)) level.push_back(0);
   for (uint32_t depth = 0; depth < search_.options->symmetric_depth() && !level.empty(); ++depth) {
     std::vector<const Histogram*> histograms;
     std::vector<Sums> sums;
     for (const uint32_t id : level) {
-      histograms.push_back(histograms_[id].get());
+      histograms.push_back(items_[id].histogram.get());
       sums.push_back(walk_.node(id).sums);
     }
     const std::vector<uint32_t> columns =
@@ -123,17 +143,76 @@ Status TreeGrowth::grow_symmetric(const Expand& expand) {
     for (size_t i = 0; i < level.size(); ++i) {
       splits.push_back(search_.apply(shared, *histograms[i], sums[i]));
     }
-    std::vector<uint32_t> batch = walk_.take_level(level, std::move(splits));
+    const std::vector<uint32_t> batch = walk_.take_level(level, std::move(splits));
     if (batch.empty()) break;
     level = walk_.next_level(level);
-    EVERGROVE_RETURN_IF_ERROR(expand_batch(batch, expand));
+    EVERGROVE_RETURN_IF_ERROR(expand(expansions_of(batch)));
   }
   return {};
 }
 
-Status TreeGrowth::grow(size_t parallel, const Expand& expand) {
+Status TreeGrowth::grow_by_batch(size_t nodes_min, const ExpandBatch& expand) {
   return search_.options->order == GrowthOrder::symmetric ? grow_symmetric(expand)
-                                                          : grow_ordered(parallel, expand);
+                                                          : grow_ordered(nodes_min, expand);
+}
+
+// A task a node; each starts as many as are missing when it ends. The walk is its mutex's: nodes
+// and items that a task has are its own.
+class TreeGrowth::NodeByNode {
+ public:
+  NodeByNode(TreeGrowth& growth, size_t under_way_max, const ExpandNode& expand)
+      : growth_(growth), under_way_max_(under_way_max), expand_(expand) {}
+
+  void run() {
+    growth_.find_root_split();
+    {
+      const std::lock_guard lock(mutex_);
+      start_more();
+    }
+    tasks_.wait();
+  }
+
+ private:
+  void start_more() {
+    while (under_way_ < under_way_max_) {
+      const std::vector<uint32_t> next = growth_.walk_.next_batch(1, kNoneInVain);
+      if (next.empty()) return;
+      const Expansion expansion = growth_.expansions_of(next).front();
+      ++under_way_;
+      tasks_.run([this, expansion] { expand(expansion); });
+    }
+  }
+  void expand(const Expansion& expansion) {
+    // A thread that waits for others in here must not take up another node: this one's children may
+    // be what all wait for.
+    tbb::this_task_arena::isolate([&] { expand_(expansion); });
+    const std::lock_guard lock(mutex_);
+    growth_.tell_walk(expansion);
+    --under_way_;
+    start_more();
+  }
+
+  // So large a window that a batch has no more nodes than are asked for.
+  static constexpr size_t kNoneInVain = size_t{1} << 32;
+
+  TreeGrowth& growth_;
+  size_t under_way_max_;
+  const ExpandNode& expand_;
+  std::mutex mutex_;
+  size_t under_way_ = 0;
+  tbb::task_group tasks_;
+};
+
+void TreeGrowth::grow_by_node(size_t under_way, const ExpandNode& expand) {
+  if (search_.options->order != GrowthOrder::symmetric) {
+    NodeByNode(*this, under_way, expand).run();
+    return;
+  }
+  const Status status = grow_symmetric([&](std::span<const Expansion> level) -> Status {
+    tbb::parallel_for(size_t{0}, level.size(), [&](size_t i) { expand(level[i]); });
+    return {};
+  });
+  CHECK(status.ok());
 }
 
 }  // namespace evergrove::trees

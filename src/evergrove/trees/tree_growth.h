@@ -1,13 +1,16 @@
 // TreeGrowth: a tree while it grows, but for its rows: which nodes are expanded next (tree_walk.h),
 // what is known of each, and the search for its best split.
 //
-// Whoever has the rows divides them, a batch of nodes at a time, and gives the histogram of each
-// node's smaller child; the larger one's is what is left of its parent's.
+// Whoever has the rows divides them, node by node or a batch of nodes at a time, and gives the
+// histogram of each node's smaller child; the larger one's is what is left of its parent's. Some
+// nodes are expanded in vain, before it is known whether the tree comes to them: node by node, as
+// many as others are under way.
+//
+// Promise: the tree is the same whichever nodes are expanded in vain.
 //
 //   TreeGrowth growth(place, tree_index, columns, gradients.wide, units, std::move(root), pool);
-//   Status status = growth.grow(threads, [&](std::span<const uint32_t> batch) -> Status {
-//     for (uint32_t id : batch) { ...; growth.take(id, std::move(histogram_of_small_child)); }
-//     return {};
+//   growth.grow_by_node(threads, [&](const TreeGrowth::Expansion& expansion) {
+//     ...; growth.take(expansion, std::move(histogram_of_small_child));
 //   });
 //   model::Tree tree = growth.tree(&leaf_ids);
 // SPDX-License-Identifier: Apache-2.0
@@ -24,6 +27,7 @@
 #include "evergrove/model/model.h"
 #include "evergrove/trees/growth_options.h"
 #include "evergrove/trees/histogram.h"
+#include "evergrove/trees/row_partition.h"
 #include "evergrove/trees/split.h"
 #include "evergrove/trees/tree_walk.h"
 
@@ -37,30 +41,50 @@ class TreeGrowth {
     std::span<const model::Feature> features;
     const GrowthOptions* options;
   };
-  // Splits the rows of these nodes, and calls take() or take_none() for each.
-  using Expand = std::function<Status(std::span<const uint32_t> batch)>;
+  // What is kept of a node beside the walk.
+  struct Item {
+    std::unique_ptr<Histogram> histogram;  // until expanded
+    RowRun run;                            // for who has all rows in one place; until split
+  };
+  // A node to expand, and its children.
+  struct Expansion {
+    uint32_t id, left_id, right_id;
+    TreeWalk::Node *node, *left, *right;
+    Item *item, *left_item, *right_item;
+    bool may_split_left, may_split_right;
+
+    // Whether any of the children may be split; else nobody asks for their histograms.
+    bool wants_histogram() const { return may_split_left || may_split_right; }
+    bool is_small_left() const { return 2 * node->split.left.count <= node->sums.count; }
+    uint32_t small_id() const { return is_small_left() ? left_id : right_id; }
+    const TreeWalk::Node& small() const { return is_small_left() ? *left : *right; }
+    const Item& small_item() const { return is_small_left() ? *left_item : *right_item; }
+  };
+  // Splits the rows of nodes, and calls take() or take_none() for each.
+  using ExpandBatch = std::function<Status(std::span<const Expansion> batch)>;
+  using ExpandNode = std::function<void(const Expansion& expansion)>;
 
   // columns: of this tree, ascending, not empty. root: the histogram of all rows, over these.
   TreeGrowth(const Place& place, uint64_t tree_index, std::vector<uint32_t> columns, bool wide,
-             const GradientUnits& units, std::unique_ptr<Histogram> root, HistogramPool& pool);
+             const GradientUnits& units, Item root, HistogramPool& pool);
   TreeGrowth(const TreeGrowth&) = delete;
   TreeGrowth& operator=(const TreeGrowth&) = delete;
   ~TreeGrowth();
 
-  // Grows to the end, or to expand's first failure, which it returns. parallel: how many nodes the
+  // Grows to the end, or to expand's first failure, which it returns. nodes_min: how many nodes the
   // caller likes to have in a batch, at least.
-  Status grow(size_t parallel, const Expand& expand);
+  Status grow_by_batch(size_t nodes_min, const ExpandBatch& expand);
+  // Grows to the end with so many nodes under way at once, from different threads. (Symmetric
+  // growth has a level under way.)
+  void grow_by_node(size_t under_way, const ExpandNode& expand);
 
-  // For a node in a batch, whose children exist. Whether any of them may be split; else nobody asks
-  // for their histograms.
-  bool wants_histogram(uint32_t id) const;
-  uint32_t small_child(uint32_t id) const;
-  // The histogram of the small child. Different nodes' from different threads.
-  void take(uint32_t id, std::unique_ptr<Histogram> small);
-  void take_none(uint32_t id);
+  // The histogram of the small child; different nodes' from different threads.
+  void take(const Expansion& expansion, std::unique_ptr<Histogram> small);
+  void take_none(const Expansion& expansion);
 
   const TreeWalk& walk() const { return walk_; }
   const TreeWalk::Node& node(uint32_t id) const { return walk_.node(id); }
+  const Item& item(uint32_t id) const { return items_[id]; }
   std::span<const uint32_t> columns() const { return columns_; }
   const GradientUnits& units() const { return search_.units; }
   bool is_wide() const { return wide_; }
@@ -71,17 +95,23 @@ class TreeGrowth {
   }
 
  private:
-  Split find_split(uint32_t id) const;
-  Status grow_ordered(size_t parallel, const Expand& expand);
-  Status grow_symmetric(const Expand& expand);
-  Status expand_batch(std::vector<uint32_t>& batch, const Expand& expand);
+  class NodeByNode;
+
+  Split find_split(const TreeWalk::Node& node, const Histogram& histogram) const;
+  void find_child_split(TreeWalk::Node& node, Item& item, bool may_split);
+  void find_root_split();
+  Expansion expansion_of(uint32_t id);
+  std::vector<Expansion> expansions_of(std::span<const uint32_t> ids);
+  void tell_walk(const Expansion& expansion);
+  Status grow_ordered(size_t nodes_min, const ExpandBatch& expand);
+  Status grow_symmetric(const ExpandBatch& expand);
 
   uint64_t tree_index_;
   std::vector<uint32_t> columns_;
   bool wide_;
   SplitSearch search_;
   TreeWalk walk_;
-  std::deque<std::unique_ptr<Histogram>> histograms_;  // by the walk's ids; until expanded
+  std::deque<Item> items_;  // by the walk's ids
   HistogramPool& pool_;
   uint64_t round_count_ = 0;
 };
