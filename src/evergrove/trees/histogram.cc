@@ -29,7 +29,7 @@ constexpr size_t kPrefetchRows = 32;
 // Rows that a task sums before it is worth a new one; more where there are sparse features, whose
 // many bins are unpacked once a task.
 constexpr size_t kPartRows = kPackedRows;
-constexpr size_t kSparsePartRows = 4 * kPackedRows;
+constexpr size_t kSparsePartRows = 2 * kPackedRows;
 // Stride of a cell in scratch, for 8-bit bins. Not 256: cells whose rows mostly have one value
 // would then add to words that differ in the upper bits of their addresses only, which a
 // processor takes for one word until it knows better, and waits (4 to 6 times as long with 2 to 16
@@ -471,7 +471,7 @@ std::unique_ptr<Histogram> build(std::span<const HistogramPart> parts, Histogram
 
 }  // namespace
 
-std::unique_ptr<Histogram> HistogramPool::take(bool packed) {
+std::unique_ptr<Histogram> HistogramPool::take_unset(bool packed) {
   std::unique_ptr<Histogram> histogram;
   {
     std::lock_guard lock(mutex_);
@@ -481,15 +481,25 @@ std::unique_ptr<Histogram> HistogramPool::take(bool packed) {
       free.pop_back();
     }
   }
-  if (!histogram) histogram = std::make_unique<Histogram>();
+  if (histogram) return histogram;
+  histogram = std::make_unique<Histogram>();
   histogram->packed = packed;
   if (packed) {
-    histogram->words.assign(bin_count_, 0);
+    histogram->words.resize(bin_count_);
   } else {
-    histogram->g.assign(bin_count_, 0);
-    histogram->h.assign(bin_count_, 0);
-    histogram->count.assign(bin_count_, 0);
+    histogram->g.resize(bin_count_);
+    histogram->h.resize(bin_count_);
+    histogram->count.resize(bin_count_);
   }
+  return histogram;
+}
+
+std::unique_ptr<Histogram> HistogramPool::take(bool packed) {
+  std::unique_ptr<Histogram> histogram = take_unset(packed);
+  std::fill(histogram->words.begin(), histogram->words.end(), 0);
+  std::fill(histogram->g.begin(), histogram->g.end(), 0);
+  std::fill(histogram->h.begin(), histogram->h.end(), 0);
+  std::fill(histogram->count.begin(), histogram->count.end(), 0);
   return histogram;
 }
 
@@ -512,33 +522,46 @@ std::unique_ptr<Histogram> build_histogram(std::span<const HistogramPart> parts,
                                                : build<uint16_t>(parts, pool);
 }
 
+Subtraction::Subtraction(std::unique_ptr<Histogram> parent, const Histogram& part, size_t row_count,
+                         bool narrow, HistogramPool& pool)
+    : parent_(std::move(parent)), part_(part), pool_(pool) {
+  CHECK(!parent_->packed || part_.packed);
+  if (!parent_->packed && narrow && row_count <= kPackedRows) target_ = pool.take_unset(true);
+}
+
+void Subtraction::run(size_t begin, size_t end) {
+  Histogram& parent = *parent_;
+  if (parent.packed) {
+    for (size_t bin = begin; bin < end; ++bin) parent.words[bin] -= part_.words[bin];
+  } else if (target_) {
+    for (size_t bin = begin; bin < end; ++bin) {
+      const Sums sums = parent.at(bin) - part_.at(bin);
+      target_->words[bin] = (static_cast<uint64_t>(sums.g) << 38) +
+                            (static_cast<uint64_t>(sums.h) << 13) +
+                            static_cast<uint64_t>(sums.count);
+    }
+  } else {
+    for (size_t bin = begin; bin < end; ++bin) {
+      const Sums sums = part_.at(bin);
+      parent.g[bin] -= sums.g;
+      parent.h[bin] -= sums.h;
+      parent.count[bin] -= static_cast<uint32_t>(sums.count);
+    }
+  }
+}
+
+std::unique_ptr<Histogram> Subtraction::finish() {
+  if (!target_) return std::move(parent_);
+  pool_.give_back(std::move(parent_));
+  return std::move(target_);
+}
+
 std::unique_ptr<Histogram> subtract(std::unique_ptr<Histogram> parent, const Histogram& part,
                                     size_t row_count, bool narrow, HistogramPool& pool) {
   const PhaseScope scope(Phase::subtract);
-  if (parent->packed) {
-    CHECK(part.packed);
-    for (size_t bin = 0; bin < parent->words.size(); ++bin) parent->words[bin] -= part.words[bin];
-    return parent;
-  }
-  const size_t bin_count = parent->g.size();
-  if (narrow && row_count <= kPackedRows) {
-    std::unique_ptr<Histogram> result = pool.take(true);
-    for (size_t bin = 0; bin < bin_count; ++bin) {
-      const Sums sums = parent->at(bin) - part.at(bin);
-      result->words[bin] = (static_cast<uint64_t>(sums.g) << 38) +
-                           (static_cast<uint64_t>(sums.h) << 13) +
-                           static_cast<uint64_t>(sums.count);
-    }
-    pool.give_back(std::move(parent));
-    return result;
-  }
-  for (size_t bin = 0; bin < bin_count; ++bin) {
-    const Sums sums = part.at(bin);
-    parent->g[bin] -= sums.g;
-    parent->h[bin] -= sums.h;
-    parent->count[bin] -= static_cast<uint32_t>(sums.count);
-  }
-  return parent;
+  Subtraction subtraction(std::move(parent), part, row_count, narrow, pool);
+  subtraction.run(0, part.bin_count());
+  return subtraction.finish();
 }
 
 }  // namespace evergrove::trees

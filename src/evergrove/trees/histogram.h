@@ -60,6 +60,8 @@ class HistogramPool {
 
   // Returns a histogram of that form with all sums 0.
   std::unique_ptr<Histogram> take(bool packed);
+  // The same with any sums.
+  std::unique_ptr<Histogram> take_unset(bool packed);
   void give_back(std::unique_ptr<Histogram> histogram);
 
  private:
@@ -99,5 +101,25 @@ std::unique_ptr<Histogram> build_histogram(std::span<const HistogramPart> parts,
 // asks for; takes the parent's memory where it can.
 std::unique_ptr<Histogram> subtract(std::unique_ptr<Histogram> parent, const Histogram& part,
                                     size_t row_count, bool narrow, HistogramPool& pool);
+
+// The same bin by bin, for who looks at some bins while they are in the cache.
+class Subtraction {
+ public:
+  // `part` outlives it.
+  Subtraction(std::unique_ptr<Histogram> parent, const Histogram& part, size_t row_count,
+              bool narrow, HistogramPool& pool);
+  // Bins begin to end - 1. Each is to be done once; different ones from different threads.
+  void run(size_t begin, size_t end);
+  // Right where run() was called.
+  const Histogram& result() const { return target_ ? *target_ : *parent_; }
+  // Requires: all bins are done.
+  std::unique_ptr<Histogram> finish();
+
+ private:
+  std::unique_ptr<Histogram> parent_;
+  std::unique_ptr<Histogram> target_;  // null: the parent's memory is taken
+  const Histogram& part_;
+  HistogramPool& pool_;
+};
 
 }  // namespace evergrove::trees

@@ -26,7 +26,6 @@ using table::ColumnKind;
 constexpr size_t kCategoriesLeftMax = 64;
 // A gain below this share of the node's own score is rounding noise.
 constexpr double kGainNoise = 1e-9;
-constexpr size_t kParallelFeatures = 64;
 
 struct Candidates {
   std::vector<double> g, h, count;
@@ -267,12 +266,12 @@ bool may_apply(const Sums& left, const Sums& right, const SplitSearch& search) {
   return enough(left) && enough(right);
 }
 
-bool better(const Split& a, const Split& b) {
+}  // namespace
+
+bool is_better(const Split& a, const Split& b) {
   if (a.gain != b.gain) return a.gain > b.gain;
   return a.found() && (!b.found() || a.feature < b.feature);
 }
-
-}  // namespace
 
 double leaf_score(const Sums& sums, const GradientUnits& units, const GrowthOptions& options) {
   const double g = std::max(std::abs(double(sums.g) * units.g) - options.lambda_l1, 0.0);
@@ -294,31 +293,34 @@ int64_t leaf_value(const Sums& sums, const GradientUnits& units, const GrowthOpt
   return static_cast<int64_t>(std::nearbyint(std::clamp(scaled, -kLargest, kLargest)));
 }
 
+Split SplitSearch::best_here(const Histogram& histogram, const Sums& sums,
+                             std::span<const uint32_t> candidates) const {
+  const PhaseScope scope(Phase::search);
+  BestSplit best(sums, *this);
+  for (const uint32_t feature : candidates) {
+    if (features[feature].kind == ColumnKind::numeric) {
+      search_numeric(*this, histogram, sums, feature, best);
+    } else {
+      search_categorical(*this, histogram, sums, feature, best);
+    }
+  }
+  return std::move(best.split);
+}
+
 Split SplitSearch::best(const Histogram& histogram, const Sums& sums,
                         std::span<const uint32_t> candidates) const {
-  const auto search_range = [&](size_t begin, size_t end) {
-    const PhaseScope scope(Phase::search);
-    BestSplit best(sums, *this);
-    for (size_t i = begin; i < end; ++i) {
-      const uint32_t feature = candidates[i];
-      if (features[feature].kind == ColumnKind::numeric) {
-        search_numeric(*this, histogram, sums, feature, best);
-      } else {
-        search_categorical(*this, histogram, sums, feature, best);
-      }
-    }
-    return std::move(best.split);
-  };
-  if (candidates.size() <= kParallelFeatures) return search_range(0, candidates.size());
-  const size_t part_count = (candidates.size() + kParallelFeatures - 1) / kParallelFeatures;
+  if (candidates.size() <= kSearchedFeatures) return best_here(histogram, sums, candidates);
+  const size_t part_count = (candidates.size() + kSearchedFeatures - 1) / kSearchedFeatures;
   std::vector<Split> parts(part_count);
   tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
-    parts[part] = search_range(part * kParallelFeatures,
-                               std::min((part + 1) * kParallelFeatures, candidates.size()));
+    const size_t first = part * kSearchedFeatures;
+    parts[part] = best_here(
+        histogram, sums,
+        candidates.subspan(first, std::min(kSearchedFeatures, candidates.size() - first)));
   });
   Split best;
   for (Split& part : parts) {
-    if (better(part, best)) best = std::move(part);
+    if (is_better(part, best)) best = std::move(part);
   }
   return best;
 }

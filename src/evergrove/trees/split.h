@@ -37,6 +37,12 @@ double leaf_score(const Sums& sums, const GradientUnits& units, const GrowthOpti
 // The leaf's value, times the learning rate, in units of 2^value_exponent.
 int64_t leaf_value(const Sums& sums, const GradientUnits& units, const GrowthOptions& options);
 
+// Whether a is the better one of two splits of a node.
+bool is_better(const Split& a, const Split& b);
+
+// Features that a task searches.
+inline constexpr size_t kSearchedFeatures = 64;
+
 struct SplitSearch {
   // Where each feature's bins start in the histograms that are searched, and where the last one's
   // end. They may hold some features only; the others' entries are then not looked at.
@@ -51,6 +57,10 @@ struct SplitSearch {
   // gains enough.
   Split best(const Histogram& histogram, const Sums& sums,
              std::span<const uint32_t> candidates) const;
+
+  // The same by one thread, for who takes them in parts.
+  Split best_here(const Histogram& histogram, const Sums& sums,
+                  std::span<const uint32_t> candidates) const;
 
   // Symmetric growth: returns the split with the largest gain summed over all nodes of a level;
   // a node to which the split may not be applied (too few rows on a side) counts as no gain.

@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "evergrove/base/check.h"
+#include "evergrove/base/phase.h"
 #include "evergrove/trees/column_sample.h"
 
 namespace evergrove::trees {
@@ -40,24 +41,49 @@ TreeGrowth::~TreeGrowth() {
   for (Item& item : items_) pool_.give_back(std::move(item.histogram));
 }
 
-Split TreeGrowth::find_split(const TreeWalk::Node& node, const Histogram& histogram) const {
-  const std::vector<uint32_t> columns =
-      node_columns(columns_, *search_.options, tree_index_, node.depth, node.path);
-  return search_.best(histogram, node.sums, columns);
+std::vector<uint32_t> TreeGrowth::columns_of(const TreeWalk::Node& node) const {
+  return node_columns(columns_, *search_.options, tree_index_, node.depth, node.path);
 }
 
 void TreeGrowth::find_root_split() {
-  walk_.set_split(0, walk_.may_split(0) ? find_split(walk_.node(0), *items_[0].histogram)
-                                        : Split{});
+  Split split;
+  if (walk_.may_split(0)) {
+    const TreeWalk::Node& root = walk_.node(0);
+    split = search_.best(*items_[0].histogram, root.sums, columns_of(root));
+  }
+  walk_.set_split(0, std::move(split));
 }
 
-void TreeGrowth::find_child_split(TreeWalk::Node& node, Item& item, bool may_split) {
-  if (may_split) {
-    if (search_.options->order == GrowthOrder::symmetric) return;
-    node.split = find_split(node, *item.histogram);
-    if (node.split.found()) return;
+// A child whose split is sought, and what was found so far, by parts of the features.
+struct TreeGrowth::Sought {
+  TreeWalk::Node* node;
+  const Histogram* histogram;
+  std::vector<uint32_t> columns;
+  std::vector<Split> splits;
+};
+
+// Some bins of the larger child are made, and then searched in both children while they are in the
+// cache.
+void TreeGrowth::search_part(Subtraction& large, std::span<Sought> sought, size_t first_feature,
+                             size_t last_feature) const {
+  constexpr uint32_t kBinsAtOnce = 1024;
+  const size_t part = first_feature / kSearchedFeatures;
+  for (size_t first = first_feature, last = first; first < last_feature; first = last) {
+    while (last < last_feature && search_.offsets[last] - search_.offsets[first] < kBinsAtOnce) {
+      ++last;
+    }
+    {
+      const PhaseScope scope(Phase::subtract);
+      large.run(search_.offsets[first], search_.offsets[last]);
+    }
+    for (Sought& each : sought) {
+      const auto begin = std::lower_bound(each.columns.begin(), each.columns.end(), first);
+      const auto end = std::lower_bound(begin, each.columns.end(), last);
+      if (begin == end) continue;
+      Split split = search_.best_here(*each.histogram, each.node->sums, {begin, end});
+      if (is_better(split, each.splits[part])) each.splits[part] = std::move(split);
+    }
   }
-  pool_.give_back(std::move(item.histogram));
 }
 
 void TreeGrowth::take(const Expansion& expansion, std::unique_ptr<Histogram> small) {
@@ -65,11 +91,41 @@ void TreeGrowth::take(const Expansion& expansion, std::unique_ptr<Histogram> sma
   Item& small_item = is_left ? *expansion.left_item : *expansion.right_item;
   Item& large_item = is_left ? *expansion.right_item : *expansion.left_item;
   const TreeWalk::Node& large = is_left ? *expansion.right : *expansion.left;
-  large_item.histogram = subtract(std::move(expansion.item->histogram), *small,
-                                  static_cast<size_t>(large.sums.count), !wide_, pool_);
+  const size_t feature_count = search_.features.size();
+  const size_t part_count = (feature_count + kSearchedFeatures - 1) / kSearchedFeatures;
+  Subtraction subtraction(std::move(expansion.item->histogram), *small,
+                          static_cast<size_t>(large.sums.count), !wide_, pool_);
+  const bool is_symmetric = search_.options->order == GrowthOrder::symmetric;
+  std::vector<Sought> sought;
+  const auto seek = [&](TreeWalk::Node& node, bool may_split, bool is_small) {
+    if (!may_split || is_symmetric) return;
+    sought.push_back({&node, is_small ? small.get() : &subtraction.result(), columns_of(node),
+                      std::vector<Split>(part_count)});
+  };
+  seek(*expansion.left, expansion.may_split_left, is_left);
+  seek(*expansion.right, expansion.may_split_right, !is_left);
+  const auto search = [&](size_t part) {
+    const size_t first = part * kSearchedFeatures;
+    search_part(subtraction, sought, first, std::min(first + kSearchedFeatures, feature_count));
+  };
+  if (part_count == 1) {
+    search(0);
+  } else {
+    tbb::parallel_for(size_t{0}, part_count, search);
+  }
+  for (Sought& each : sought) {
+    for (Split& split : each.splits) {
+      if (is_better(split, each.node->split)) each.node->split = std::move(split);
+    }
+  }
+  large_item.histogram = subtraction.finish();
   small_item.histogram = std::move(small);
-  find_child_split(*expansion.left, *expansion.left_item, expansion.may_split_left);
-  find_child_split(*expansion.right, *expansion.right_item, expansion.may_split_right);
+  const auto keep = [&](const TreeWalk::Node& node, bool may_split, Item& item) {
+    if (may_split && (is_symmetric || node.split.found())) return;
+    pool_.give_back(std::move(item.histogram));
+  };
+  keep(*expansion.left, expansion.may_split_left, *expansion.left_item);
+  keep(*expansion.right, expansion.may_split_right, *expansion.right_item);
 }
 
 void TreeGrowth::take_none(const Expansion& expansion) {
@@ -160,8 +216,8 @@ Status TreeGrowth::grow_by_batch(size_t nodes_min, const ExpandBatch& expand) {
 // and items that a task has are its own.
 class TreeGrowth::NodeByNode {
  public:
-  NodeByNode(TreeGrowth& growth, size_t under_way_max, const ExpandNode& expand)
-      : growth_(growth), under_way_max_(under_way_max), expand_(expand) {}
+  NodeByNode(TreeGrowth& growth, size_t under_way_max, double gain_min, const ExpandNode& expand)
+      : growth_(growth), under_way_max_(under_way_max), gain_min_(gain_min), expand_(expand) {}
 
   void run() {
     growth_.find_root_split();
@@ -175,7 +231,8 @@ class TreeGrowth::NodeByNode {
  private:
   void start_more() {
     while (under_way_ < under_way_max_) {
-      const std::vector<uint32_t> next = growth_.walk_.next_batch(1, kNoneInVain);
+      const double gain_min = under_way_ == 0 ? 0 : gain_min_;
+      const std::vector<uint32_t> next = growth_.walk_.next_batch(1, kNoneInVain, gain_min);
       if (next.empty()) return;
       const Expansion expansion = growth_.expansions_of(next).front();
       ++under_way_;
@@ -197,15 +254,16 @@ class TreeGrowth::NodeByNode {
 
   TreeGrowth& growth_;
   size_t under_way_max_;
+  double gain_min_;
   const ExpandNode& expand_;
   std::mutex mutex_;
   size_t under_way_ = 0;
   tbb::task_group tasks_;
 };
 
-void TreeGrowth::grow_by_node(size_t under_way, const ExpandNode& expand) {
+void TreeGrowth::grow_by_node(size_t under_way, double gain_min, const ExpandNode& expand) {
   if (search_.options->order != GrowthOrder::symmetric) {
-    NodeByNode(*this, under_way, expand).run();
+    NodeByNode(*this, under_way, gain_min, expand).run();
     return;
   }
   const Status status = grow_symmetric([&](std::span<const Expansion> level) -> Status {
