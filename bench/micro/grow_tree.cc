@@ -61,7 +61,7 @@ void grow(benchmark::State& state, GrowthOrder order) {
   GrownTree grown;
   uint64_t tree = 0;
   for (auto _ : state) {
-    arena.execute([&] { grown = grower.grow(problem.gradients, ++tree, {}); });
+    arena.execute([&] { grown = grower.grow(problem.gradients, 0, ++tree, {}); });
   }
   state.counters["leaves"] = double(grown.leaves.size());
   state.counters["expanded"] = double(grown.expanded_count);

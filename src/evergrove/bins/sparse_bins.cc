@@ -65,8 +65,7 @@ SparseBins find_sparse_bins(const Bin* columns, size_t row_count,
     usual[f] = usual_bin(columns + f * row_count, row_count, bin_counts[f]);
   });
   for (uint32_t f = 0; f < bin_counts.size(); ++f) {
-    if (!usual[f]) continue;
-    sparse.features.push_back({f, sparse.value_count, *usual[f], bin_counts[f]});
+    if (usual[f]) sparse.features.push_back({f, sparse.value_count, *usual[f], bin_counts[f], 0});
     sparse.value_count += bin_counts[f];
   }
   double cells = 0;
@@ -107,7 +106,10 @@ SparseBins find_sparse_bins(const Bin* columns, size_t row_count,
   });
   std::vector<uint32_t> value_rows(sparse.value_count, 0);
   for (const uint32_t entry : sparse.entries) ++value_rows[entry];
-  sparse.value_rows_max = *std::max_element(value_rows.begin(), value_rows.end());
+  for (SparseBins::Feature& feature : sparse.features) {
+    const auto first = value_rows.begin() + feature.start;
+    feature.rows_max = *std::max_element(first, first + feature.bin_count);
+  }
   return sparse;
 }
 

@@ -20,13 +20,13 @@ namespace evergrove::bins {
 struct SparseBins {
   struct Feature {
     uint32_t feature;
-    uint32_t start;  // an entry is the feature's start + its bin
+    uint32_t start;  // where its bins start in a histogram; an entry is start + bin
     uint32_t usual_bin;
     uint32_t bin_count;
+    uint32_t rows_max = 0;  // with the same entry
   };
   std::vector<Feature> features;     // ascending
-  uint32_t value_count = 0;          // what all entries are below
-  uint32_t value_rows_max = 0;       // rows with the same entry, at most
+  uint32_t value_count = 0;          // what all entries are below: the bins of a histogram
   LargeVector<uint32_t> row_starts;  // of each row's entries, and their end
   LargeVector<uint32_t> entries;
 

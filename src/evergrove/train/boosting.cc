@@ -104,7 +104,7 @@ Result<Iteration> Boosting::next() {
       continue;
     }
     trees::GrownTree grown =
-        grower_.grow(gradients_[output], iteration.index * outputs + output, rows);
+        grower_.grow(gradients_[output], output, iteration.index * outputs + output, rows);
     grown.tree.output = output;
     const std::span<int64_t> margins = train_.margins.of(output);
     grower_.for_each_leaf(grown, [&](int64_t value, std::span<const trees::TreeRow> leaf_rows) {

@@ -52,7 +52,7 @@ void Grower::take_rows(Growth& growth, uint32_t id, int64_t value, GrownTree& gr
   take_rows(growth, static_cast<uint32_t>(node.right), value, grown);
 }
 
-GrownTree Grower::grow(const Gradients& gradients, uint64_t tree_index,
+GrownTree Grower::grow(const Gradients& gradients, uint32_t output, uint64_t tree_index,
                        std::span<const uint32_t> sampled_rows) {
   std::vector<uint32_t> columns = tree_columns(features_.size(), options_, tree_index);
   const bool all_rows = sampled_rows.empty();
@@ -65,9 +65,13 @@ GrownTree Grower::grow(const Gradients& gradients, uint64_t tree_index,
                                       std::move(columns), gradients.wide,
                                       {gradients.g_unit, gradients.h_unit},
                                       {std::move(histogram), root}, pool_)};
+  if (least_gains_.size() <= output) least_gains_.resize(output + 1, 0);
+  // Where threads can share the features of a node, nodes that are expanded in vain cost time.
+  const double gain_min = features_.size() > kSearchedFeatures ? least_gains_[output] : 0;
   growth.tree.grow_by_node(
-      static_cast<size_t>(tbb::this_task_arena::max_concurrency()),
+      static_cast<size_t>(tbb::this_task_arena::max_concurrency()), gain_min,
       [&](const TreeGrowth::Expansion& expansion) { expand(growth, expansion); });
+  least_gains_[output] = growth.tree.least_gain();
   GrownTree grown;
   grown.expanded_count = growth.tree.walk().expanded_count();
   grown.round_count = growth.tree.round_count();

@@ -7,7 +7,7 @@
 // Threads are those of the TBB arena that grow() is called in. Memory is kept from tree to tree.
 //
 //   Grower grower(bins, features, options);
-//   GrownTree grown = grower.grow(gradients, tree_index, {});
+//   GrownTree grown = grower.grow(gradients, output, tree_index, {});
 //   grower.for_each_leaf(grown, [&](int64_t value, std::span<const TreeRow> rows) { ... });
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -48,8 +48,8 @@ class Grower {
   ~Grower();
 
   // Grows a tree on the given rows (ascending; empty: all rows). tree_index names the tree for
-  // column sampling.
-  GrownTree grow(const Gradients& gradients, uint64_t tree_index,
+  // column sampling; the output's last tree says which gains are worth a try.
+  GrownTree grow(const Gradients& gradients, uint32_t output, uint64_t tree_index,
                  std::span<const uint32_t> sampled_rows);
 
   // Calls back for each leaf, once or for some of its rows at a time, from several threads at once;
@@ -67,6 +67,7 @@ class Grower {
   GrowthOptions options_;
   HistogramPool pool_;
   RowPartition partition_;
+  std::vector<double> least_gains_;  // by output, of its last tree
 };
 
 }  // namespace evergrove::trees

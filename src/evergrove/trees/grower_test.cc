@@ -288,7 +288,7 @@ model::Tree grow(const Problem& problem, const GrowthOptions& options, int threa
   tbb::global_control control(tbb::global_control::max_allowed_parallelism, 8);
   tbb::task_arena arena(threads);
   Grower grower(problem.bins, problem.features, options);
-  return arena.execute([&] { return grower.grow(problem.gradients, 0, {}).tree; });
+  return arena.execute([&] { return grower.grow(problem.gradients, 0, 0, {}).tree; });
 }
 
 GrowthOptions small_leaves() {
@@ -403,7 +403,7 @@ TEST(Grower, SymmetricTreesAskTheSameOnEachLevel) {
 TEST(Grower, LeavesHoldTheRowsThatTheTreeSendsThere) {
   const Problem problem(ProblemOptions{});
   Grower grower(problem.bins, problem.features, small_leaves());
-  const GrownTree grown = grower.grow(problem.gradients, 0, {});
+  const GrownTree grown = grower.grow(problem.gradients, 0, 0, {});
   std::vector<int64_t> by_leaf(problem.bins.row_count(), 0);
   grower.for_each_leaf(grown, [&](int64_t value, std::span<const TreeRow> rows) {
     for (const TreeRow& row : rows) by_leaf[row.row] += value;
@@ -432,7 +432,7 @@ TEST(Grower, GrowsOnASampleAsOnThoseRowsAlone) {
   std::vector<uint32_t> sample;
   for (uint32_t row = 0; row < problem.bins.row_count(); row += 3) sample.push_back(row);
   Grower grower(problem.bins, problem.features, small_leaves());
-  const GrownTree grown = grower.grow(problem.gradients, 0, sample);
+  const GrownTree grown = grower.grow(problem.gradients, 0, 0, sample);
   EXPECT_EQ(grown.tree.nodes[0].cover, sample.size());
   uint64_t rows = 0;
   for (const GrownTree::LeafRows& leaf : grown.leaves) rows += leaf.run.count;

@@ -13,6 +13,7 @@
 #include <tbb/blocked_range.h>
 #include <tbb/enumerable_thread_specific.h>
 #include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <atomic>
@@ -26,10 +27,8 @@ namespace evergrove::trees {
 namespace {
 
 constexpr size_t kPrefetchRows = 32;
-// Rows that a task sums before it is worth a new one; more where there are sparse features, whose
-// many bins are unpacked once a task.
+// Rows that a task sums before it is worth a new one.
 constexpr size_t kPartRows = kPackedRows;
-constexpr size_t kSparsePartRows = 2 * kPackedRows;
 // Stride of a cell in scratch, for 8-bit bins. Not 256: cells whose rows mostly have one value
 // would then add to words that differ in the upper bits of their addresses only, which a
 // processor takes for one word until it knows better, and waits (4 to 6 times as long with 2 to 16
@@ -45,6 +44,7 @@ struct Scratch {
   bool is_all = false;     // cells are all that there are, and starts has those of padding too
   size_t value_words = 1;  // words a value of a cell: 2 for wide gradients
   size_t total = 0;        // where the sum of all rows is, and the entries' values after it
+  uint64_t* entries = nullptr;  // where entries are added: here, or in a histogram
 };
 
 Scratch& prepare_scratch(const HistogramInput& input) {
@@ -77,6 +77,7 @@ Scratch& prepare_scratch(const HistogramInput& input) {
   if (scratch.words.size() < value_count * scratch.value_words) {
     scratch.words.resize(value_count * scratch.value_words, 0);
   }
+  scratch.entries = scratch.words.data() + (scratch.total + 1) * scratch.value_words;
   return scratch;
 }
 
@@ -159,14 +160,10 @@ template <typename Bin, typename Adder>
 struct Entries {
   const uint32_t* row_starts;
   const uint32_t* entries;
-  size_t total;
   template <typename Adder>
   [[gnu::always_inline]] void add_row(size_t row, const Adder add) const {
-    add(total);
     const uint32_t* const end = entries + row_starts[row + 1];
-    for (const uint32_t* entry = entries + row_starts[row]; entry != end; ++entry) {
-      add(total + 1 + *entry);
-    }
+    for (const uint32_t* entry = entries + row_starts[row]; entry != end; ++entry) add(*entry);
   }
   // To be called twice a row, some rows ahead and fewer.
   void prefetch_start(size_t row) const { __builtin_prefetch(&row_starts[row]); }
@@ -187,7 +184,9 @@ void add_rows(const HistogramInput& input, Scratch& scratch, const Rows rows, si
   const size_t cell_count = scratch.starts.size();
   uint64_t* words = scratch.words.data();
   const bins::SparseBins& sparse = input.bins->sparse();
-  const Entries entries{sparse.row_starts.data(), sparse.entries.data(), scratch.total};
+  const Entries entries{sparse.row_starts.data(), sparse.entries.data()};
+  const size_t total = scratch.total;
+  uint64_t* const entry_words = scratch.entries;
   const auto add = [=](size_t i) __attribute__((always_inline)) {
     const size_t row = rows.row(i);
     const Adder adder(words, rows.gradient(i));
@@ -196,7 +195,10 @@ void add_rows(const HistogramInput& input, Scratch& scratch, const Rows rows, si
     } else {
       add_some(bins + row * stride, starts, cells, cell_count, adder);
     }
-    if constexpr (kSparse) entries.add_row(row, adder);
+    if constexpr (kSparse) {
+      adder(total);
+      entries.add_row(row, Adder(entry_words, rows.gradient(i)));
+    }
   };
   const size_t ahead = count > kPrefetchRows ? count - kPrefetchRows : 0;
   size_t i = 0;
@@ -340,47 +342,6 @@ void flush_sparse(const HistogramInput& input, Scratch& scratch, Histogram& to) 
   std::fill_n(total, (1 + sparse.value_count) * value_words, 0);
 }
 
-// A bin of a sparse feature that few rows of all have cannot overflow its word, whatever rows are
-// added: only the sum of all rows has to be unpacked from time to time.
-bool may_wait(const HistogramPart& part, const Histogram& to) {
-  const bins::SparseBins& sparse = part.input.bins->sparse();
-  return !sparse.empty() && !to.packed && !part.input.gradients->wide &&
-         sparse.value_rows_max <= kPackedRows;
-}
-
-void take_total(Scratch& scratch, Sums& total) {
-  uint64_t& word = scratch.words[scratch.total];
-  total = total + unpack(word);
-  word = 0;
-}
-
-// As flush_sparse, of words that waited. total: of all rows that were added meanwhile.
-void flush_waiting(const HistogramInput& input, Scratch& scratch, const Sums& total,
-                   Histogram& to) {
-  const auto offsets = input.bins->histogram_offsets();
-  const auto add = [&](size_t bin, const Sums& sums) {
-    to.g[bin] += sums.g;
-    to.h[bin] += sums.h;
-    to.count[bin] += static_cast<uint32_t>(sums.count);
-  };
-  uint64_t* const all = scratch.words.data() + scratch.total + 1;
-  for (const bins::SparseBins::Feature& feature : input.bins->sparse().features) {
-    uint64_t* const words = all + feature.start;
-    if (is_asked_for(input, feature.feature)) {
-      const size_t offset = offsets[feature.feature];
-      Sums usual = total;
-      for (size_t bin = 0; bin < feature.bin_count; ++bin) {
-        if (words[bin] == 0) continue;
-        const Sums here = unpack(words[bin]);
-        usual = usual - here;
-        add(offset + bin, here);
-      }
-      add(offset + feature.usual_bin, usual);
-    }
-    std::fill_n(words, feature.bin_count, 0);
-  }
-}
-
 // Moves the sums of cells from scratch to a histogram and leaves scratch 0.
 void flush_cells(const HistogramInput& input, Scratch& scratch, Histogram& to) {
   const auto offsets = input.bins->histogram_offsets();
@@ -408,28 +369,176 @@ template <typename Bin>
 void add_part(const HistogramPart& part, size_t begin, size_t end, Histogram& to) {
   const PhaseScope scope(Phase::histogram);
   Scratch& scratch = prepare_scratch(part.input);
-  const bool waits = may_wait(part, to);
-  Sums total;
   for (size_t first = begin; first < end; first += kPackedRows) {
     add_to_scratch<Bin>(part, scratch, first, std::min(kPackedRows, end - first));
     flush_cells(part.input, scratch, to);
-    if (waits) {
-      take_total(scratch, total);
-    } else if (!part.input.bins->sparse().empty()) {
-      flush_sparse(part.input, scratch, to);
+    if (!part.input.bins->sparse().empty()) flush_sparse(part.input, scratch, to);
+  }
+}
+
+// Rows with entries, which are added to a histogram itself and not by way of scratch. Where it is
+// to be a wide one, most entries are packed words until the end, for so few of all rows have each
+// that they cannot overflow; the others, and cells, go to a wide one from time to time.
+struct AtOnce {
+  std::unique_ptr<Histogram> entries;  // packed
+  std::unique_ptr<Histogram> cells;    // null: packed with the entries
+  Sums total;
+};
+
+// Whether it may overflow a packed word.
+bool is_frequent(const bins::SparseBins::Feature& feature) {
+  return feature.rows_max > kPackedRows;
+}
+
+bool may_add_at_once(std::span<const HistogramPart> parts) {
+  const HistogramInput& input = parts[0].input;
+  const bins::SparseBins& sparse = input.bins->sparse();
+  return parts.size() == 1 && !input.gradients->wide && !sparse.empty();
+}
+
+template <typename Bin>
+AtOnce add_at_once(const HistogramPart& part, size_t begin, size_t end, bool is_packed,
+                   HistogramPool& pool) {
+  const PhaseScope scope(Phase::histogram);
+  AtOnce sums{pool.take(true), is_packed ? nullptr : pool.take(false), {}};
+  Scratch& scratch = prepare_scratch(part.input);
+  scratch.entries = sums.entries->words.data();
+  for (size_t first = begin; first < end; first += kPackedRows) {
+    add_to_scratch<Bin>(part, scratch, first, std::min(kPackedRows, end - first));
+    flush_cells(part.input, scratch, is_packed ? *sums.entries : *sums.cells);
+    uint64_t& word = scratch.words[scratch.total];
+    sums.total = sums.total + unpack(word);
+    word = 0;
+    if (is_packed) continue;
+    for (const bins::SparseBins::Feature& feature : part.input.bins->sparse().features) {
+      if (!is_frequent(feature)) continue;
+      uint64_t* const words = sums.entries->words.data() + feature.start;
+      add_words(words, 1, feature.start, feature.bin_count, *sums.cells);
+      std::fill_n(words, feature.bin_count, 0);
     }
   }
-  if (waits) flush_waiting(part.input, scratch, total, to);
+  return sums;
+}
+
+// A sparse feature's bins, of words that have all but the usual one.
+void set_packed(const bins::SparseBins::Feature& feature, uint64_t total, uint64_t* words) {
+  uint64_t usual = total;
+  for (size_t bin = 0; bin < feature.bin_count; ++bin) usual -= words[bin];
+  words[feature.usual_bin] = usual;
+}
+// to: what frequent bins have, or 0.
+void set_wide(const bins::SparseBins::Feature& feature, Sums usual, const uint64_t* words,
+              Histogram& to) {
+  int64_t* const g = to.g.data() + feature.start;
+  int64_t* const h = to.h.data() + feature.start;
+  uint32_t* const count = to.count.data() + feature.start;
+  for (size_t bin = 0; bin < feature.bin_count; ++bin) {
+    const Sums here = unpack(words[bin]) + Sums{g[bin], h[bin], int64_t{count[bin]}};
+    usual = usual - here;
+    g[bin] = here.g;
+    h[bin] = here.h;
+    count[bin] = static_cast<uint32_t>(here.count);
+  }
+  g[feature.usual_bin] = usual.g;
+  h[feature.usual_bin] = usual.h;
+  count[feature.usual_bin] = static_cast<uint32_t>(usual.count);
+}
+
+void add_bins(const Histogram& from, size_t begin, size_t end, Histogram& to) {
+  if (to.packed) {
+    for (size_t bin = begin; bin < end; ++bin) to.words[bin] += from.words[bin];
+    return;
+  }
+  for (size_t bin = begin; bin < end; ++bin) to.g[bin] += from.g[bin];
+  for (size_t bin = begin; bin < end; ++bin) to.h[bin] += from.h[bin];
+  for (size_t bin = begin; bin < end; ++bin) to.count[bin] += from.count[bin];
+}
+
+void clear_bins(Histogram& histogram, size_t begin, size_t bin_count) {
+  if (histogram.packed) {
+    std::fill_n(histogram.words.begin() + static_cast<ptrdiff_t>(begin), bin_count, 0);
+    return;
+  }
+  for (size_t bin = begin; bin < begin + bin_count; ++bin) {
+    histogram.g[bin] = 0;
+    histogram.h[bin] = 0;
+    histogram.count[bin] = 0;
+  }
+}
+
+// Adds up parts of the rows, features [first, last), and sets the usual bins: what the others leave
+// of all rows. Bins that nobody asked for become 0 again.
+void add_up_features(const HistogramInput& input, std::span<const AtOnce> parts, const Sums& total,
+                     size_t first, size_t last) {
+  const PhaseScope scope(Phase::histogram);
+  const std::span<const uint32_t> offsets = input.bins->histogram_offsets();
+  const std::span<const bins::SparseBins::Feature> sparse = input.bins->sparse().features;
+  const AtOnce& sums = parts[0];
+  for (const AtOnce& part : parts.subspan(1)) {
+    add_bins(*part.entries, offsets[first], offsets[last], *sums.entries);
+  }
+  auto next = std::lower_bound(sparse.begin(), sparse.end(), first,
+                               [](const bins::SparseBins::Feature& feature, size_t number) {
+                                 return feature.feature < number;
+                               });
+  for (size_t feature = first; feature < last; ++feature) {
+    const bool is_sparse = next != sparse.end() && next->feature == feature;
+    const bool is_asked = is_asked_for(input, static_cast<uint32_t>(feature));
+    uint64_t* const words = sums.entries->words.data() + offsets[feature];
+    const size_t bin_count = offsets[feature + 1] - offsets[feature];
+    const bool is_split = sums.cells && (!is_sparse || is_frequent(*next));
+    for (const AtOnce& part : parts.subspan(1)) {
+      if (is_split) add_bins(*part.cells, offsets[feature], offsets[feature + 1], *sums.cells);
+    }
+    if (is_sparse && !is_asked) {
+      sums.cells ? clear_bins(*sums.cells, offsets[feature], bin_count)
+                 : clear_bins(*sums.entries, offsets[feature], bin_count);
+    } else if (is_sparse && sums.cells) {
+      set_wide(*next, total, words, *sums.cells);
+    } else if (is_sparse) {
+      const auto word = (static_cast<uint64_t>(total.g) << 38) +
+                        (static_cast<uint64_t>(total.h) << 13) + static_cast<uint64_t>(total.count);
+      set_packed(*next, word, words);
+    }
+    if (is_sparse) ++next;
+  }
+}
+
+template <typename Bin>
+std::unique_ptr<Histogram> build_at_once(const HistogramPart& part, HistogramPool& pool) {
+  constexpr size_t kRowsMin = 512;
+  constexpr size_t kFeatures = 64;
+  const size_t row_count = part.row_count();
+  const bool is_packed = row_count <= kPackedRows;
+  const auto threads = static_cast<size_t>(tbb::this_task_arena::max_concurrency());
+  std::vector<AtOnce> parts(std::clamp<size_t>(row_count / kRowsMin, 1, threads));
+  tbb::parallel_for(size_t{0}, parts.size(), [&](size_t i) {
+    parts[i] = add_at_once<Bin>(part, i * row_count / parts.size(),
+                                (i + 1) * row_count / parts.size(), is_packed, pool);
+  });
+  Sums total;
+  for (const AtOnce& each : parts) total = total + each.total;
+  const size_t feature_count = part.input.bins->feature_count();
+  tbb::parallel_for(size_t{0}, (feature_count + kFeatures - 1) / kFeatures, [&](size_t i) {
+    add_up_features(part.input, parts, total, i * kFeatures,
+                    std::min((i + 1) * kFeatures, feature_count));
+  });
+  std::unique_ptr<Histogram> sums = std::move(is_packed ? parts[0].entries : parts[0].cells);
+  for (AtOnce& each : parts) {
+    pool.give_back(std::move(each.entries));
+    pool.give_back(std::move(each.cells));
+  }
+  return sums;
 }
 
 template <typename Bin>
 std::unique_ptr<Histogram> build(std::span<const HistogramPart> parts, HistogramPool& pool) {
   size_t row_count = 0;
   for (const HistogramPart& part : parts) row_count += part.row_count();
-  std::unique_ptr<Histogram> histogram =
-      pool.take(!parts[0].input.gradients->wide && row_count <= kPackedRows);
-  const size_t part_rows = parts[0].input.bins->sparse().empty() ? kPartRows : kSparsePartRows;
-  if (histogram->packed || row_count <= 2 * part_rows) {
+  const bool is_packed = !parts[0].input.gradients->wide && row_count <= kPackedRows;
+  if (may_add_at_once(parts)) return build_at_once<Bin>(parts[0], pool);
+  std::unique_ptr<Histogram> histogram = pool.take(is_packed);
+  if (histogram->packed || row_count <= 2 * kPartRows) {
     for (const HistogramPart& part : parts) {
       add_part<Bin>(part, 0, part.row_count(), *histogram);
     }
@@ -441,8 +550,8 @@ std::unique_ptr<Histogram> build(std::span<const HistogramPart> parts, Histogram
   };
   std::vector<Piece> pieces;
   for (const HistogramPart& part : parts) {
-    for (size_t begin = 0; begin < part.row_count(); begin += part_rows) {
-      pieces.push_back({&part, begin, std::min(begin + part_rows, part.row_count())});
+    for (size_t begin = 0; begin < part.row_count(); begin += kPartRows) {
+      pieces.push_back({&part, begin, std::min(begin + kPartRows, part.row_count())});
     }
   }
   // A partial histogram a thread, for as long as the loop lasts; integer sums, so any split of the

@@ -216,8 +216,8 @@ Status TreeGrowth::grow_by_batch(size_t nodes_min, const ExpandBatch& expand) {
 // and items that a task has are its own.
 class TreeGrowth::NodeByNode {
  public:
-  NodeByNode(TreeGrowth& growth, size_t under_way_max, const ExpandNode& expand)
-      : growth_(growth), under_way_max_(under_way_max), expand_(expand) {}
+  NodeByNode(TreeGrowth& growth, size_t under_way_max, double gain_min, const ExpandNode& expand)
+      : growth_(growth), under_way_max_(under_way_max), gain_min_(gain_min), expand_(expand) {}
 
   void run() {
     growth_.find_root_split();
@@ -231,7 +231,8 @@ class TreeGrowth::NodeByNode {
  private:
   void start_more() {
     while (under_way_ < under_way_max_) {
-      const std::vector<uint32_t> next = growth_.walk_.next_batch(1, kNoneInVain);
+      const double gain_min = under_way_ == 0 ? 0 : gain_min_;
+      const std::vector<uint32_t> next = growth_.walk_.next_batch(1, kNoneInVain, gain_min);
       if (next.empty()) return;
       const Expansion expansion = growth_.expansions_of(next).front();
       ++under_way_;
@@ -253,15 +254,16 @@ class TreeGrowth::NodeByNode {
 
   TreeGrowth& growth_;
   size_t under_way_max_;
+  double gain_min_;
   const ExpandNode& expand_;
   std::mutex mutex_;
   size_t under_way_ = 0;
   tbb::task_group tasks_;
 };
 
-void TreeGrowth::grow_by_node(size_t under_way, const ExpandNode& expand) {
+void TreeGrowth::grow_by_node(size_t under_way, double gain_min, const ExpandNode& expand) {
   if (search_.options->order != GrowthOrder::symmetric) {
-    NodeByNode(*this, under_way, expand).run();
+    NodeByNode(*this, under_way, gain_min, expand).run();
     return;
   }
   const Status status = grow_symmetric([&](std::span<const Expansion> level) -> Status {

@@ -74,9 +74,10 @@ class TreeGrowth {
   // Grows to the end, or to expand's first failure, which it returns. nodes_min: how many nodes the
   // caller likes to have in a batch, at least.
   Status grow_by_batch(size_t nodes_min, const ExpandBatch& expand);
-  // Grows to the end with so many nodes under way at once, from different threads. (Symmetric
-  // growth has a level under way.)
-  void grow_by_node(size_t under_way, const ExpandNode& expand);
+  // Grows to the end with so many nodes under way at once, from different threads; beside others
+  // only those of at least that gain, for below it they are likely to be expanded in vain.
+  // (Symmetric growth has a level under way.)
+  void grow_by_node(size_t under_way, double gain_min, const ExpandNode& expand);
 
   // The histogram of the small child; different nodes' from different threads.
   void take(const Expansion& expansion, std::unique_ptr<Histogram> small);
@@ -89,6 +90,8 @@ class TreeGrowth {
   const GradientUnits& units() const { return search_.units; }
   bool is_wide() const { return wide_; }
   uint64_t round_count() const { return round_count_; }
+  // Of the splits of the finished tree; 0 if it has none.
+  double least_gain() const { return walk_.least_gain(); }
   // The finished tree; `output` is left to the caller.
   model::Tree tree(std::vector<uint32_t>* leaf_ids) const {
     return walk_.tree(search_.features, search_.units, leaf_ids);

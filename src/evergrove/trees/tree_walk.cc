@@ -86,7 +86,7 @@ bool TreeWalk::finished() {
 // the first ones on the way that are in no batch. A node that is not come to may still be wanted
 // when others are known better, but whether it is has nothing to do with how large its own gain
 // is: a large one under a small one waits for the small one's turn.
-std::vector<uint32_t> TreeWalk::candidates(size_t count) const {
+std::vector<uint32_t> TreeWalk::candidates(size_t count, double gain_min) const {
   const auto order = [this](uint32_t a, uint32_t b) { return after(a, b); };
   std::vector<uint32_t> found;
   std::vector<uint32_t> queue = queue_;
@@ -95,7 +95,7 @@ std::vector<uint32_t> TreeWalk::candidates(size_t count) const {
     const Node& node = nodes_[best];
     std::pop_heap(queue.begin(), queue.end(), order);
     queue.pop_back();
-    if (!node.in_batch()) {
+    if (!node.in_batch() && node.split.gain >= gain_min) {
       found.push_back(best);
       if (found.size() == count) break;
     }
@@ -109,11 +109,17 @@ std::vector<uint32_t> TreeWalk::candidates(size_t count) const {
   return found;
 }
 
-std::vector<uint32_t> TreeWalk::next_batch(size_t parallel, size_t window) {
+double TreeWalk::least_gain() const {
+  double least = order_.empty() ? 0 : nodes_[order_[0]].split.gain;
+  for (const uint32_t id : order_) least = std::min(least, nodes_[id].split.gain);
+  return least;
+}
+
+std::vector<uint32_t> TreeWalk::next_batch(size_t parallel, size_t window, double gain_min) {
   if (finished()) return {};
   const size_t leaves_left = options_.leaves_max - leaf_count();
   const size_t wanted = std::min(std::max(leaves_left / (10 * window), parallel), leaves_left);
-  std::vector<uint32_t> batch = candidates(std::max<size_t>(wanted, 1));
+  std::vector<uint32_t> batch = candidates(std::max<size_t>(wanted, 1), gain_min);
   for (uint32_t id : batch) add_children(id);
   return batch;
 }

@@ -56,7 +56,8 @@ class TreeWalk {
   // children exist from now on. Empty: finished, or the walk waits for what is under way and
   // nothing else promises to be of the tree. parallel: how many the caller likes to have at once,
   // at least; window: how many batches it has under way, which share what is tried early.
-  std::vector<uint32_t> next_batch(size_t parallel, size_t window = 1);
+  // gain_min: leaves that promise less are left out.
+  std::vector<uint32_t> next_batch(size_t parallel, size_t window = 1, double gain_min = 0);
   bool finished();
 
   // Symmetric growth: splits nodes of a level (ascending), each by its own split, for good, where
@@ -71,6 +72,8 @@ class TreeWalk {
   size_t node_count() const { return nodes_.size(); }
   size_t leaf_count() const { return 1 + order_.size(); }
   uint64_t expanded_count() const { return expanded_count_; }
+  // Of the nodes taken; 0 if there are none.
+  double least_gain() const;
 
   // The tree of the nodes taken; leaf_ids, if given, are the nodes that are its leaves, in the
   // order of the tree's own. `output` is left to the caller.
@@ -82,7 +85,7 @@ class TreeWalk {
   bool knows_children(const Node& node) const;
   bool after(uint32_t a, uint32_t b) const;
   void add_children(uint32_t id);
-  std::vector<uint32_t> candidates(size_t count) const;
+  std::vector<uint32_t> candidates(size_t count, double gain_min) const;
 
   GrowthOptions options_;
   std::deque<Node> nodes_;
