@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "evergrove/base/byte_size.h"
 #include "evergrove/runtime/training_run.h"
 #include "metrics_dict.h"
 #include "module.h"
@@ -39,6 +40,7 @@ runtime::TrainingReport run(const Source& data, const std::string& label, const 
                             const std::vector<std::string>& exclude,
                             const std::vector<std::string>& categorical, int threads,
                             const std::string& log_folder, bool resume,
+                            const std::string& memory, const std::string& cache_folder,
                             const std::string& model_path, const model::Model* continue_from,
                             nb::object progress, bool every_iteration) {
   runtime::TrainingRequest request;
@@ -55,6 +57,8 @@ runtime::TrainingReport run(const Source& data, const std::string& label, const 
   request.log_folder = log_folder;
   request.resume = resume;
   request.model_path = model_path;
+  if (!memory.empty()) request.memory_bytes = value_or_raise(parse_byte_size("memory", memory));
+  request.cache_folder = cache_folder;
   if (continue_from != nullptr) request.continue_from = *continue_from;
   PythonProgress python_progress(std::move(progress), every_iteration);
   request.progress = [&](const runtime::TrainingProgress& step) {
@@ -102,6 +106,7 @@ void init_train(nb::module_& module) {
   module.def("train", &run, nb::arg("data"), nb::arg("label"), nb::arg("settings"),
              nb::arg("valid"), nb::arg("valid_fraction"), nb::arg("weight"), nb::arg("exclude"),
              nb::arg("categorical"), nb::arg("threads"), nb::arg("log_folder"), nb::arg("resume"),
+             nb::arg("memory"), nb::arg("cache_folder"),
              nb::arg("model_path"), nb::arg("continue_from").none(), nb::arg("progress").none(),
              nb::arg("every_iteration"));
   module.def("check_parameters", &check_parameters, nb::arg("settings"));

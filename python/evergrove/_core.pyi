@@ -110,6 +110,8 @@ def train(
     threads: int,
     log_folder: str,
     resume: bool,
+    memory: str,
+    cache_folder: str,
     model_path: str,
     continue_from: Model | None,
     progress: Callable[[dict[str, Any]], bool] | None,

@@ -59,6 +59,8 @@ def train(
     callbacks: Iterable[Callback] | None = None,
     progress: bool | None = None,
     workers: int | None = None,
+    memory: int | str | None = None,
+    cache: str | os.PathLike[str] | None = None,
 ) -> Model:
     """Trains a model.
 
@@ -79,6 +81,10 @@ def train(
     progress: True shows a bar, False none; None shows it on a terminal and in a notebook.
     workers: so many processes of this machine hold the rows, as a cluster would; the model is the
         same. Then all data are paths, and there are no callbacks and no bar.
+    memory: what this process may take for it, as bytes or as "2GiB", data that are in its memory
+        already not counted: rows that do not fit pass by from a file in the folder `cache` ($TMPDIR
+        or /var/tmp if it is None). Without it, all that the machine or the container has. A run
+        that does not fit is refused with what it would need.
     """
     settings = settings_of(params or {})
     if objective is not None:
@@ -92,6 +98,8 @@ def train(
     if workers is not None:
         if callbacks is not None and list(callbacks):
             raise ValueError("Callbacks are not called in a run with workers; leave them out")
+        if memory is not None or cache is not None:
+            raise ValueError("memory and cache are for runs without workers; leave them out")
         return train_with_workers(
             workers,
             settings,
@@ -123,6 +131,8 @@ def train(
             thread_count(threads),
             log_folder,
             resume,
+            "" if memory is None else str(memory),
+            "" if cache is None else os.fspath(cache),
             "",
             None if continue_from is None else continue_from._core,
             watcher.step,

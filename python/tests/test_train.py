@@ -298,3 +298,32 @@ class TestProgress:
         evergrove.train(PARAMS, frame, "income")
         assert all("<progress" in text for text in shown)
         assert "6/6" in shown[-1]
+
+
+class TestMemory:
+    def test_rows_that_do_not_fit_pass_by(self, tmp_path: Path) -> None:
+        path = tmp_path / "rows.parquet"
+        data_sets.adult_like(rows=150_000).frame.to_parquet(path, row_group_size=10_000)
+        params = {**PARAMS, "objective": "binary"}
+        whole = evergrove.train(params, path, "income", threads=2)
+        with pytest.raises(ValueError, match="does not fit into this memory") as refusal:
+            evergrove.train(params, path, "income", threads=2, memory=1)
+        needed = str(refusal.value).split("with all rows in memory: ")[1].split()[0]
+        less = f"{int(needed) - 1}MiB"
+        for cache in (None, tmp_path):
+            model = evergrove.train(
+                params, path, "income", threads=2, memory=less, cache=cache, progress=False
+            )
+            assert model.digest == whole.digest
+        with pytest.raises(ValueError, match="may be written to"):
+            evergrove.train(
+                params, path, "income", threads=2, memory=less, cache=tmp_path / "missing"
+            )
+
+    def test_is_for_runs_without_workers(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match="without workers"):
+            evergrove.train(None, str(tmp_path), "income", workers=2, memory="1GiB")
+
+    def test_a_size_that_makes_no_sense(self, frame: pd.DataFrame) -> None:
+        with pytest.raises(ValueError, match="memory"):
+            evergrove.train(None, frame, "income", memory="much")

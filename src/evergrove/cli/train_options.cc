@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <map>
 
+#include "evergrove/base/byte_size.h"
 #include "evergrove/base/number_text.h"
-#include "evergrove/cli/byte_size.h"
 #include "evergrove/runtime/log_store.h"
 #include "evergrove/runtime/model_file.h"
 

@@ -7,7 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "evergrove/cli/byte_size.h"
+#include "evergrove/base/byte_size.h"
 #include "evergrove/cli/cluster_options.h"
 #include "evergrove/cli/commands.h"
 #include "evergrove/cli/result_json.h"

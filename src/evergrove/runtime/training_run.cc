@@ -218,9 +218,8 @@ Status Run::park(train::RunDescription description, const train::PrepareProgress
                           std::to_string((plan.file_bytes >> 20) + 1) + " MiB in " + folder);
   const std::vector<train::Shard> shards = train::make_shards(
       request_.data, description.header.parameters.seed, plan.rows_at_once);
-  EVERGROVE_ASSIGN_OR_RETURN(
-      trainer_, train::train_parked(request_.data, std::move(description), shards, std::move(file),
-                                    progress));
+  EVERGROVE_ASSIGN_OR_RETURN(trainer_, train::train_parked(request_.data, std::move(description),
+                                                           shards, std::move(file), progress));
   return {};
 }
 

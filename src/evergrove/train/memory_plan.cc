@@ -127,8 +127,12 @@ MemoryNeed need_parked(const MemoryShape& s, uint64_t rows_at_once) {
       s.row_count * 8 + histogram_bytes(s, 2 * s.thread_count) +
       std::max(passing, s.thread_count * part_rows * (margin_bytes(s) + label_bytes(s)) +
                             ranking_bytes(s, kRankedParkedRows));
+  // Each part has the features' cuts, and its nodes.
+  const uint64_t part_count = s.row_count / std::max<uint64_t>(part_rows, 1) + 2;
+  const uint64_t parts = part_count * (s.bin_count * 10 + s.feature_count * 100 + 32 * s.leaf_count);
   MemoryNeed need;
-  need.items = {{"a tree's rows, parts at hand, histograms; before, what is read",
+  need.items = {{"cuts and nodes of each part", parts},
+                {"a tree's rows, parts at hand, histograms; before, what is read",
                  std::max({growing, reading, sampling_bytes(s) + reading_bytes(s)})},
                 {"the process and its threads", process_bytes(s)}};
   return need;
@@ -200,10 +204,13 @@ MemoryPlan plan_memory(const MemoryShape& shape, uint64_t limit_bytes) {
   plan.in_memory = need_in_memory(shape);
   plan.rows_at_once = kPartRowsMax;
   plan.parked = need_parked(shape, plan.rows_at_once);
-  while (limit_bytes > 0 && plan.parked.total() > limit_bytes &&
-         plan.rows_at_once > kPartRowsMin) {
-    plan.rows_at_once /= 2;
-    plan.parked = need_parked(shape, plan.rows_at_once);
+  // The largest parts that fit, or those that take least.
+  for (uint64_t rows = kPartRowsMax / 2;
+       limit_bytes > 0 && plan.parked.total() > limit_bytes && rows >= kPartRowsMin; rows /= 2) {
+    MemoryNeed need = need_parked(shape, rows);
+    if (need.total() >= plan.parked.total()) continue;
+    plan.rows_at_once = rows;
+    plan.parked = std::move(need);
   }
   const uint64_t kept = shape.bin_bytes * shape.row_stride + label_bytes(shape) +
                         margin_bytes(shape) * (shape.output_count > 1 ? 2 : 1);

@@ -7,8 +7,8 @@
 // (row_store.h), so the model is the same to the bit.
 //
 //   EVERGROVE_ASSIGN_OR_RETURN(auto file, ScratchFile::create(folder));
-//   EVERGROVE_ASSIGN_OR_RETURN(
-//       auto trainer, train_parked(spec, std::move(description), shards, std::move(file), progress));
+//   EVERGROVE_ASSIGN_OR_RETURN(auto trainer, train_parked(spec, std::move(description), shards,
+//                                                         std::move(file), progress));
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

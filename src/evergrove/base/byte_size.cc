@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "evergrove/cli/byte_size.h"
+#include "evergrove/base/byte_size.h"
 
 #include <charconv>
 
 #include "evergrove/base/lower_case.h"
 
-namespace evergrove::cli {
+namespace evergrove {
 namespace {
 
 struct Unit {
@@ -38,4 +38,4 @@ Result<uint64_t> parse_byte_size(std::string_view option, const std::string& tex
   return refused;
 }
 
-}  // namespace evergrove::cli
+}  // namespace evergrove

@@ -13,9 +13,9 @@
 
 #include "evergrove/base/status.h"
 
-namespace evergrove::cli {
+namespace evergrove {
 
 // At least one byte. option: for the message.
 Result<uint64_t> parse_byte_size(std::string_view option, const std::string& text);
 
-}  // namespace evergrove::cli
+}  // namespace evergrove

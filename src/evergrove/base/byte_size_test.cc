@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "evergrove/cli/byte_size.h"
+#include "evergrove/base/byte_size.h"
 
 #include <gtest/gtest.h>
 
-namespace evergrove::cli {
+namespace evergrove {
 namespace {
 
 TEST(ByteSize, ReadsWhatPeopleWrite) {
@@ -36,4 +36,4 @@ TEST(ByteSize, RefusesWhatIsNoSize) {
 }
 
 }  // namespace
-}  // namespace evergrove::cli
+}  // namespace evergrove
