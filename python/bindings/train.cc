@@ -39,10 +39,10 @@ runtime::TrainingReport run(const Source& data, const std::string& label, const 
                             double valid_fraction, const std::string& weight,
                             const std::vector<std::string>& exclude,
                             const std::vector<std::string>& categorical, int threads,
-                            const std::string& log_folder, bool resume,
-                            const std::string& memory, const std::string& cache_folder,
-                            const std::string& model_path, const model::Model* continue_from,
-                            nb::object progress, bool every_iteration) {
+                            const std::string& log_folder, bool resume, const std::string& memory,
+                            const std::string& cache_folder, const std::string& model_path,
+                            const model::Model* continue_from, nb::object progress,
+                            bool every_iteration) {
   runtime::TrainingRequest request;
   request.parameters =
       value_or_raise(make_parameters(settings, request.data.objective_is_chosen, nullptr));
@@ -106,8 +106,8 @@ void init_train(nb::module_& module) {
   module.def("train", &run, nb::arg("data"), nb::arg("label"), nb::arg("settings"),
              nb::arg("valid"), nb::arg("valid_fraction"), nb::arg("weight"), nb::arg("exclude"),
              nb::arg("categorical"), nb::arg("threads"), nb::arg("log_folder"), nb::arg("resume"),
-             nb::arg("memory"), nb::arg("cache_folder"),
-             nb::arg("model_path"), nb::arg("continue_from").none(), nb::arg("progress").none(),
+             nb::arg("memory"), nb::arg("cache_folder"), nb::arg("model_path"),
+             nb::arg("continue_from").none(), nb::arg("progress").none(),
              nb::arg("every_iteration"));
   module.def("check_parameters", &check_parameters, nb::arg("settings"));
   module.def("parameter_table", &parameter_table);

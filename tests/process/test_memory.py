@@ -56,9 +56,7 @@ def need(rows: Path, *more: object) -> dict[str, Any]:
 @pytest.mark.parametrize("way", ["all_rows_in_memory", "rows_passing_by"])
 def test_what_is_explained_is_enough(rows: Path, digest: str, way: str, tmp_path: Path) -> None:
     limit = need(rows)[way]["bytes"]
-    answer = train(
-        rows, tmp_path, "--memory", limit, **limited(resource.RLIMIT_DATA, limit)
-    )
+    answer = train(rows, tmp_path, "--memory", limit, **limited(resource.RLIMIT_DATA, limit))
     assert answer.code == DONE, answer
     assert answer.json["memory"]["limit_bytes"] == limit
     assert answer.json["memory"]["rows_pass_by"] == (way == "rows_passing_by")

@@ -21,9 +21,10 @@ Result<std::unique_ptr<ScratchFile>> ScratchFile::create(const std::string& fold
   std::string path = folder + "/evergrove-rows-XXXXXX";
   const int descriptor = ::mkostemp(path.data(), O_CLOEXEC);
   if (descriptor < 0) {
-    return invalid_input("No file can be made for rows that do not fit into memory; give a folder "
-                         "that may be written to",
-                         {{"folder", folder}, {"why", std::strerror(errno)}});
+    return invalid_input(
+        "No file can be made for rows that do not fit into memory; give a folder "
+        "that may be written to",
+        {{"folder", folder}, {"why", std::strerror(errno)}});
   }
   ::unlink(path.c_str());
   return std::unique_ptr<ScratchFile>(new ScratchFile(folder, descriptor));

@@ -13,9 +13,9 @@ namespace evergrove::cli {
 namespace {
 
 constexpr std::array<std::string_view, 17> kKeys = {
-    "data",  "label", "objective", "valid", "valid_fraction", "weight", "exclude",   "categorical",
-    "types", "seed",  "threads",   "log",   "resume",         "model",  "memory",    "cache",
-    "parameters"};
+    "data",    "label",       "objective", "valid", "valid_fraction", "weight",
+    "exclude", "categorical", "types",     "seed",  "threads",        "log",
+    "resume",  "model",       "memory",    "cache", "parameters"};
 
 // Reads one document; the first thing that is wrong is kept and ends the rest.
 class ConfigReader {

@@ -116,10 +116,10 @@ Result<int> explain(const TrainOptions& options, const runtime::TrainingRequest&
     print_json({{"memory", memory_json(plan)}});
   } else {
     std::string text = "All rows in memory: " + bytes_text(plan.in_memory.total()) + "\n" +
-                       need_text(plan.in_memory) +
-                       "Rows passing by, about " + count_text(plan.rows_at_once, "row") +
-                       " at once, from a file of " + bytes_text(plan.file_bytes) + ": " +
-                       bytes_text(plan.parked.total()) + "\n" + need_text(plan.parked);
+                       need_text(plan.in_memory) + "Rows passing by, about " +
+                       count_text(plan.rows_at_once, "row") + " at once, from a file of " +
+                       bytes_text(plan.file_bytes) + ": " + bytes_text(plan.parked.total()) + "\n" +
+                       need_text(plan.parked);
     if (plan.check().ok()) {
       text += "Within " + bytes_text(plan.limit_bytes) + ": " +
               (plan.is_parked() ? "rows pass by" : "all rows are in memory") + "\n";
@@ -309,8 +309,7 @@ Result<int> train(TrainOptions options) {
   std::vector<std::string> notes;
   StopSignal stop;
   const bool is_limited =
-      !options.memory.empty() ||
-      runtime::process_memory_bytes() < runtime::machine_memory_bytes();
+      !options.memory.empty() || runtime::process_memory_bytes() < runtime::machine_memory_bytes();
   if (is_limited) keep_memory_small();
   const runtime::ThreadLimit threads(options.threads.value_or(0));
   EVERGROVE_ASSIGN_OR_RETURN(runtime::TrainingRequest request,

@@ -32,9 +32,9 @@ struct TrainOptions {
   bool resume = false;
   std::string continue_from;
   std::string model;
-  std::string memory;    // what one process may take; empty: what it needs
-  std::string cache;     // the folder for rows that do not fit into it
-  bool explain = false;  // say what it would need, and train nothing
+  std::string memory;      // what one process may take; empty: what it needs
+  std::string cache;       // the folder for rows that do not fit into it
+  bool explain = false;    // say what it would need, and train nothing
   int workers = 0;         // local processes; 0: none, all is done in this one
   int replicas = 0;        // spare copies of rows at other workers
   ClusterOptions cluster;  // of a coordinator

@@ -70,17 +70,17 @@ Result<train::MemoryPlan> plan_run(const TrainingRequest& request,
   const auto threads = static_cast<uint64_t>(tbb::this_task_arena::max_concurrency());
   // What nobody said is no promise: then it is only a reason to let rows pass by.
   const bool is_promised = request.memory_bytes > 0;
-  const uint64_t limit = is_promised ? std::min(request.memory_bytes, process_memory_bytes())
-                                     : process_memory_bytes();
+  const uint64_t limit =
+      is_promised ? std::min(request.memory_bytes, process_memory_bytes()) : process_memory_bytes();
   const train::MemoryPlan most =
       train::plan_memory(train::memory_shape(request.data, parameters, threads), limit);
   if (!most.may_describe()) return most;
   // Nothing to find out where all rows fit anyway, however many bins and classes there are.
-  const bool has_one_output = request.data.objective_is_chosen &&
-                              parameters.objective != model::ObjectiveKind::multiclass;
+  const bool has_one_output =
+      request.data.objective_is_chosen && parameters.objective != model::ObjectiveKind::multiclass;
   if ((!is_promised || has_one_output) && !most.is_parked()) return most;
-  EVERGROVE_ASSIGN_OR_RETURN(description, train::describe(request.data, parameters, known, progress,
-                                                          most.rows_at_once));
+  EVERGROVE_ASSIGN_OR_RETURN(
+      description, train::describe(request.data, parameters, known, progress, most.rows_at_once));
   return train::plan_memory(train::memory_shape(request.data, description->header, threads), limit);
 }
 
@@ -140,10 +140,9 @@ Result<TrainingReport> Run::run() {
   report_.feature_count = header.features.size();
   add_column_notes(request_.data, header, report_.notes);
   if (!request_.data.objective_is_chosen && !past.header) {
-    report_.notes.push_back(
-        "The objective is " +
-        std::string(model::objective_name(header.parameters.objective)) +
-        ", by the values of the label");
+    report_.notes.push_back("The objective is " +
+                            std::string(model::objective_name(header.parameters.objective)) +
+                            ", by the values of the label");
   }
   const Clock::time_point training_start = Clock::now();
   if (log_ && !past_is_logged) EVERGROVE_RETURN_IF_ERROR(log_->start(header));
@@ -214,10 +213,11 @@ Status Run::park(train::RunDescription description, const train::PrepareProgress
   const std::string folder = cache_folder(request_);
   EVERGROVE_ASSIGN_OR_RETURN(auto file, ScratchFile::create(folder));
   const train::MemoryPlan& plan = report_.memory;
-  report_.notes.push_back("The rows do not fit into the memory given: they pass by from a file of " +
-                          std::to_string((plan.file_bytes >> 20) + 1) + " MiB in " + folder);
-  const std::vector<train::Shard> shards = train::make_shards(
-      request_.data, description.header.parameters.seed, plan.rows_at_once);
+  const uint64_t file_mebibytes = (plan.file_bytes >> 20) + 1;
+  report_.notes.push_back("The rows do not fit into memory: they pass by from a file of " +
+                          std::to_string(file_mebibytes) + " MiB in " + folder);
+  const std::vector<train::Shard> shards =
+      train::make_shards(request_.data, description.header.parameters.seed, plan.rows_at_once);
   EVERGROVE_ASSIGN_OR_RETURN(trainer_, train::train_parked(request_.data, std::move(description),
                                                            shards, std::move(file), progress));
   return {};

@@ -21,7 +21,7 @@ constexpr uint64_t kThreadBytes = 5 * kMiB;
 // Rows of a part: fewer make more of the adding up of histograms, more do not make it faster.
 constexpr uint64_t kPartRowsMin = uint64_t{1} << 14;
 constexpr uint64_t kPartRowsMax = uint64_t{1} << 19;
-constexpr uint64_t kColumnsAtOnce = 32;    // whose samples are held together
+constexpr uint64_t kColumnsAtOnce = 32;  // whose samples are held together
 
 uint64_t largest_block(const table::RowSource& source) {
   uint64_t largest = 0;
@@ -89,10 +89,10 @@ uint64_t sample_bytes(const MemoryShape& s) { return s.is_sampled ? 5 : 0; }
 MemoryNeed need_in_memory(const MemoryShape& s) {
   const uint64_t bins = s.bin_bytes * (s.feature_count + s.row_stride);
   const uint64_t all_rows = s.row_count + s.valid_row_count;
-  const uint64_t growing = s.row_count * (16 + gradient_bytes(s) * s.output_count +
-                                          softmax_bytes(s) + sample_bytes(s)) +
-                           all_rows * margin_bytes(s) + histogram_bytes(s, 2 * s.thread_count) +
-                           ranking_bytes(s, kRankedRows);
+  const uint64_t growing =
+      s.row_count * (16 + gradient_bytes(s) * s.output_count + softmax_bytes(s) + sample_bytes(s)) +
+      all_rows * margin_bytes(s) + histogram_bytes(s, 2 * s.thread_count) +
+      ranking_bytes(s, kRankedRows);
   const uint64_t reading = reading_bytes(s) + sampling_bytes(s) + s.row_count * 16;
   MemoryNeed need;
   need.items = {
@@ -129,7 +129,8 @@ MemoryNeed need_parked(const MemoryShape& s, uint64_t rows_at_once) {
                             ranking_bytes(s, kRankedParkedRows));
   // Each part has the features' cuts, and its nodes.
   const uint64_t part_count = s.row_count / std::max<uint64_t>(part_rows, 1) + 2;
-  const uint64_t parts = part_count * (s.bin_count * 10 + s.feature_count * 100 + 32 * s.leaf_count);
+  const uint64_t parts =
+      part_count * (s.bin_count * 10 + s.feature_count * 100 + 32 * s.leaf_count);
   MemoryNeed need;
   need.items = {{"cuts and nodes of each part", parts},
                 {"a tree's rows, parts at hand, histograms; before, what is read",
@@ -145,9 +146,7 @@ MemoryNeed need_describing(const MemoryShape& s) {
   return need;
 }
 
-std::string mebibytes(uint64_t bytes) {
-  return std::to_string((bytes + kMiB - 1) / kMiB) + " MiB";
-}
+std::string mebibytes(uint64_t bytes) { return std::to_string((bytes + kMiB - 1) / kMiB) + " MiB"; }
 
 }  // namespace
 

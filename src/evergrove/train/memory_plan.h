@@ -54,7 +54,7 @@ struct MemoryNeed {
 
 struct MemoryPlan {
   uint64_t limit_bytes = 0;  // 0: none
-  MemoryNeed describing;  // reading labels, samples and categories, before anything else
+  MemoryNeed describing;     // reading labels, samples and categories, before anything else
   MemoryNeed in_memory;
   MemoryNeed parked;
   uint64_t rows_at_once = 0;  // of a part of the parked rows

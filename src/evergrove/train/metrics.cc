@@ -157,8 +157,8 @@ Result<MetricSummary> MetricSummary::decode(ByteReader& in) {
 }
 
 Result<std::vector<double>> evaluate_metrics(std::span<const std::string> names,
-                                             model::ObjectiveKind objective,
-                                             const MetricRows& rows, uint64_t rows_at_once) {
+                                             model::ObjectiveKind objective, const MetricRows& rows,
+                                             uint64_t rows_at_once) {
   std::vector<std::string> summed;
   std::vector<uint64_t> cutoffs;
   for (const std::string& name : names) {

@@ -94,8 +94,8 @@ struct MetricRows {
 };
 // rows_at_once: about how many are ranked together, 32 bytes each and more where there are weights.
 Result<std::vector<double>> evaluate_metrics(std::span<const std::string> names,
-                                             model::ObjectiveKind objective,
-                                             const MetricRows& rows, uint64_t rows_at_once);
+                                             model::ObjectiveKind objective, const MetricRows& rows,
+                                             uint64_t rows_at_once);
 // Adds every step-th margin.
 void sample_margins(std::span<const int64_t> margins, size_t step, std::vector<int64_t>& to);
 inline constexpr uint64_t kRankedRows = uint64_t{1} << 21;

@@ -139,8 +139,7 @@ Result<RoundingTally> ParkedTrainer::start_tree(const Tree& tree, const Gradient
   std::mutex mutex;
   EVERGROVE_RETURN_IF_ERROR(for_each_part([&](RowStore& part) -> Status {
     if (part.row_count() == 0) return {};
-    EVERGROVE_RETURN_IF_ERROR(
-        part.fetch(RowStore::kBins | RowStore::kLabels | RowStore::kMargins));
+    EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kBins | RowStore::kLabels | RowStore::kMargins));
     const RoundingTally tally = part.make_gradients(tree.output, scale);
     part.start_tree(tree.output);
     std::vector<trees::HistogramPart> rows;
@@ -204,8 +203,8 @@ Status ParkedTrainer::expand(TreeGrowth& growth, Batch batch) {
     const int64_t row_count = batch[i].small().sums.count;
     sums[i].sums = pool_.take(!growth.is_wide() && row_count <= int64_t{trees::kPackedRows});
   }
-  EVERGROVE_RETURN_IF_ERROR(for_each_part(
-      [&](RowStore& part) { return expand_part(part, growth, batch, sums); }));
+  EVERGROVE_RETURN_IF_ERROR(
+      for_each_part([&](RowStore& part) { return expand_part(part, growth, batch, sums); }));
   tbb::parallel_for(size_t{0}, batch.size(), [&](size_t i) {
     if (sums[i].sums) {
       growth.take(batch[i], std::move(sums[i].sums));
@@ -244,8 +243,8 @@ Result<model::Tree> ParkedTrainer::grow(uint32_t output) {
   TreeGrowth growth({no_rows_.histogram_offsets(), header().features, &options_}, start.index,
                     start.columns, is_wide_[output] != 0, start.units, {std::move(root), {}},
                     pool_);
-  EVERGROVE_RETURN_IF_ERROR(growth.grow_by_batch(
-      kParkedBatchNodes, [&](Batch batch) { return expand(growth, batch); }));
+  EVERGROVE_RETURN_IF_ERROR(
+      growth.grow_by_batch(kParkedBatchNodes, [&](Batch batch) { return expand(growth, batch); }));
   std::vector<uint32_t> leaf_ids;
   model::Tree tree = growth.tree(&leaf_ids);
   tree.output = output;

@@ -103,8 +103,8 @@ RC_GTEST_PROP(Ranking, WindowsOneAfterAnotherSayWhatTheWholeSays, ()) {
     rows.classes.push_back(*rc::gen::inRange<uint16_t>(0, 2));
     if (weighted) rows.weights.push_back(static_cast<float>(*rc::gen::inRange(0, 9)) / 4);
   }
-  const auto sample = *rc::gen::container<std::vector<int64_t>>(
-      rc::gen::inRange<int64_t>(-range, range));
+  const auto sample =
+      *rc::gen::container<std::vector<int64_t>>(rc::gen::inRange<int64_t>(-range, range));
   const std::vector<MarginWindow> windows =
       margin_windows(sample, row_count, *rc::gen::inRange<uint64_t>(1, 100));
   RC_ASSERT(windows.front().high == std::numeric_limits<int64_t>::max());

@@ -98,8 +98,7 @@ Status RowStore::fetch(unsigned parts) {
     }
   }
   if ((parts & kGradients) != 0 && gradients_[output_].wide) {
-    EVERGROVE_RETURN_IF_ERROR(
-        get(file, parking_->wide_gradients, gradients_[output_].wide_pairs));
+    EVERGROVE_RETURN_IF_ERROR(get(file, parking_->wide_gradients, gradients_[output_].wide_pairs));
   }
   if ((parts & kLabels) != 0) gradient_maker_ = GradientMaker(header_, facts_, data_.train);
   return {};

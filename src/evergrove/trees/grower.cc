@@ -61,10 +61,10 @@ GrownTree Grower::grow(const Gradients& gradients, uint32_t output, uint64_t tre
   const std::span<const TreeRow> listed =
       all_rows ? std::span<const TreeRow>() : partition_.rows(root);
   auto histogram = build_histogram({&bins_, &gradients, columns}, listed, all_rows, pool_);
-  Growth growth{gradients, TreeGrowth({bins_.histogram_offsets(), features_, &options_}, tree_index,
-                                      std::move(columns), gradients.wide,
-                                      {gradients.g_unit, gradients.h_unit},
-                                      {std::move(histogram), root}, pool_)};
+  Growth growth{gradients,
+                TreeGrowth({bins_.histogram_offsets(), features_, &options_}, tree_index,
+                           std::move(columns), gradients.wide, {gradients.g_unit, gradients.h_unit},
+                           {std::move(histogram), root}, pool_)};
   if (least_gains_.size() <= output) least_gains_.resize(output + 1, 0);
   // Where threads can share the features of a node, nodes that are expanded in vain cost time.
   const double gain_min = features_.size() > kSearchedFeatures ? least_gains_[output] : 0;

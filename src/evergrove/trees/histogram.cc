@@ -1,5 +1,5 @@
-// A histogram is added up piece by piece, with sums that have no order (histogram_scratch.cc has the
-// loop that all time goes into).
+// A histogram is added up piece by piece, with sums that have no order (histogram_scratch.cc has
+// the loop that all time goes into).
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/trees/histogram.h"
 

@@ -27,7 +27,6 @@ bool is_frequent(const bins::SparseBins::Feature& feature) {
   return feature.rows_max > kPackedRows;
 }
 
-
 AtOnce add_at_once(const HistogramPart& part, size_t begin, size_t end, bool is_packed,
                    HistogramPool& pool) {
   const PhaseScope scope(Phase::histogram);
@@ -151,8 +150,8 @@ std::unique_ptr<Histogram> build_with_entries(const HistogramPart& part, Histogr
   const auto threads = static_cast<size_t>(tbb::this_task_arena::max_concurrency());
   std::vector<AtOnce> parts(std::clamp<size_t>(row_count / kRowsMin, 1, threads));
   tbb::parallel_for(size_t{0}, parts.size(), [&](size_t i) {
-    parts[i] = add_at_once(part, i * row_count / parts.size(),
-                                (i + 1) * row_count / parts.size(), is_packed, pool);
+    parts[i] = add_at_once(part, i * row_count / parts.size(), (i + 1) * row_count / parts.size(),
+                           is_packed, pool);
   });
   Sums total;
   for (const AtOnce& each : parts) total = total + each.total;

@@ -1,5 +1,5 @@
-// Histograms of rows with entries (bins/sparse_bins.h), whose bins are many and mostly empty: entries
-// are added to the histogram itself, and threads share a node of few rows, too. Part of
+// Histograms of rows with entries (bins/sparse_bins.h), whose bins are many and mostly empty:
+// entries are added to the histogram itself, and threads share a node of few rows, too. Part of
 // histogram.cc, and of nothing else.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

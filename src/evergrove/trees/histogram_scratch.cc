@@ -209,7 +209,6 @@ size_t take_first_digit(uint64_t* words, size_t value_count, size_t digit_count,
   return rest_count;
 }
 
-
 // Adds the sums of a shared cell's features. words: of the cell's values; altered.
 void flush_shared(const HistogramInput& input, std::span<const bins::RowLayout::Digit> digits,
                   size_t value_count, size_t value_words, uint64_t* words, Histogram& to) {

@@ -1,5 +1,5 @@
-// Scratch: the words of a thread to which rows are added before they go to a histogram, and the loop
-// that adds them. Part of histogram.cc and histogram_entries.cc, and of nothing else.
+// Scratch: the words of a thread to which rows are added before they go to a histogram, and the
+// loop that adds them. Part of histogram.cc and histogram_entries.cc, and of nothing else.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -16,9 +16,9 @@ struct Scratch {
   std::vector<uint32_t> starts;
   std::vector<uint8_t> is_wanted;  // by cell
   std::vector<uint32_t> cells;     // to build, ascending
-  bool is_all = false;     // cells are all that there are, and starts has those of padding too
-  size_t value_words = 1;  // words a value of a cell: 2 for wide gradients
-  size_t total = 0;        // where the sum of all rows is, and the entries' values after it
+  bool is_all = false;          // cells are all that there are, and starts has those of padding too
+  size_t value_words = 1;       // words a value of a cell: 2 for wide gradients
+  size_t total = 0;             // where the sum of all rows is, and the entries' values after it
   uint64_t* entries = nullptr;  // where entries are added: here, or in a histogram
 };
 

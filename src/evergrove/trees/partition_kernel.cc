@@ -178,13 +178,12 @@ HWY_INLINE void with_rows(const RowSource& source, const Visit& visit) {
 
 template <bool kIsColumn, typename Bin>
 HWY_INLINE size_t deal_by(const RowSource& source, size_t first, size_t count,
-                       const BinChoice<Bin>& choice, Sides sides) {
+                          const BinChoice<Bin>& choice, Sides sides) {
   const TreeRow* const lefts = sides.lefts;
   with_rows(source, [&](const auto& rows) HWY_ATTR {
     for (size_t i = 0; i < count; i += kWordRows) {
       const size_t here = std::min(kWordRows, count - i);
-      deal_word(rows, first + i, here, mark_word<kIsColumn>(rows, first + i, here, choice),
-                sides);
+      deal_word(rows, first + i, here, mark_word<kIsColumn>(rows, first + i, here, choice), sides);
     }
   });
   return static_cast<size_t>(sides.lefts - lefts);
@@ -199,7 +198,7 @@ HWY_INLINE size_t deal(const RowSource& source, size_t first, size_t count,
 
 template <bool kIsColumn, typename Bin>
 HWY_INLINE size_t mark_by(const RowSource& source, size_t first, size_t count,
-                       const BinChoice<Bin>& choice, uint64_t* bits) {
+                          const BinChoice<Bin>& choice, uint64_t* bits) {
   size_t left_count = 0;
   with_rows(source, [&](const auto& rows) HWY_ATTR {
     for (size_t i = 0; i < count; i += kWordRows) {
