@@ -145,9 +145,9 @@ Expected train_on_one_machine(const Problem& problem) {
   CHECK(trainer.ok());
   Expected expected;
   while (!(*trainer)->finished()) {
-    expected.iterations.push_back(train::encode_iteration((*trainer)->next()));
+    expected.iterations.push_back(train::encode_iteration(*(*trainer)->next()));
   }
-  expected.training_metrics = (*trainer)->training_metrics();
+  expected.training_metrics = *(*trainer)->training_metrics();
   expected.digest = model::digest((*trainer)->model());
   return expected;
 }

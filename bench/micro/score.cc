@@ -65,7 +65,7 @@ struct Problem {
     CHECK(prepared.ok());
     auto trainer = train::Trainer::create(prepared->header, std::move(prepared->data));
     CHECK(trainer.ok());
-    while (!(*trainer)->finished()) (*trainer)->next();
+    while (!(*trainer)->finished()) CHECK((*trainer)->next().ok());
     model = (*trainer)->model();
     std::vector<size_t> columns;
     for (size_t f = 0; f < kFeatures; ++f) columns.push_back(f);

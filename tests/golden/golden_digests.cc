@@ -71,7 +71,7 @@ std::string line_of(const Case& one, const Options& options) {
   train::PreparedData prepared = must(train::prepare(spec, one.parameters, nullptr, {}));
   const auto trainer =
       must(train::Trainer::create(std::move(prepared.header), std::move(prepared.data)));
-  while (!trainer->finished()) trainer->next();
+  while (!trainer->finished()) must(trainer->next());
   const model::Model model = trainer->model();
   return one.name + ": " + model::digest(model) + " " + score_digest(model, *spec.data);
 }

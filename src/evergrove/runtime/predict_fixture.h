@@ -94,7 +94,7 @@ inline Trained train_on(const table::RowSource& source, const std::string& label
   auto trainer = train::Trainer::create(prepared->header, std::move(prepared->data));
   EXPECT_TRUE(trainer.ok()) << trainer.status().message();
   while (!(*trainer)->finished()) EXPECT_TRUE((*trainer)->next().ok());
-  return {(*trainer)->model(), (*trainer)->training_metrics()};
+  return {(*trainer)->model(), *(*trainer)->training_metrics()};
 }
 
 }  // namespace evergrove::runtime
