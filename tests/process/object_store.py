@@ -104,7 +104,7 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     executable = s3_program()
     assert executable is not None
     server = S3Server(free_port())
-    command = [executable, "--port", server.address, "posix", str(folder)]
+    command: list[str | Path] = [executable, "--port", server.address, "posix", str(folder)]
     secrets = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
     with listening(command, server.port, secrets):
         yield server
