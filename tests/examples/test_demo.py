@@ -17,7 +17,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from bench.compare import outcome, settings, worker  # noqa: E402
+from bench.compare import outcome, settings  # noqa: E402
+from bench.compare.job import Job  # noqa: E402
 from examples.fraud import (  # noqa: E402
     chart,
     console,
@@ -177,7 +178,7 @@ def test_days_are_the_books_or_the_last_possible_ones() -> None:
 def test_a_peer_that_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     missing = ("no_such_library", settings.lightgbm, "LightGBM")
     monkeypatch.setitem(settings.PEERS, "lightgbm", missing)
-    job = worker.Job("", "", "", "binary", "", settings.Settings())
+    job = Job("", "", "", "binary", "", settings.Settings())
     answer = outcome.run_peer("lightgbm", job, tmp_path)
     assert answer.error.startswith("not installed")
     assert Library(answer.title, error=answer.error).cells() == ["LightGBM", answer.error]
