@@ -226,7 +226,7 @@ Status ParkedTrainer::finish_tree(const TreeGrowth& growth, std::span<const uint
     const RowCounts counts = part.row_counts();
     const bool has_validation =
         std::any_of(counts.begin() + 1, counts.end(), [](size_t count) { return count > 0; });
-    const unsigned bins = is_sampled || has_validation ? unsigned{RowStore::kBins} : 0;
+    const unsigned bins = is_sampled || has_validation ? RowStore::kBins : 0;
     EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kMargins | bins));
     EVERGROVE_RETURN_IF_ERROR(part.row_count() > 0 ? part.finish_tree(leaves, tree)
                                                    : part.take_tree(tree));

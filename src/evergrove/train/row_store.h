@@ -58,13 +58,15 @@ class RowStore {
   std::vector<std::unique_ptr<RowStore>> divide(std::span<const RowCounts> pieces) const;
 
   // What of the rows is in memory; together as a mask. Everything is until park() is called.
-  enum Part : unsigned {
-    kBins = 1,       // apply, take_tree, split, histograms; finish_tree where rows are sampled or
-                     // there are validation rows
-    kLabels = 2,     // gradients, metrics
-    kMargins = 4,    // gradients, metrics, and whatever moves them
-    kGradients = 8,  // split and histograms, and only where gradients are wide
-  };
+  // For apply, take_tree, split, histograms; finish_tree where rows are sampled or there are
+  // validation rows.
+  static constexpr unsigned kBins = 1;
+  // For gradients, metrics.
+  static constexpr unsigned kLabels = 2;
+  // For gradients, metrics, and whatever moves them.
+  static constexpr unsigned kMargins = 4;
+  // For split and histograms, and only where gradients are wide.
+  static constexpr unsigned kGradients = 8;
   // Parks the rows, which lie as build_rows_alone() puts them from now on. The file outlives this.
   // After a failure, here and below, the store is of no use any more.
   Status park(ScratchFile& file);
