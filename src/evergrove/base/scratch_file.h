@@ -39,8 +39,6 @@ class ScratchFile {
   Status write(const ScratchPlace& place, const void* from);
   Status read(const ScratchPlace& place, void* to) const;
 
-  uint64_t bytes() const { return end_; }
-
  private:
   ScratchFile(std::string folder, int descriptor)
       : folder_(std::move(folder)), descriptor_(descriptor) {}

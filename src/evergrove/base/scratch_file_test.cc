@@ -2,13 +2,13 @@
 #include "evergrove/base/scratch_file.h"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
-#include <csignal>
 #include <filesystem>
 #include <numeric>
 #include <thread>
 #include <vector>
+
+#include "evergrove/base/testing_file_limit.h"
 
 namespace evergrove {
 namespace {
@@ -64,15 +64,11 @@ TEST_F(ScratchFileTest, SaysThatTheDiskIsFull) {
   ASSERT_TRUE(file.ok()) << file.status().message();
   const std::vector<char> bytes(100'000, 'x');
   const ScratchPlace place = (*file)->reserve(bytes.size());
-  rlimit before = {};
-  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
-  rlimit limit = before;
-  limit.rlim_cur = 10'000;
-  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
-  const Status status = (*file)->write(place, bytes.data());
-  ::setrlimit(RLIMIT_FSIZE, &before);
-  std::signal(SIGXFSZ, handler);
+  Status status;
+  {
+    const FileLimit limit(10'000);
+    status = (*file)->write(place, bytes.data());
+  }
   ASSERT_EQ(status.kind(), StatusKind::storage);
   EXPECT_NE(status.message().find("disk is full"), std::string::npos) << status.message();
   std::vector<char> read(bytes.size());

@@ -13,14 +13,6 @@ namespace {
 constexpr size_t kRowPadding = 4;
 constexpr size_t kCacheLine = 64;
 
-// A row that is as long as a cache line or a part of it never lies on two of them; else shorter is
-// better.
-size_t stride_for(size_t cell_count, size_t bin_bytes) {
-  const size_t stride = (cell_count + kRowPadding - 1) / kRowPadding * kRowPadding;
-  const size_t whole = std::bit_ceil(stride);
-  return whole * bin_bytes <= kCacheLine && whole <= stride + kRowPadding ? whole : stride;
-}
-
 template <typename Bin>
 void transpose(const Bin* columns, Bin* rows, size_t row_count, size_t feature_count, size_t stride,
                const RowLayout& layout) {
@@ -51,6 +43,14 @@ void transpose(const Bin* columns, Bin* rows, size_t row_count, size_t feature_c
 
 }  // namespace
 
+// A row that is as long as a cache line or a part of it never lies on two of them; else shorter is
+// better.
+size_t row_stride(size_t cell_count, size_t bin_bytes) {
+  const size_t stride = (cell_count + kRowPadding - 1) / kRowPadding * kRowPadding;
+  const size_t whole = std::bit_ceil(stride);
+  return whole * bin_bytes <= kCacheLine && whole <= stride + kRowPadding ? whole : stride;
+}
+
 BinMatrix::BinMatrix(size_t row_count, std::span<const model::Feature> features)
     : row_count_(row_count) {
   uint32_t total = 0;
@@ -75,7 +75,7 @@ void BinMatrix::lay_out_rows(std::span<const Bundle> bundles) {
   std::vector<uint32_t> sparse;
   for (const SparseBins::Feature& feature : sparse_.features) sparse.push_back(feature.feature);
   layout_ = RowLayout(bin_counts_, bundles, sparse);
-  row_stride_ = stride_for(layout_.cell_count(), static_cast<size_t>(bin_bytes_));
+  row_stride_ = bins::row_stride(layout_.cell_count(), static_cast<size_t>(bin_bytes_));
 }
 
 // Features that are together in a bundle take less than they would as sparse ones, and others that

@@ -22,6 +22,9 @@
 
 namespace evergrove::bins {
 
+// Cells from one row to the next, of rows of so many.
+size_t row_stride(size_t cell_count, size_t bin_bytes);
+
 class BinMatrix {
  public:
   BinMatrix() = default;

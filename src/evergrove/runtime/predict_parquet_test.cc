@@ -8,13 +8,12 @@
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/file_reader.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 
+#include "evergrove/base/testing_file_limit.h"
 #include "evergrove/runtime/predict.h"
 #include "evergrove/runtime/predict_fixture.h"
 #include "evergrove/source/open.h"
@@ -414,16 +413,9 @@ TEST_F(PredictParquet, LeavesTheOlderFileWhenTheDataIsBroken) {
 // A file may grow to 4,000 bytes only: the disk is as good as full.
 TEST_F(PredictParquet, SaysThatTheDiskIsFullAndRemovesWhatWasWritten) {
   prepare("fraud");
-  rlimit before = {};
-  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
-  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
-  rlimit limit = before;
-  limit.rlim_cur = 4000;
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const FileLimit limit(4000);
   expect_refused(request(PredictionKind::leaf, {"id", "note", "amount"}), "write",
                  StatusKind::storage);
-  ::setrlimit(RLIMIT_FSIZE, &before);
-  std::signal(SIGXFSZ, old_handler);
 }
 
 }  // namespace

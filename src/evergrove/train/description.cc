@@ -13,7 +13,6 @@ namespace evergrove::train {
 namespace {
 
 // At about 2 MiB of sample a column, 64 MiB of a group.
-constexpr uint32_t kColumnsAtOnce = 32;
 
 double weight_max(const LabelFacts& facts) { return facts.has_weights ? facts.all.weight_max : 0; }
 

@@ -23,6 +23,9 @@
 
 namespace evergrove::train {
 
+// Columns whose samples are held together, where a source reads single columns.
+inline constexpr uint32_t kColumnsAtOnce = 32;
+
 // Somebody asked to stop while the data was being read.
 Status stopped_before_training();
 

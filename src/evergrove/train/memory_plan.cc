@@ -5,6 +5,7 @@
 
 #include "evergrove/bins/bin_matrix.h"
 #include "evergrove/bins/cuts.h"
+#include "evergrove/train/description.h"
 #include "evergrove/train/features.h"
 #include "evergrove/train/metrics.h"
 #include "evergrove/train/parked_trainer.h"
@@ -21,7 +22,6 @@ constexpr uint64_t kThreadBytes = 5 * kMiB;
 // Rows of a part: fewer make more of the adding up of histograms, more do not make it faster.
 constexpr uint64_t kPartRowsMin = uint64_t{1} << 14;
 constexpr uint64_t kPartRowsMax = uint64_t{1} << 19;
-constexpr uint64_t kColumnsAtOnce = 32;  // whose samples are held together
 
 uint64_t largest_block(const table::RowSource& source) {
   uint64_t largest = 0;
@@ -60,7 +60,7 @@ uint64_t process_bytes(const MemoryShape& s) {
 // Of nodes that are not split yet, and of the parts of one that threads are adding up.
 uint64_t histogram_bytes(const MemoryShape& s, uint64_t added_up) {
   const uint64_t nodes = s.leaf_count + std::min<uint64_t>(kParkedBatchNodes, s.leaf_count);
-  const uint64_t rows_wide = s.row_count / 8191 + 2;
+  const uint64_t rows_wide = s.row_count / trees::kPackedRows + 2;
   const uint64_t wide = s.may_be_wide ? nodes : std::min(nodes, rows_wide);
   return s.bin_count * (20 * (wide + added_up) + 8 * (nodes - wide) + 16 * s.thread_count);
 }
@@ -71,7 +71,7 @@ uint64_t reading_bytes(const MemoryShape& s) { return s.thread_count * s.block_r
 
 uint64_t sampling_bytes(const MemoryShape& s) {
   const uint64_t values = std::min(s.row_count, bins::RowSample::kSampleRows);
-  return values * 8 * (std::min(s.feature_count, kColumnsAtOnce) + 3 * s.thread_count);
+  return values * 8 * (std::min<uint64_t>(s.feature_count, kColumnsAtOnce) + 3 * s.thread_count);
 }
 
 uint64_t label_bytes(const MemoryShape& s) { return s.label_bytes + (s.is_weighted ? 4 : 0); }
@@ -95,12 +95,12 @@ MemoryNeed need_in_memory(const MemoryShape& s) {
       ranking_bytes(s, kRankedRows);
   const uint64_t reading = reading_bytes(s) + sampling_bytes(s) + s.row_count * 16;
   MemoryNeed need;
-  need.items = {
-      {"bins, by column and by row", s.row_count * bins + s.valid_row_count * s.row_stride},
-      {"labels and weights", all_rows * label_bytes(s)},
-      {"margins, gradients and a tree's rows, histograms; before, what is read",
-       std::max(growing, reading)},
-      {"the process and its threads", process_bytes(s)}};
+  need.items = {{"bins, by column and by row",
+                 s.row_count * bins + s.valid_row_count * s.bin_bytes * s.row_stride},
+                {"labels and weights", all_rows * label_bytes(s)},
+                {"margins, gradients and a tree's rows, histograms; before, what is read",
+                 std::max(growing, reading)},
+                {"the process and its threads", process_bytes(s)}};
   return need;
 }
 
@@ -165,7 +165,7 @@ MemoryShape memory_shape(const DataSpec& spec, const Parameters& parameters, uin
     if (!is_numeric) most = std::max(most, category_bins);
   }
   shape.bin_bytes = most > 256 ? 2 : 1;
-  shape.row_stride = (shape.feature_count + 3) / 4 * 4;
+  shape.row_stride = bins::row_stride(shape.feature_count, shape.bin_bytes);
   return shape;
 }
 

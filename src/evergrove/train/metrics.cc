@@ -174,7 +174,7 @@ Result<std::vector<double>> evaluate_metrics(std::span<const std::string> names,
   RankingWalk walk(cutoffs);
   if (ranks_rows(names)) {
     std::vector<int64_t> sample;
-    EVERGROVE_RETURN_IF_ERROR(rows.sample_margins(sample));
+    if (rows.row_count >= rows_at_once) EVERGROVE_RETURN_IF_ERROR(rows.sample_margins(sample));
     for (const MarginWindow& window :
          margin_windows(std::move(sample), rows.row_count, rows_at_once)) {
       EVERGROVE_ASSIGN_OR_RETURN(const Ranking ranking, rows.ranking(window));

@@ -9,8 +9,6 @@
 #include <mutex>
 
 #include "evergrove/base/check.h"
-#include "evergrove/base/phase.h"
-#include "evergrove/train/block_loop.h"
 #include "evergrove/train/description.h"
 #include "evergrove/train/metrics.h"
 #include "evergrove/train/row_store.h"

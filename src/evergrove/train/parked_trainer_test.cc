@@ -3,13 +3,12 @@
 #include "evergrove/train/parked_trainer.h"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <tbb/global_control.h>
 #include <tbb/task_arena.h>
 
-#include <csignal>
 #include <filesystem>
 
+#include "evergrove/base/testing_file_limit.h"
 #include "evergrove/train/testing_run.h"
 
 namespace evergrove::train {
@@ -103,15 +102,8 @@ TEST(ParkedTrainer, GivesTheRunOfRowsInMemory) {
 
 TEST(ParkedTrainer, SaysThatTheDiskIsFull) {
   const TestingRun run = run_of(0);
-  rlimit before = {};
-  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
-  rlimit limit = before;
-  limit.rlim_cur = 20'000;
-  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const FileLimit limit(20'000);
   const auto trainer = parked(run, 100);
-  ::setrlimit(RLIMIT_FSIZE, &before);
-  std::signal(SIGXFSZ, handler);
   EXPECT_EQ(trainer.status().kind(), StatusKind::storage) << trainer.status().message();
 }
 

@@ -228,18 +228,23 @@ Ranking RowStore::ranking_of(size_t set_index, double weight_max,
   return {margins_[set_index].all(), data.classes, data.weights, weight_max, window};
 }
 
-Status RowStore::go_back_to(std::span<const std::vector<model::Tree>> iterations) {
-  for (size_t i = 0; i < margins_.size(); ++i) {
-    margins_[i] = Margins(header_.base_margins, set(i).row_count());
-  }
+Result<Margins> RowStore::margins_after(
+    size_t set_index, std::span<const std::vector<model::Tree>> iterations) const {
+  const bins::BinMatrix& bins = set(set_index).bins;
+  Margins margins(header_.base_margins, bins.row_count());
   for (const std::vector<model::Tree>& trees : iterations) {
     for (const model::Tree& tree : trees) {
       EVERGROVE_ASSIGN_OR_RETURN(const auto binned,
                                  trees::BinnedTree::make(tree, header_.features));
-      for (size_t i = 0; i < margins_.size(); ++i) {
-        binned.add(set(i).bins, {}, margins_[i].of(tree.output));
-      }
+      binned.add(bins, {}, margins.of(tree.output));
     }
+  }
+  return margins;
+}
+
+Status RowStore::go_back_to(std::span<const std::vector<model::Tree>> iterations) {
+  for (size_t i = 0; i < margins_.size(); ++i) {
+    EVERGROVE_ASSIGN_OR_RETURN(margins_[i], margins_after(i, iterations));
   }
   return {};
 }
@@ -263,14 +268,7 @@ Result<MetricSummary> RowStore::training_metrics_after(
     std::span<const std::vector<model::Tree>> iterations, std::span<const std::string> names,
     double weight_max) const {
   if (iterations.size() == iteration_count_) return training_metrics(names, weight_max);
-  Margins margins(header_.base_margins, row_count());
-  for (const std::vector<model::Tree>& trees : iterations) {
-    for (const model::Tree& tree : trees) {
-      EVERGROVE_ASSIGN_OR_RETURN(const auto binned,
-                                 trees::BinnedTree::make(tree, header_.features));
-      binned.add(data_.train.bins, {}, margins.of(tree.output));
-    }
-  }
+  EVERGROVE_ASSIGN_OR_RETURN(const Margins margins, margins_after(0, iterations));
   MetricInput input = metric_input(header_, data_.train, margins.all());
   input.weight_max = weight_max;
   return MetricSummary::of(names, input);

@@ -159,6 +159,9 @@ class RowStore {
   std::vector<Margins>& margins_to_move();
   void keep_undo(const model::Tree& tree);
   void add_leaf_runs(const Leaf& leaf, std::vector<LeafRun>& runs);
+  Result<Margins> margins_after(size_t set,
+                                std::span<const std::vector<model::Tree>> iterations) const;
+
   RunHeader header_;
   WeightFacts facts_;
   TrainingData data_;

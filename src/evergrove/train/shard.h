@@ -61,14 +61,16 @@ Status check_place(const Shard& shard, const table::RowSource& source);
 // Rows of validation sets need less; they are counted the same.
 uint64_t memory_bytes(const Shard& shard, const RunHeader& header);
 
-// Reads the rows of these shards, each set's in the order given. `valid` has one Dataset for each
-// of header.valid_names, perhaps without rows. Bad data is refused as prepare() does, with the
-// column and the row's id in its source. Refuses shards that overlap, or that are not of these
-// sources: where the data changed, a run must stop.
+// How the training rows are left.
 enum class RowForm : uint8_t {
   both,   // BinMatrix::build_rows()
   alone,  // BinMatrix::build_rows_alone(), of all sets
 };
+
+// Reads the rows of these shards, each set's in the order given. `valid` has one Dataset for each
+// of header.valid_names, perhaps without rows. Bad data is refused as prepare() does, with the
+// column and the row's id in its source. Refuses shards that overlap, or that are not of these
+// sources: where the data changed, a run must stop.
 Result<TrainingData> read_shards(const DataSpec& spec, const RunHeader& header,
                                  std::span<const Shard> shards, const PrepareProgress& progress,
                                  RowForm form = RowForm::both);

@@ -115,11 +115,7 @@ std::unique_ptr<Histogram> build_histogram(std::span<const HistogramPart> parts,
   const PhaseScope scope(Phase::histogram);
   for (std::unique_ptr<Histogram>& part : partial) {
     if (!part) continue;
-    for (size_t bin = 0; bin < histogram->g.size(); ++bin) {
-      histogram->g[bin] += part->g[bin];
-      histogram->h[bin] += part->h[bin];
-      histogram->count[bin] += part->count[bin];
-    }
+    add_bins(*part, 0, histogram->bin_count(), *histogram);
     pool.give_back(std::move(part));
   }
   return histogram;
@@ -138,10 +134,7 @@ void Subtraction::run(size_t begin, size_t end) {
     for (size_t bin = begin; bin < end; ++bin) parent.words[bin] -= part_.words[bin];
   } else if (target_) {
     for (size_t bin = begin; bin < end; ++bin) {
-      const Sums sums = parent.at(bin) - part_.at(bin);
-      target_->words[bin] = (static_cast<uint64_t>(sums.g) << 38) +
-                            (static_cast<uint64_t>(sums.h) << 13) +
-                            static_cast<uint64_t>(sums.count);
+      target_->words[bin] = pack_sums(parent.at(bin) - part_.at(bin));
     }
   } else {
     for (size_t bin = begin; bin < end; ++bin) {

@@ -39,6 +39,12 @@ constexpr Sums unpack(uint64_t word) {
           static_cast<int64_t>(word & 0x1fff)};
 }
 
+// The inverse. Requires: sums of kPackedRows rows of narrow gradients at most.
+constexpr uint64_t pack_sums(const Sums& sums) {
+  return (static_cast<uint64_t>(sums.g) << 38) + (static_cast<uint64_t>(sums.h) << 13) +
+         static_cast<uint64_t>(sums.count);
+}
+
 struct Histogram {
   bool packed = false;
   std::vector<uint64_t> words;  // packed

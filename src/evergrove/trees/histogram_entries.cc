@@ -74,16 +74,6 @@ void set_wide(const bins::SparseBins::Feature& feature, Sums usual, const uint64
   count[feature.usual_bin] = static_cast<uint32_t>(usual.count);
 }
 
-void add_bins(const Histogram& from, size_t begin, size_t end, Histogram& to) {
-  if (to.packed) {
-    for (size_t bin = begin; bin < end; ++bin) to.words[bin] += from.words[bin];
-    return;
-  }
-  for (size_t bin = begin; bin < end; ++bin) to.g[bin] += from.g[bin];
-  for (size_t bin = begin; bin < end; ++bin) to.h[bin] += from.h[bin];
-  for (size_t bin = begin; bin < end; ++bin) to.count[bin] += from.count[bin];
-}
-
 void clear_bins(Histogram& histogram, size_t begin, size_t bin_count) {
   if (histogram.packed) {
     std::fill_n(histogram.words.begin() + static_cast<ptrdiff_t>(begin), bin_count, 0);
@@ -126,9 +116,7 @@ void add_up_features(const HistogramInput& input, std::span<const AtOnce> parts,
     } else if (is_sparse && sums.cells) {
       set_wide(*next, total, words, *sums.cells);
     } else if (is_sparse) {
-      const auto word = (static_cast<uint64_t>(total.g) << 38) +
-                        (static_cast<uint64_t>(total.h) << 13) + static_cast<uint64_t>(total.count);
-      set_packed(*next, word, words);
+      set_packed(*next, pack_sums(total), words);
     }
     if (is_sparse) ++next;
   }

@@ -303,6 +303,16 @@ void add_words(const uint64_t* from, size_t value_words, size_t offset, size_t b
   }
 }
 
+void add_bins(const Histogram& from, size_t begin, size_t end, Histogram& to) {
+  if (to.packed) {
+    for (size_t bin = begin; bin < end; ++bin) to.words[bin] += from.words[bin];
+    return;
+  }
+  for (size_t bin = begin; bin < end; ++bin) to.g[bin] += from.g[bin];
+  for (size_t bin = begin; bin < end; ++bin) to.h[bin] += from.h[bin];
+  for (size_t bin = begin; bin < end; ++bin) to.count[bin] += from.count[bin];
+}
+
 bool is_asked_for(const HistogramInput& input, uint32_t feature) {
   return std::binary_search(input.features.begin(), input.features.end(), feature);
 }
