@@ -1,47 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/bins/binner.h"
 
-#include <algorithm>
-#include <bit>
-#include <limits>
-
 namespace evergrove::bins {
 
-Binner::Binner(const model::Feature& feature) : kind_(feature.kind), cuts_(feature.cuts) {
-  steps_ = std::bit_width(cuts_.size());
-  cuts_.resize((size_t{1} << steps_) - 1, std::numeric_limits<double>::infinity());
+Binner::Binner(const model::Feature& feature) : kind_(feature.kind), ranks_(feature.cuts) {
   for (size_t i = 0; i < feature.categories.size(); ++i) {
     category_bins_.emplace(feature.categories[i], static_cast<uint32_t>(i + 1));
   }
 }
 
-template <typename Bin, typename Number>
-void Binner::bin_numbers(std::span<const Number> values, std::span<Bin> out) const {
-  constexpr size_t kLanes = 16;
-  const double* cuts = cuts_.data();
-  const auto search = [&](const Number* x, Bin* result, size_t count) {
-    uint32_t position[kLanes] = {};
-    double value[kLanes];
-    for (size_t i = 0; i < count; ++i) value[i] = x[i];
-    for (uint32_t step = (uint32_t{1} << steps_) >> 1; step > 0; step >>= 1) {
-      for (size_t i = 0; i < count; ++i) {
-        position[i] += cuts[position[i] + step - 1] < value[i] ? step : 0;
-      }
-    }
-    for (size_t i = 0; i < count; ++i) {
-      result[i] = static_cast<Bin>(value[i] == value[i] ? position[i] + 1 : 0);
-    }
-  };
-  const size_t whole = values.size() / kLanes * kLanes;
-  for (size_t i = 0; i < whole; i += kLanes) search(&values[i], &out[i], kLanes);
-  if (whole < values.size()) search(&values[whole], &out[whole], values.size() - whole);
-}
-
 template <typename Bin>
 void Binner::bin(const table::ColumnValues& column, std::span<Bin> out) const {
   if (kind_ == table::ColumnKind::numeric) {
-    if (!column.f32.empty()) return bin_numbers(column.f32, out);
-    return bin_numbers(column.f64, out);
+    // Of what is missing one more is 0.
+    const auto store = [&](size_t first, std::span<const uint32_t> ranks) {
+      for (size_t i = 0; i < ranks.size(); ++i) out[first + i] = static_cast<Bin>(ranks[i] + 1);
+    };
+    if (!column.f32.empty()) return ranks_.in_pieces(column.f32, store);
+    return ranks_.in_pieces(column.f64, store);
   }
   std::vector<Bin> bin_of_code(column.dictionary.size() + 1, 0);  // code -1 is at place 0
   for (size_t code = 0; code < column.dictionary.size(); ++code) {

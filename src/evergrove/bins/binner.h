@@ -1,8 +1,7 @@
 // Binner: turns the values of one feature into bins.
 //
-// Numbers are found among the cuts by a branch-free binary search, sixteen rows at a time so that
-// their look-ups overlap; categories through a table from the block's own codes to bins.
-// Immutable after construction; safe to use from many threads.
+// A number's bin is how many cuts lie below it, and one; a category's comes through a table from
+// the block's own codes to bins. Immutable after construction; safe to use from many threads.
 //
 //   Binner binner(feature);
 //   binner.bin(block.columns[i], out);   // out: uint8_t or uint16_t, one a row
@@ -15,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "evergrove/exact/ranks.h"
 #include "evergrove/model/model.h"
 #include "evergrove/table/row_source.h"
 
@@ -29,12 +29,8 @@ class Binner {
   void bin(const table::ColumnValues& column, std::span<Bin> out) const;
 
  private:
-  template <typename Bin, typename Number>
-  void bin_numbers(std::span<const Number> values, std::span<Bin> out) const;
-
   table::ColumnKind kind_;
-  std::vector<double> cuts_;  // padded with +infinity to 2^steps_ - 1
-  int steps_ = 0;
+  exact::Ranks ranks_;  // of the cuts
   std::unordered_map<std::string, uint32_t> category_bins_;
 };
 

@@ -21,13 +21,6 @@
 
 namespace evergrove::score {
 
-// Where the codes of a feature are in a tile, in columns; -1: no node needs that one.
-// Categorical features have the first only.
-struct FeatureColumns {
-  int32_t lowest = -1;   // numeric, missing below all
-  int32_t highest = -1;  // numeric, missing above all
-};
-
 // Scratch of one thread.
 struct Walk {
   std::vector<uint32_t> places;  // of each row: its node, counted from the tree's first

@@ -4,7 +4,6 @@
 #include "evergrove/score/feature_coder.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 namespace evergrove::score {
@@ -23,68 +22,35 @@ FeatureCoder::FeatureCoder(const model::Feature& feature, std::vector<double> th
   std::erase_if(thresholds_, [](double x) { return !std::isfinite(x); });
   std::sort(thresholds_.begin(), thresholds_.end());
   thresholds_.erase(std::unique(thresholds_.begin(), thresholds_.end()), thresholds_.end());
-  threshold_count_ = thresholds_.size();
-  code_max_ = threshold_count_ + 1;
-  step_count_ = std::bit_width(threshold_count_);
-  thresholds_.resize((size_t{1} << step_count_) - 1, std::numeric_limits<double>::infinity());
+  code_max_ = thresholds_.size() + 1;
+  ranks_ = exact::Ranks(thresholds_);
 }
 
 uint32_t FeatureCoder::limit(double threshold, MissingCode missing) const {
-  const auto end = thresholds_.begin() + static_cast<std::ptrdiff_t>(threshold_count_);
-  const auto rank = std::lower_bound(thresholds_.begin(), end, threshold) - thresholds_.begin();
+  const auto rank =
+      std::lower_bound(thresholds_.begin(), thresholds_.end(), threshold) - thresholds_.begin();
   return static_cast<uint32_t>(rank) + (missing == MissingCode::lowest ? 1 : 0);
 }
-
-namespace {
-
-// Calls store(place, rank, is_missing) for every row. The same code for whole groups and the rest.
-template <typename Number, typename Store>
-void find_ranks(const double* thresholds, int step_count, std::span<const Number> values,
-                Store store) {
-  constexpr size_t kLanes = 16;
-  const auto search = [&](size_t first, size_t count) {
-    uint32_t rank[kLanes] = {};
-    double value[kLanes];
-    for (size_t i = 0; i < count; ++i) value[i] = values[first + i];
-    for (uint32_t step = (uint32_t{1} << step_count) >> 1; step > 0; step >>= 1) {
-      for (size_t i = 0; i < count; ++i) {
-        rank[i] += thresholds[rank[i] + step - 1] < value[i] ? step : 0;
-      }
-    }
-    for (size_t i = 0; i < count; ++i) store(first + i, rank[i], value[i] != value[i]);
-  };
-  const size_t whole = values.size() / kLanes * kLanes;
-  for (size_t i = 0; i < whole; i += kLanes) search(i, kLanes);
-  if (whole < values.size()) search(whole, values.size() - whole);
-}
-
-}  // namespace
 
 template <typename Code>
 void FeatureCoder::encode_numbers(const table::ColumnValues& column, size_t first, size_t count,
                                   Code* lowest, Code* highest) const {
-  const Code missing_highest = static_cast<Code>(code_max_);
-  const auto encode = [&](auto values) {
-    const double* thresholds = thresholds_.data();
-    if (highest == nullptr) {
-      find_ranks(thresholds, step_count_, values, [&](size_t i, uint32_t rank, bool missing) {
-        lowest[i] = static_cast<Code>(missing ? 0 : rank + 1);
-      });
-    } else if (lowest == nullptr) {
-      find_ranks(thresholds, step_count_, values, [&](size_t i, uint32_t rank, bool missing) {
-        highest[i] = missing ? missing_highest : static_cast<Code>(rank);
-      });
-    } else {
-      find_ranks(thresholds, step_count_, values, [&](size_t i, uint32_t rank, bool missing) {
-        lowest[i] = static_cast<Code>(missing ? 0 : rank + 1);
-        highest[i] = missing ? missing_highest : static_cast<Code>(rank);
-      });
+  const auto code_max = static_cast<uint32_t>(code_max_);
+  const auto store = [&](size_t at, std::span<const uint32_t> ranks) {
+    if (lowest != nullptr) {
+      // Of what is missing one more is 0.
+      for (size_t i = 0; i < ranks.size(); ++i) lowest[at + i] = static_cast<Code>(ranks[i] + 1);
+    }
+    if (highest != nullptr) {
+      for (size_t i = 0; i < ranks.size(); ++i) {
+        highest[at + i] = static_cast<Code>(std::min(ranks[i], code_max));
+      }
     }
   };
   if (!column.f32.empty()) {
-    encode(column.f32.subspan(first, count));
+    ranks_.in_pieces(column.f32.subspan(first, count), store);
   } else {
-    encode(column.f64.subspan(first, count));
+    ranks_.in_pieces(column.f64.subspan(first, count), store);
   }
 }
 

@@ -19,6 +19,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "evergrove/exact/ranks.h"
 #include "evergrove/model/model.h"
 #include "evergrove/table/row_source.h"
 
@@ -26,6 +27,13 @@ namespace evergrove::score {
 
 // What the code of a missing number is in a column.
 enum class MissingCode : uint8_t { lowest, highest };
+
+// Where the codes of a feature are in a tile, in columns; -1: no node needs that one.
+// Categorical features have the first only.
+struct FeatureColumns {
+  int32_t lowest = -1;   // numeric, missing below all
+  int32_t highest = -1;  // numeric, missing above all
+};
 
 class FeatureCoder {
  public:
@@ -49,9 +57,8 @@ class FeatureCoder {
  private:
   bool is_numeric_;
   uint64_t code_max_ = 0;
-  size_t threshold_count_ = 0;
-  int step_count_ = 0;
-  std::vector<double> thresholds_;  // ascending, padded with +infinity to 2^step_count_ - 1
+  std::vector<double> thresholds_;  // ascending
+  exact::Ranks ranks_{{}};          // of them
   std::unordered_map<std::string, uint32_t> category_codes_;
 };
 

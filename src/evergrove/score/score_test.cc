@@ -13,6 +13,7 @@
 
 #include "evergrove/base/hash.h"
 #include "evergrove/exact/exp_log.h"
+#include "evergrove/exact/testing_simd.h"
 #include "evergrove/score/scorer.h"
 #include "evergrove/table/memory_source.h"
 
@@ -254,6 +255,48 @@ TEST(Scorer, HasRoomForManyFeatures) {
   }
 }
 
+// A tree that splits in so many ways at most, each at any depth, as symmetric growth does with one
+// a level.
+Tree few_ways_tree(Dice& dice, const Model& model, size_t ways, size_t splits) {
+  Tree tree;
+  tree.output = static_cast<uint32_t>(dice.below(model.output_count()));
+  tree.nodes.emplace_back().value = 3;
+  std::vector<Node> known;
+  for (size_t i = 0; i < splits; ++i) {
+    size_t leaf = dice.below(tree.nodes.size());
+    while (tree.nodes[leaf].feature >= 0) leaf = dice.below(tree.nodes.size());
+    split(dice, model, tree, leaf);
+    Node& node = tree.nodes[leaf];
+    if (known.size() < ways) {
+      known.push_back(node);
+      continue;
+    }
+    const int32_t left = node.left;
+    const int32_t right = node.right;
+    node = known[dice.below(known.size())];
+    node.left = left;
+    node.right = right;
+  }
+  return tree;
+}
+
+TEST(Scorer, EndsWhereTheTwinEndsWithAnyInstructions) {
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    Dice dice(seed);
+    ModelShape shape{.features_max = 6, .cuts_max = 200};
+    // Few leaves, and as many as are told by a byte, and more; and more trees than bytes are
+    // summed of without a break.
+    shape.splits_max = seed % 3 == 0 ? 15 : seed % 3 == 1 ? 150 : 500;
+    shape.trees_max = seed % 5 == 0 ? 700 : 12;
+    Model model = random_model(dice, shape);
+    for (size_t i = 0; i < 4; ++i) {
+      model.trees.push_back(few_ways_tree(dice, model, 1 + dice.below(9), dice.below(80)));
+    }
+    const table::MemorySource rows = random_rows(dice, model, 1 + dice.below(600), 300);
+    exact::with_each_simd([&] { expect_like_twin(model, rows); });
+  }
+}
+
 // A chain of splits on one numeric feature, at the given thresholds one after the other.
 Tree chain(const std::vector<double>& thresholds) {
   Tree tree;
@@ -302,6 +345,18 @@ TEST(Scorer, TellsSixtyThousandThresholdsApart) {
     Dice dice(cut_count);
     expect_like_twin(model, random_rows(dice, model, 60, 60));
   }
+}
+
+TEST(Scorer, AddsUpTheLargestBytesOfManyTrees) {
+  Model model = one_feature_model(3);
+  for (size_t i = 0; i < 1100; ++i) {
+    Tree& tree = model.trees.emplace_back(chain({model.features[0].cuts[1]}));
+    tree.nodes[1].value = 255;
+    tree.nodes[2].value = -255 * 256;
+  }
+  Dice dice(7);
+  const table::MemorySource rows = random_rows(dice, model, 300, 300);
+  exact::with_each_simd([&] { expect_like_twin(model, rows); });
 }
 
 TEST(Scorer, TakesATreeOfMoreNodesThanSixteenBitsCanName) {

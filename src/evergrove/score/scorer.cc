@@ -14,17 +14,26 @@
 #include "evergrove/base/check.h"
 #include "evergrove/score/compact_forest.h"
 #include "evergrove/score/feature_coder.h"
+#include "evergrove/score/row_mask_forest.h"
 
 namespace evergrove::score {
 namespace {
 
 constexpr size_t kTileBytes = 16384;
-constexpr size_t kTileRowsMin = 64;
+constexpr size_t kTileRowsMin = kMaskRows;
 constexpr size_t kTileRowsMax = 512;
 constexpr size_t kTaskRows = 2048;
+// Fewer are walked: masks take as long for one row as for a vector of them.
+constexpr size_t kMaskedRowsMin = 8;
 
 using AnyForest =
     std::variant<CompactForest<uint8_t>, CompactForest<uint16_t>, CompactForest<uint32_t>>;
+
+// Of one thread.
+struct Scratch {
+  Walk walk;
+  MaskScratch masks;
+};
 
 size_t choose_tile_rows(size_t column_count, size_t code_bytes) {
   const size_t fitting = kTileBytes / (std::max<size_t>(column_count, 1) * code_bytes);
@@ -36,7 +45,7 @@ size_t choose_tile_rows(size_t column_count, size_t code_bytes) {
 struct Scorer::Layout {
   explicit Layout(const model::Model& model);
 
-  // Calls visit(forest, tile, first row, row count, walk) for every tile, in parallel.
+  // Calls visit(forest, tile, first row, row count, scratch) for every tile, in parallel.
   template <typename Visit>
   void for_each_tile(const table::RowBlock& block, Visit visit) const;
 
@@ -47,6 +56,7 @@ struct Scorer::Layout {
   size_t column_count = 0;
   size_t tile_rows = 0;
   std::optional<AnyForest> forest;
+  RowMaskForest masks;  // of the same trees those that it can have; none where codes are no bytes
 
  private:
   template <typename Code>
@@ -91,6 +101,9 @@ bool Scorer::Layout::try_width(const model::Model& model, uint64_t code_max) {
   tile_rows = choose_tile_rows(column_count, sizeof(Code));
   CHECK(column_count * tile_rows <= UINT32_MAX);
   forest.emplace(CompactForest<Code>(model, coders, columns, tile_rows));
+  if constexpr (sizeof(Code) == 1) {
+    masks = RowMaskForest(model, coders, columns, column_count, tile_rows);
+  }
   return true;
 }
 
@@ -131,13 +144,14 @@ void Scorer::Layout::for_each_tile(const table::RowBlock& block, Visit visit) co
         const tbb::blocked_range<size_t> tiles(0, tile_count,
                                                std::max<size_t>(1, kTaskRows / tile_rows));
         tbb::parallel_for(tiles, [&](const tbb::blocked_range<size_t>& range) {
-          std::vector<Code> tile(std::max<size_t>(column_count, 1) * tile_rows);
-          Walk walk;
+          std::vector<Code> tile(std::max<size_t>(column_count + masks.own_columns(), 1) *
+                                 tile_rows);
+          Scratch scratch;
           for (size_t i = range.begin(); i != range.end(); ++i) {
             const size_t first = i * tile_rows;
             const size_t count = std::min(tile_rows, block.row_count - first);
             encode<Code>(block, dictionary_codes, first, count, tile.data());
-            visit(trees, tile.data(), first, count, walk);
+            visit(trees, tile.data(), first, count, scratch);
           }
         });
       },
@@ -158,36 +172,43 @@ std::span<const size_t> Scorer::used_features() const { return layout_->used_fea
 void Scorer::margins(const table::RowBlock& block, std::span<int64_t> margins) const {
   const size_t outputs = output_count();
   CHECK(margins.size() == block.row_count * outputs);
-  layout_->for_each_tile(
-      block, [&](const auto& forest, const auto* tile, size_t first, size_t count, Walk& walk) {
-        int64_t* sums = margins.data() + first * outputs;
-        for (size_t i = 0; i < count * outputs; ++i) sums[i] = layout_->base_margins[i % outputs];
-        for (size_t tree = 0; tree < forest.tree_count(); ++tree) {
-          forest.walk(tree, tile, count, walk);
-          int64_t* to = sums + forest.output(tree);
-          for (size_t row = 0; row < count; ++row) {
-            // Unsigned, so that a sum beyond 64 bits, which no trained model has, wraps.
-            int64_t& sum = to[row * outputs];
-            sum = static_cast<int64_t>(static_cast<uint64_t>(sum) +
-                                       static_cast<uint64_t>(forest.value(tree, walk.places[row])));
-          }
-        }
-      });
+  layout_->for_each_tile(block, [&]<typename Code>(const CompactForest<Code>& forest, Code* tile,
+                                                   size_t first, size_t count, Scratch& scratch) {
+    int64_t* sums = margins.data() + first * outputs;
+    for (size_t i = 0; i < count * outputs; ++i) sums[i] = layout_->base_margins[i % outputs];
+    bool is_masked = false;
+    if constexpr (sizeof(Code) == 1) {
+      is_masked = count >= kMaskedRowsMin;
+      if (is_masked) layout_->masks.add(tile, count, sums, scratch.masks);
+    }
+    for (size_t tree = 0; tree < forest.tree_count(); ++tree) {
+      if (is_masked && layout_->masks.has(tree)) continue;
+      forest.walk(tree, tile, count, scratch.walk);
+      int64_t* to = sums + forest.output(tree);
+      for (size_t row = 0; row < count; ++row) {
+        // Unsigned, so that a sum beyond 64 bits, which no trained model has, wraps.
+        int64_t& sum = to[row * outputs];
+        sum =
+            static_cast<int64_t>(static_cast<uint64_t>(sum) + static_cast<uint64_t>(forest.value(
+                                                                  tree, scratch.walk.places[row])));
+      }
+    }
+  });
 }
 
 void Scorer::leaves(const table::RowBlock& block, std::span<int32_t> leaves) const {
   const size_t trees = tree_count();
   CHECK(leaves.size() == block.row_count * trees);
-  layout_->for_each_tile(
-      block, [&](const auto& forest, const auto* tile, size_t first, size_t count, Walk& walk) {
-        for (size_t tree = 0; tree < trees; ++tree) {
-          forest.walk(tree, tile, count, walk);
-          int32_t* to = leaves.data() + first * trees + tree;
-          for (size_t row = 0; row < count; ++row) {
-            to[row * trees] = forest.node_index(tree, walk.places[row]);
-          }
-        }
-      });
+  layout_->for_each_tile(block, [&](const auto& forest, const auto* tile, size_t first,
+                                    size_t count, Scratch& scratch) {
+    for (size_t tree = 0; tree < trees; ++tree) {
+      forest.walk(tree, tile, count, scratch.walk);
+      int32_t* to = leaves.data() + first * trees + tree;
+      for (size_t row = 0; row < count; ++row) {
+        to[row * trees] = forest.node_index(tree, scratch.walk.places[row]);
+      }
+    }
+  });
 }
 
 }  // namespace evergrove::score
