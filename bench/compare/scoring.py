@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speed of batch scoring beside LightGBM and XGBoost, into docs/scoring_benchmarks.md.
+"""Speed of batch scoring beside other libraries, into docs/scoring_benchmarks.md.
 
-    .venv/bin/python -m bench.compare.scoring              # some minutes on a quiet machine
+    .venv/bin/python -m bench.compare.scoring              # half an hour on a quiet machine
     .venv/bin/python -m bench.compare.scoring --quick --out build/scoring.md
 
-A million rows of 28 float32 columns, 500 trees of 63 leaves, each library's own model of the same
-training rows. A fresh process that may use only as many cores as it has threads loads the model,
-then scores the matrix a few times; the libraries take turns. Ours is also timed as the command,
-from Parquet to Parquet.
+A million rows of 28 float32 columns, 500 trees of 63 leaves and 500 trees of depth 6, each
+library's own model of the same training rows. A fresh process that may use only as many cores as
+it has threads loads the model, then scores the rows a few times; the libraries take turns. Ours is
+also timed as the command, from Parquet to Parquet.
 """
 
 import argparse
+import importlib.util
 import json
-import statistics
 import sys
 import tempfile
 from dataclasses import asdict, replace
@@ -22,55 +22,59 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from bench.compare import higgs_like, machine, outcome
+from bench.compare import higgs_like, outcome
 from bench.compare.data import CACHE
 from bench.compare.job import Job
 from bench.compare.outcome import ROOT
 from bench.compare.process import run_measured
 from bench.compare.results import begin, options, save
-from bench.compare.settings import Settings
+from bench.compare.scoring_page import CALLS, TITLES, write_page
+from bench.compare.scoring_worker import ADAPTERS
+from bench.compare.settings import Settings, evergrove
 from examples.fraud import split
 
-TITLES = {
-    "evergrove": "**Evergrove**, Python",
-    "command": "**Evergrove**, command, Parquet to Parquet",
-    "lightgbm": "LightGBM, Python",
-    "xgboost": "XGBoost, Python",
+LEAVES = Settings(trees=500, leaves=63, learning_rate=0.05, min_rows=20)
+SHAPES = {
+    "leaves": LEAVES,
+    "depth": replace(LEAVES, leaves=64, depth=6, growth="depth"),
 }
-SETTINGS = Settings(trees=500, leaves=63, learning_rate=0.05, min_rows=20)
 TRAIN_ROWS = 200_000
-CALLS = 3
+SYMMETRIC = ("evergrove-symmetric", "command-symmetric")  # in `depth` alone
 
 
 def main() -> int:
     arguments = parse()
-    settings, rows = SETTINGS, arguments.rows
+    rows, trees = arguments.rows, LEAVES.trees
     if arguments.quick:
-        settings, rows = replace(SETTINGS, trees=50), min(rows, 100_000)
+        rows, trees = min(rows, 100_000), 50
         arguments.repetitions = 1
     files = make_data(rows, arguments.seed)
     label = pq.read_table(files[1], columns=[higgs_like.LABEL])[higgs_like.LABEL].to_numpy()
     results = begin(
         rows=rows,
         repetitions=arguments.repetitions,
-        settings=settings,
+        settings=replace(LEAVES, trees=trees),
         threads=arguments.threads,
     )
+    results["runs"] = {shape: {str(count): {} for count in arguments.threads} for shape in SHAPES}
     with tempfile.TemporaryDirectory() as folder:
-        job = Job(
-            train=str(files[0]),
-            test=str(files[1]),
-            label=higgs_like.LABEL,
-            task="binary",
-            scores=f"{folder}/scores.npy",
-            settings=settings,
-            seed=arguments.seed,
-        )
         for repetition in range(arguments.repetitions):
-            for threads in arguments.threads:
-                for name in TITLES:
-                    place = f"{repetition + 1}/{arguments.repetitions}, {threads} threads"
-                    run_once(name, replace(job, threads=threads), arguments, label, results, place)
+            for shape, settings in SHAPES.items():
+                (Path(folder) / shape).mkdir(exist_ok=True)
+                for threads in arguments.threads:
+                    job = Job(
+                        train=str(files[0]),
+                        test=str(files[1]),
+                        label=higgs_like.LABEL,
+                        task="binary",
+                        scores=f"{folder}/{shape}/scores.npy",
+                        settings=replace(settings, trees=trees),
+                        seed=arguments.seed,
+                        threads=threads,
+                    )
+                    place = f"{repetition + 1}/{arguments.repetitions}, {shape}, {threads} threads"
+                    for name in names_of(shape):
+                        run_once(name, shape, job, arguments, label, results, place)
     page = write_page(results)
     save(results, arguments.out, page)
     print(page)
@@ -85,6 +89,10 @@ def parse() -> argparse.Namespace:
     ).parse_args()
 
 
+def names_of(shape: str) -> list[str]:
+    return [name for name in TITLES if shape == "depth" or name not in SYMMETRIC]
+
+
 def make_data(rows: int, seed: int) -> tuple[Path, Path]:
     folder = CACHE / "scoring"
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,16 +105,20 @@ def make_data(rows: int, seed: int) -> tuple[Path, Path]:
 
 def run_once(
     name: str,
+    shape: str,
     job: Job,
     arguments: argparse.Namespace,
     label: Any,
     results: dict[str, Any],
     place: str,
 ) -> None:
-    folder = Path(job.scores).parent
-    model = folder / f"{'evergrove' if name == 'command' else name}.model"
+    # The command scores with the model that Python has scored with.
+    model = Path(job.scores).parent / f"{name.replace('command', 'evergrove')}.model"
+    if name in SYMMETRIC:
+        growth = {"growth": "symmetric", "max_leaves": job.settings.leaves}
+        job = replace(job, parameters=evergrove(job.settings, job.task) | growth)
     try:
-        if name == "command":
+        if name.startswith("command"):
             seconds, scores = score_by_command(arguments.evergrove, model, job)
         else:
             answer, scores = score_in_python(name, model, job, arguments.evergrove)
@@ -116,11 +128,13 @@ def run_once(
         print(f"{place}: {TITLES[name]}: {error}", flush=True)
         return
     run = {"seconds": min(seconds), "roc_auc": split.roc_auc(scores, label != 0)}
-    results["runs"][str(job.threads)].setdefault(name, []).append(run)
+    results["runs"][shape][str(job.threads)].setdefault(name, []).append(run)
     print(f"{place}: {TITLES[name]}: {run['seconds']:.3f} s", flush=True)
 
 
 def score_in_python(name: str, model: Path, job: Job, evergrove: Path) -> tuple[Any, Any]:
+    if importlib.util.find_spec(ADAPTERS[name].module) is None:
+        raise RuntimeError("not installed (pip install -r requirements/bench.txt)")
     path = model.with_suffix(".json")
     path.write_text(
         json.dumps(
@@ -145,48 +159,6 @@ def score_by_command(evergrove: Path, model: Path, job: Job) -> tuple[list[float
             raise RuntimeError(f"failed: {measured.explain()}")
         seconds.append(measured.seconds)
     return seconds, outcome.read_scores(scores)
-
-
-def write_page(results: dict[str, Any]) -> str:
-    settings = results["settings"]
-    lines = [
-        "# Batch scoring beside other libraries",
-        "",
-        "Made by `.venv/bin/python -m bench.compare.scoring`; do not edit.",
-        "",
-        f"{results['rows']:,} rows of 28 float32 columns as a matrix in memory, "
-        f"{settings['trees']} trees of {settings['leaves']} leaves, each library's own model of "
-        "the same training rows, a probability a row. A fresh process that may use only as many "
-        f"cores as it has threads scores {CALLS} times, of which the best counts; the libraries "
-        f"take turns. Repetitions: {results['repetitions']}; medians, with the least and the most "
-        "in brackets. The command reads the rows from Parquet and writes the scores to Parquet; "
-        "its time is that of the whole process.",
-    ]
-    for threads, runs in results["runs"].items():
-        lines += ["", f"## {threads} thread{'s' if threads != '1' else ''}", ""]
-        lines += ["| | seconds | rows a second | ROC AUC |", "|---|---|---|---|"]
-        for name, values in runs.items():
-            seconds = [value["seconds"] for value in values]
-            middle = statistics.median(seconds)
-            lines.append(
-                f"| {TITLES[name]} | {middle:.3f} ({min(seconds):.3f} to {max(seconds):.3f}) "
-                f"| {results['rows'] / middle:,.0f} | {values[0]['roc_auc']:.4f} |"
-            )
-        if "evergrove" in runs and "lightgbm" in runs:
-            ratios = [
-                theirs["seconds"] / ours["seconds"]
-                for ours, theirs in zip(runs["evergrove"], runs["lightgbm"], strict=False)
-            ]
-            lines += [
-                "",
-                f"LightGBM takes {statistics.median(ratios):.2f} times as long as Evergrove, "
-                f"repetition by repetition {min(ratios):.2f} to {max(ratios):.2f}.",
-            ]
-    version = f"{results['versions'].get('evergrove', 'missing')} ({results['commit']})"
-    lines += ["", machine.sentence(results["machine"], version)]
-    if failures := sorted(set(results["failures"])):
-        lines += ["", "What did not run:", "", *(f"- {failure}" for failure in failures)]
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
