@@ -39,7 +39,7 @@ SHAPES = {
     "depth": replace(LEAVES, leaves=64, depth=6, growth="depth"),
 }
 TRAIN_ROWS = 200_000
-SYMMETRIC = ("evergrove-symmetric", "command-symmetric")  # in `depth` alone
+OURS = ("evergrove", "matrix", "command")  # the last two with the model of the first
 
 
 def main() -> int:
@@ -90,7 +90,7 @@ def parse() -> argparse.Namespace:
 
 
 def names_of(shape: str) -> list[str]:
-    return [name for name in TITLES if shape == "depth" or name not in SYMMETRIC]
+    return [name for name in TITLES if shape == "depth" or not name.endswith("symmetric")]
 
 
 def make_data(rows: int, seed: int) -> tuple[Path, Path]:
@@ -112,13 +112,15 @@ def run_once(
     results: dict[str, Any],
     place: str,
 ) -> None:
-    # The command scores with the model that Python has scored with.
-    model = Path(job.scores).parent / f"{name.replace('command', 'evergrove')}.model"
-    if name in SYMMETRIC:
+    is_symmetric = name.endswith("symmetric")
+    kind = name.removesuffix("-symmetric")
+    file = f"{'evergrove' if kind in OURS else kind}{'-symmetric' if is_symmetric else ''}.model"
+    model = Path(job.scores).parent / file
+    if is_symmetric:
         growth = {"growth": "symmetric", "max_leaves": job.settings.leaves}
         job = replace(job, parameters=evergrove(job.settings, job.task) | growth)
     try:
-        if name.startswith("command"):
+        if kind == "command":
             seconds, scores = score_by_command(arguments.evergrove, model, job)
         else:
             answer, scores = score_in_python(name, model, job, arguments.evergrove)

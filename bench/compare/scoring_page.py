@@ -9,9 +9,11 @@ from bench.compare import machine
 CALLS = 3
 GOAL = 4.0
 TITLES = {
-    "evergrove": "**Evergrove**, Python",
+    "evergrove": "**Evergrove**",
+    "matrix": "**Evergrove**, of a matrix row by row",
     "command": "**Evergrove**, command, Parquet to Parquet",
-    "evergrove-symmetric": "**Evergrove**, symmetric, Python",
+    "evergrove-symmetric": "**Evergrove**, symmetric",
+    "matrix-symmetric": "**Evergrove**, symmetric, of a matrix row by row",
     "command-symmetric": "**Evergrove**, symmetric, command, Parquet to Parquet",
     "lightgbm": "LightGBM",
     "lleaves": "lleaves (LightGBM's model, compiled)",
@@ -42,8 +44,8 @@ def write_page(results: dict[str, Any]) -> str:
         "trees, each library's own model of the same training rows, a probability a row. A fresh "
         f"process that may use only as many cores as it has threads scores {CALLS} times, of which "
         "the best counts; the libraries take turns. The rows are in the form that a library likes "
-        "best, made before the time is taken: a matrix row by row (ours too), of doubles for "
-        "lleaves, a `Pool` for CatBoost, columns for YDF. "
+        "best, made before the time is taken: a matrix row by row, of doubles for lleaves; a `Pool` "
+        "for CatBoost; columns for YDF and for ours. "
         f"Repetitions: {results['repetitions']}; medians, with the least and the most in brackets. "
         "The command reads the rows from Parquet and writes the scores to Parquet; its time is "
         "that of the whole process.",
@@ -83,7 +85,7 @@ def seconds_of(runs: dict[str, Any], name: str) -> list[float]:
 def verdicts(runs: dict[str, Any]) -> list[str]:
     """How many times as long the fastest other takes as ours; symmetric trees are compared with
     all, others with those that are not symmetric as well."""
-    others = [name for name in runs if not name.startswith(("evergrove", "command"))]
+    others = [name for name in runs if not name.startswith(("evergrove", "matrix", "command"))]
     lines = []
     for ours in ("evergrove", "evergrove-symmetric"):
         alike = [name for name in others if name != "catboost" or ours.endswith("symmetric")]

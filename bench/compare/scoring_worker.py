@@ -4,20 +4,22 @@
     python -m bench.compare.scoring_worker lightgbm job.json      # calls: 3
 
 Trains the model first if its file is not there. A call takes the rows in the form that the library
-likes best, which is made before (ours, LightGBM, XGBoost: a float32 matrix, row by row as users
-have it), and gives a probability a row.
+likes best, which is made before (LightGBM, XGBoost: a float32 matrix, row by row as users have it;
+ours: Arrow columns, and the matrix too), and gives a probability a row.
 """
 
 import importlib
+import importlib.metadata
 import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from bench.compare import settings
 from bench.compare.job import Job
@@ -52,7 +54,8 @@ def main() -> int:
         scores = opened.score(rows, job.threads)
         seconds.append(time.perf_counter() - start)
     np.save(job.scores, np.asarray(scores, np.float64))
-    print(json.dumps({"seconds": seconds, "version": library.__version__}))
+    version = importlib.metadata.version(adapter.module)
+    print(json.dumps({"seconds": seconds, "version": version}))
     return 0
 
 
@@ -68,7 +71,17 @@ def train_evergrove(library: Any, job: Job, model: Path, evergrove: Path) -> Non
 
 def open_evergrove(library: Any, path: Path) -> Opened:
     model = library.load(path)
-    return Opened(as_it_is, lambda matrix, threads: model.predict(matrix, threads=threads))
+    return Opened(as_it_is, lambda rows, threads: model.predict(rows, threads=threads))
+
+
+def open_evergrove_columns(library: Any, path: Path) -> Opened:
+    model = library.load(path)
+
+    def prepare(matrix: Any, threads: int) -> Any:
+        names = model.feature_names
+        return pa.table([by_column(matrix)[f"f{i}"] for i in range(len(names))], names=names)
+
+    return Opened(prepare, lambda rows, threads: model.predict(rows, threads=threads))
 
 
 def read_rows(job: Job) -> Rows:
@@ -122,7 +135,8 @@ def open_xgboost(library: Any, path: Path) -> Opened:
 def train_catboost(library: Any, job: Job, model: Path, evergrove: Path) -> None:
     rows = read_rows(job)
     words = settings.catboost_fast if job.settings.growth == "leaf" else settings.catboost_symmetric
-    trained = library.CatBoost(words(job.settings, job.task, job.seed, job.threads))
+    by_leaf = replace(job.settings, growth="leaf", depth=0)
+    trained = library.CatBoost(words(by_leaf, job.task, job.seed, job.threads))
     trained.fit(library.Pool(rows.features, rows.label, thread_count=job.threads))
     trained.save_model(str(model))
 
@@ -167,10 +181,13 @@ class Adapter:
     open: Callable[[Any, Path], Opened]
 
 
-EVERGROVE = Adapter("evergrove", train_evergrove, open_evergrove)
+MATRIX = Adapter("evergrove", train_evergrove, open_evergrove)
+COLUMNS = Adapter("evergrove", train_evergrove, open_evergrove_columns)
 ADAPTERS = {
-    "evergrove": EVERGROVE,
-    "evergrove-symmetric": EVERGROVE,
+    "evergrove": COLUMNS,
+    "evergrove-symmetric": COLUMNS,
+    "matrix": MATRIX,
+    "matrix-symmetric": MATRIX,
     "lightgbm": Adapter("lightgbm", train_lightgbm, open_lightgbm),
     "lleaves": Adapter("lleaves", train_lleaves, open_lleaves),
     "xgboost": Adapter("xgboost", train_xgboost, open_xgboost),

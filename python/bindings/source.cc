@@ -92,6 +92,23 @@ Source open_csr(const Int64s& row_starts, const Int32s& columns, const Doubles& 
   return {value_or_raise(result)};
 }
 
+template <typename Number>
+using Matrix = nb::ndarray<const Number, nb::ndim<2>, nb::device::cpu>;
+
+// Requires: a row's numbers lie one after the other.
+template <typename Number>
+Source open_matrix(const Matrix<Number>& values, std::vector<std::string> names) {
+  source::RowMatrix<Number> matrix{values.data(), values.shape(0), values.shape(1),
+                                   static_cast<size_t>(values.stride(0)), nullptr};
+  // Whichever thread lets go of it last takes the GIL.
+  matrix.owner = std::shared_ptr<const Matrix<Number>>(new Matrix<Number>(values),
+                                                       [](const Matrix<Number>* owner) {
+                                                         nb::gil_scoped_acquire acquire;
+                                                         delete owner;
+                                                       });
+  return {value_or_raise(source::from_matrix(matrix, std::move(names)))};
+}
+
 std::string_view kind_name(table::ColumnKind kind) {
   return kind == table::ColumnKind::numeric ? "numeric" : "categorical";
 }
@@ -112,6 +129,8 @@ void init_source(nb::module_& module) {
   module.def("value_fingerprint", &value_fingerprint, nb::arg("source"));
   module.def("open_paths", &open_paths, nb::arg("paths"), nb::arg("categorical"), nb::arg("text"));
   module.def("open_stream", &open_stream, nb::arg("stream"), nb::arg("categorical"));
+  module.def("open_matrix", &open_matrix<float>, nb::arg("values"), nb::arg("names"));
+  module.def("open_matrix", &open_matrix<double>, nb::arg("values"), nb::arg("names"));
   module.def("open_csr", &open_csr, nb::arg("row_starts"), nb::arg("columns"), nb::arg("values"),
              nb::arg("column_count"), nb::arg("names"), nb::arg("dense"));
 }

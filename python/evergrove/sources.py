@@ -65,6 +65,9 @@ def open_rows(
         chosen = category_names(categorical, None)
         source = _core.open_stream(data.__arrow_c_stream__(), chosen)
         return Rows(source, label or "", weight or "", chosen)
+    if is_row_matrix(data) and label is None and weight is None and not categorical:
+        # Block by block its columns are copied out, by the threads that look at them.
+        return Rows(_core.open_matrix(data, column_names_of(data.shape[1], names)))
     table = table_of(data, names, only)
     column_names = table.column_names
     chosen = category_names(categorical, column_names)
@@ -97,6 +100,20 @@ def paths_of(data: Any) -> list[str] | None:
 
 def is_sparse(data: Any) -> bool:
     return hasattr(data, "tocsr") and hasattr(data, "nnz")
+
+
+def is_row_matrix(data: Any) -> bool:
+    """Returns whether the data are floats of the core's own types, which lie row by row."""
+    return (
+        type(data) is np.ndarray
+        and data.ndim == 2
+        and data.dtype in (np.float32, np.float64)
+        and data.dtype.isnative
+        and data.shape[1] > 1
+        and data.strides[1] == data.itemsize
+        and data.strides[0] >= data.shape[1] * data.itemsize
+        and data.strides[0] % data.itemsize == 0
+    )
 
 
 def is_reader(data: Any) -> bool:

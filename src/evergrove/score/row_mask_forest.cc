@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
 
 namespace evergrove::score {
 namespace {
@@ -208,6 +209,15 @@ RowMaskForest::RowMaskForest(const model::Model& model, std::span<const FeatureC
     : trees_(model.output_count()), least_(model.output_count()) {
   Builder builder{*this, coders, columns, column_count, tile_rows};
   for (const model::Tree& tree : model.trees) has_.push_back(builder.add_tree(tree));
+  // Sums are whole numbers: trees may come in any order.
+  for (std::vector<MaskTree>& trees : trees_) {
+    std::stable_sort(trees.begin(), trees.end(), [](const MaskTree& a, const MaskTree& b) {
+      const auto kind = [](const MaskTree& tree) {
+        return std::tuple(tree.is_small(), tree.categories_count == 0, tree.plane_count);
+      };
+      return kind(a) > kind(b);
+    });
+  }
 }
 
 void RowMaskForest::add(uint8_t* tile, size_t row_count, int64_t* sums,

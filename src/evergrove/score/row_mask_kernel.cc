@@ -1,4 +1,5 @@
 // Two vectors of rows go at once, so that what is said of a node is read once for both.
+// Trees of few ways and few leaves go in runs, whose sums stay in registers.
 //
 // The values of a tree's leaves are looked up byte by byte (bytes of a value are so many tables of
 // 64), and bytes are added up in 16 bits, even and odd rows apart, until they are put together.
@@ -41,6 +42,15 @@ HWY_INLINE auto goes_right(V codes, V limit) {
 #else
   // There is no unsigned comparison of bytes.
   return hn::Not(hn::Eq(hn::SaturatedSub(codes, limit), hn::Zero(D())));
+#endif
+}
+
+template <typename Mask>
+HWY_INLINE V add_where(Mask where, V number, V step) {
+#if HWY_TARGET <= HWY_AVX3
+  return V{_mm512_mask_add_epi8(number.raw, where.raw, number.raw, step.raw)};
+#else
+  return hn::Or(number, hn::IfThenElseZero(where, step));
 #endif
 }
 
@@ -142,17 +152,59 @@ HWY_INLINE void find_leaves(const MaskNode* HWY_RESTRICT nodes, size_t branch_co
   }
 }
 
+template <size_t kCount>
 HWY_INLINE void find_by_ways(const MaskNode* HWY_RESTRICT nodes, size_t way_count,
-                             const uint8_t* codes, V (&numbers)[kVectors]) {
+                             const uint8_t* codes, V (&numbers)[kCount]) {
   const D d;
-  for (size_t v = 0; v < kVectors; ++v) numbers[v] = hn::Zero(d);
+  for (size_t v = 0; v < kCount; ++v) numbers[v] = hn::Zero(d);
   for (size_t i = 0; i < way_count; ++i) {
     const V limit = four_times(nodes[i].limit);
     const V step = four_times(nodes[i].step);
     const uint8_t* of_way = codes + nodes[i].column_start;
-    for (size_t v = 0; v < kVectors; ++v) {
+    for (size_t v = 0; v < kCount; ++v) {
       const auto is_right = goes_right(hn::LoadU(d, of_way + v * hn::Lanes(d)), limit);
-      numbers[v] = hn::Or(numbers[v], hn::IfThenElseZero(is_right, step));
+      numbers[v] = add_where(is_right, numbers[v], step);
+    }
+  }
+}
+
+// All of some trees of few ways, whose values have kPlanes bytes, for two vectors of rows: their
+// sums stay in registers. In 16 bits a sum of pairs of bytes less 256 times that of the second ones
+// is that of the first ones.
+constexpr size_t kFewVectors = 2;
+template <size_t kPlanes>
+HWY_INLINE void add_few_ways(const MaskTables& tables, std::span<const MaskTree> trees,
+                             const uint8_t* codes, size_t plane_count,
+                             uint16_t* HWY_RESTRICT byte_sums) {
+  const D16 d16;
+  const size_t lanes = hn::Lanes(D());
+  hn::Vec<D16> pairs[kFewVectors][kPlanes];
+  hn::Vec<D16> odd[kFewVectors][kPlanes];
+  const auto place = [&](size_t v, size_t plane) {
+    return byte_sums + (v * plane_count + plane) * lanes;
+  };
+  for (size_t v = 0; v < kFewVectors; ++v) {
+    for (size_t plane = 0; plane < kPlanes; ++plane) {
+      odd[v][plane] = hn::Load(d16, place(v, plane) + lanes / 2);
+      pairs[v][plane] = hn::Add(hn::Load(d16, place(v, plane)), hn::ShiftLeft<8>(odd[v][plane]));
+    }
+  }
+  for (const MaskTree& tree : trees) {
+    V numbers[kFewVectors];
+    find_by_ways(tables.nodes.data() + tree.first_node, tree.node_count, codes, numbers);
+    const uint8_t* table = tables.value_bytes.data() + tree.first_value;
+    for (size_t plane = 0; plane < kPlanes; ++plane) {
+      for (size_t v = 0; v < kFewVectors; ++v) {
+        const auto found = hn::BitCast(d16, look_up(table + plane * kTableLeaves, numbers[v]));
+        pairs[v][plane] = hn::Add(pairs[v][plane], found);
+        odd[v][plane] = hn::Add(odd[v][plane], hn::ShiftRight<8>(found));
+      }
+    }
+  }
+  for (size_t v = 0; v < kFewVectors; ++v) {
+    for (size_t plane = 0; plane < kPlanes; ++plane) {
+      hn::Store(hn::Sub(pairs[v][plane], hn::ShiftLeft<8>(odd[v][plane])), d16, place(v, plane));
+      hn::Store(odd[v][plane], d16, place(v, plane) + lanes / 2);
     }
   }
 }
@@ -174,6 +226,71 @@ HWY_INLINE void flush(size_t plane_count, size_t row_count, uint16_t* byte_sums,
       to = static_cast<int64_t>(static_cast<uint64_t>(to) + sum);
     }
   }
+}
+
+HWY_INLINE void add_bytes(const uint8_t* table, size_t plane_count, size_t planes_max,
+                          const V (&numbers)[kVectors], uint16_t* byte_sums) {
+  const D16 d16;
+  const size_t lanes = hn::Lanes(D());
+  const auto even_bytes = hn::Set(d16, uint16_t{255});
+  for (size_t v = 0; v < kVectors; ++v) {
+    for (size_t plane = 0; plane < plane_count; ++plane) {
+      const auto found = hn::BitCast(d16, look_up(table + plane * kTableLeaves, numbers[v]));
+      uint16_t* even = byte_sums + (v * planes_max + plane) * lanes;
+      uint16_t* odd = even + lanes / 2;
+      hn::Store(hn::Add(hn::Load(d16, even), hn::And(found, even_bytes)), d16, even);
+      hn::Store(hn::Add(hn::Load(d16, odd), hn::ShiftRight<8>(found)), d16, odd);
+    }
+  }
+}
+
+HWY_INLINE void add_values(const int64_t* values, const V (&numbers)[kVectors], size_t count,
+                           int64_t* sums, size_t stride) {
+  HWY_ALIGN uint8_t places[kVectors * 64];
+  for (size_t v = 0; v < kVectors; ++v) hn::Store(numbers[v], D(), places + v * hn::Lanes(D()));
+  for (size_t row = 0; row < count; ++row) {
+    int64_t& to = sums[row * stride];
+    to = static_cast<int64_t>(static_cast<uint64_t>(to) +
+                              static_cast<uint64_t>(values[places[row]]));
+  }
+}
+
+HWY_INLINE void add_small(const MaskTables& tables, std::span<const MaskTree> run,
+                          const uint8_t* codes, size_t plane_count, uint16_t* byte_sums) {
+  const size_t lanes = hn::Lanes(D());
+  for (size_t v = 0; v < kVectors; v += kFewVectors) {
+    const uint8_t* here = codes + v * lanes;
+    uint16_t* to = byte_sums + v * lanes * plane_count;
+    switch (run[0].plane_count) {
+      case 1:
+        add_few_ways<1>(tables, run, here, plane_count, to);
+        break;
+      case 2:
+        add_few_ways<2>(tables, run, here, plane_count, to);
+        break;
+      case 3:
+        add_few_ways<3>(tables, run, here, plane_count, to);
+        break;
+      case 4:
+        add_few_ways<4>(tables, run, here, plane_count, to);
+        break;
+      default:
+        add_few_ways<5>(tables, run, here, plane_count, to);
+    }
+  }
+}
+
+// How many trees from the first one on go together: small ones, as many as fit into the nearest
+// cache beside the rows; others alone.
+HWY_INLINE size_t run_length(std::span<const MaskTree> trees) {
+  constexpr size_t kTogether = 64;
+  size_t count = 1;
+  if (!trees[0].is_small() || trees[0].categories_count > 0) return count;
+  while (count < std::min(trees.size(), kTogether) && trees[count].is_small() &&
+         trees[count].categories_count == 0 && trees[count].plane_count == trees[0].plane_count) {
+    ++count;
+  }
+  return count;
 }
 
 void add_trees(const MaskTables& tables, std::span<const MaskTree> trees, uint8_t* tile,
@@ -203,48 +320,45 @@ void add_trees(const MaskTables& tables, std::span<const MaskTree> trees, uint8_
   uint16_t* byte_sums = scratch.sums.get();
   std::fill(byte_sums, byte_sums + sums_size, uint16_t{0});
   HWY_ALIGN uint8_t places[kVectors * 64];
-  const auto even_bytes = hn::Set(d16, uint16_t{255});
+  const auto flush_all = [&] {
+    flush(plane_count, row_count, byte_sums, sums, stride);
+    std::fill(byte_sums, byte_sums + sums_size, uint16_t{0});
+  };
   size_t summed = 0;
-  for (const MaskTree& tree : trees) {
-    const MaskNode* nodes = tables.nodes.data() + tree.first_node;
-    fill_categories(tables, tree, tile, rows);
-    for (size_t first = 0; first < rows; first += at_once) {
-      V number[kVectors];
-      if (tree.has_few_ways) {
-        find_by_ways(nodes, tree.node_count, tile + first, number);
-      } else {
-        find_leaves(nodes, tree.branch_count, tree.node_count, tile + first, reached, number);
-      }
-      if (tree.leaf_count > kTableLeaves) {
-        for (size_t v = 0; v < kVectors; ++v) hn::Store(number[v], d, places + v * lanes);
-        const int64_t* values = tables.values.data() + tree.first_value;
-        const size_t count = std::min(at_once, row_count - std::min(row_count, first));
-        for (size_t row = 0; row < count; ++row) {
-          int64_t& to = sums[(first + row) * stride];
-          to = static_cast<int64_t>(static_cast<uint64_t>(to) +
-                                    static_cast<uint64_t>(values[places[row]]));
-        }
-        continue;
-      }
-      const uint8_t* table = tables.value_bytes.data() + tree.first_value;
-      for (size_t v = 0; v < kVectors; ++v) {
-        uint16_t* to = byte_sums + (first + v * lanes) * plane_count;
-        for (size_t plane = 0; plane < tree.plane_count; ++plane) {
-          const auto found = hn::BitCast(d16, look_up(table + plane * kTableLeaves, number[v]));
-          uint16_t* even = to + plane * lanes;
-          uint16_t* odd = even + lanes / 2;
-          hn::Store(hn::Add(hn::Load(d16, even), hn::And(found, even_bytes)), d16, even);
-          hn::Store(hn::Add(hn::Load(d16, odd), hn::ShiftRight<8>(found)), d16, odd);
-        }
-      }
-    }
-    if (++summed == kByteTrees) {
-      flush(plane_count, row_count, byte_sums, sums, stride);
-      std::fill(byte_sums, byte_sums + sums_size, uint16_t{0});
+  while (!trees.empty()) {
+    const size_t count = run_length(trees);
+    const std::span<const MaskTree> run = trees.first(count);
+    trees = trees.subspan(count);
+    const bool has_bytes = run[0].leaf_count <= kTableLeaves;
+    if (has_bytes && summed + count > kByteTrees) {
+      flush_all();
       summed = 0;
     }
+    summed += has_bytes ? count : 0;
+    for (const MaskTree& tree : run) fill_categories(tables, tree, tile, rows);
+    for (size_t first = 0; first < rows; first += at_once) {
+      uint16_t* to = byte_sums + first * plane_count;
+      if (run[0].is_small()) {
+        add_small(tables, run, tile + first, plane_count, to);
+        continue;
+      }
+      V numbers[kVectors];
+      const MaskNode* nodes = tables.nodes.data() + run[0].first_node;
+      if (run[0].has_few_ways) {
+        find_by_ways(nodes, run[0].node_count, tile + first, numbers);
+      } else {
+        find_leaves(nodes, run[0].branch_count, run[0].node_count, tile + first, reached, numbers);
+      }
+      if (has_bytes) {
+        add_bytes(tables.value_bytes.data() + run[0].first_value, run[0].plane_count, plane_count,
+                  numbers, to);
+      } else if (first < row_count) {
+        add_values(tables.values.data() + run[0].first_value, numbers,
+                   std::min(at_once, row_count - first), sums + first * stride, stride);
+      }
+    }
   }
-  flush(plane_count, row_count, byte_sums, sums, stride);
+  flush_all();
 }
 
 size_t lanes() { return hn::Lanes(D()); }

@@ -43,6 +43,11 @@ struct MaskTree {
   uint32_t first_value = 0;   // in bytes, or, of more than kTableLeaves leaves, in numbers
   uint16_t leaf_count = 1;
   uint32_t first_categories = 0, categories_count = 0;
+
+  // Whether its sums fit into registers.
+  bool is_small() const {
+    return has_few_ways && leaf_count <= kTableLeaves && plane_count >= 1 && plane_count <= 5;
+  }
 };
 
 struct MaskTables {
@@ -62,7 +67,8 @@ struct MaskScratch {
 
 // Rows of one vector on this machine; 0: there are no vectors, and no trees for them.
 size_t mask_lanes();
-// Adds what the trees say to the sums of rows, `stride` apart. Requires: the tile has column_start
+// Adds what the trees say to the sums of rows, `stride` apart; small ones of equal plane_count and
+// without categories are best side by side. Requires: the tile has column_start
 // + row_count codes, rounded up to kMaskRows, of each column that a node names.
 void add_mask_trees(const MaskTables& tables, std::span<const MaskTree> trees, uint8_t* tile,
                     size_t row_count, int64_t* sums, size_t stride, MaskScratch& scratch);

@@ -54,4 +54,18 @@ Result<std::shared_ptr<table::RowSource>> from_csr(
     const CsrMatrix& matrix, std::vector<std::string> names,
     std::vector<std::pair<std::string, std::vector<double>>> dense);
 
+// A matrix of float or double that lies row by row; NaN is missing. Its values are not copied, but
+// for the block that is read; `owner` keeps them.
+template <typename Number>
+struct RowMatrix {
+  const Number* values = nullptr;
+  size_t row_count = 0;
+  size_t column_count = 0;
+  size_t row_stride = 0;  // in numbers, from row to row
+  std::shared_ptr<const void> owner;
+};
+template <typename Number>
+Result<std::shared_ptr<table::RowSource>> from_matrix(const RowMatrix<Number>& matrix,
+                                                      std::vector<std::string> names);
+
 }  // namespace evergrove::source
