@@ -44,8 +44,8 @@ def write_page(results: dict[str, Any]) -> str:
         "trees, each library's own model of the same training rows, a probability a row. A fresh "
         f"process that may use only as many cores as it has threads scores {CALLS} times, of which "
         "the best counts; the libraries take turns. The rows are in the form that a library likes "
-        "best, made before the time is taken: a matrix row by row, of doubles for lleaves; a `Pool` "
-        "for CatBoost; columns for YDF and for ours. "
+        "best, made before the time is taken: a matrix row by row, of doubles for lleaves; a "
+        "`Pool` for CatBoost; columns for YDF and for ours. "
         f"Repetitions: {results['repetitions']}; medians, with the least and the most in brackets. "
         "The command reads the rows from Parquet and writes the scores to Parquet; its time is "
         "that of the whole process.",

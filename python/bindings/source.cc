@@ -118,7 +118,7 @@ std::string_view kind_name(table::ColumnKind kind) {
 void init_source(nb::module_& module) {
   nb::class_<Source>(module, "Source")
       .def_prop_ro("row_count",
-                   [](const Source& source) { return source.rows->manifest().row_count; })
+                   [](const Source& source) { return source.rows->row_count(); })
       .def_prop_ro("columns", [](const Source& source) {
         std::vector<std::tuple<std::string, std::string_view, std::string>> columns;
         for (const table::ColumnSpec& column : source.rows->schema().columns) {

@@ -30,7 +30,7 @@ Result<Predictions> predict_here(const model::Model& model, const table::RowSour
                                  PredictionKind kind) {
   EVERGROVE_ASSIGN_OR_RETURN(const BlockScorer scorer, BlockScorer::create(model, source));
   Predictions predictions;
-  predictions.row_count = source.manifest().row_count;
+  predictions.row_count = source.row_count();
   predictions.width = scorer.width(kind);
   predictions.values.resize(predictions.row_count * predictions.width);
   EVERGROVE_RETURN_IF_ERROR(for_each_block(source, [&](size_t b) -> Status {
@@ -61,7 +61,7 @@ Result<Evaluation> evaluate_here(const model::Model& model, const table::RowSour
         "The model does not say which column is its label, so it cannot be "
         "evaluated; use one that Evergrove trained");
   }
-  if (source.manifest().row_count == 0) {
+  if (source.row_count() == 0) {
     return invalid_input("The data has no rows; there is nothing to evaluate on");
   }
   EVERGROVE_ASSIGN_OR_RETURN(const BlockScorer scorer, BlockScorer::create(model, source));
@@ -83,7 +83,7 @@ Result<Evaluation> evaluate_here(const model::Model& model, const table::RowSour
     EVERGROVE_ASSIGN_OR_RETURN(weights, train::read_weights(source, model.metadata.weight));
   }
   const size_t outputs = input.output_count;
-  train::Margins margins(model.base_margins, source.manifest().row_count);
+  train::Margins margins(model.base_margins, source.row_count());
   EVERGROVE_RETURN_IF_ERROR(for_each_block(source, [&](size_t b) -> Status {
     const table::BlockExtent extent = source.blocks()[b];
     std::vector<int64_t> by_row(extent.row_count * outputs);
@@ -101,7 +101,7 @@ Result<Evaluation> evaluate_here(const model::Model& model, const table::RowSour
   EVERGROVE_ASSIGN_OR_RETURN(const std::vector<double> values,
                              train::evaluate_metrics(names, input));
   Evaluation evaluation;
-  evaluation.row_count = source.manifest().row_count;
+  evaluation.row_count = source.row_count();
   for (size_t i = 0; i < names.size(); ++i) {
     evaluation.metrics.push_back({"data", names[i], values[i]});
   }

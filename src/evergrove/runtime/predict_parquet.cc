@@ -250,7 +250,7 @@ Result<uint64_t> predict_here(const model::Model& model, const PredictRequest& r
   Pipeline pipeline(*source, scorer, scores, std::move(kept), schema, *output);
   EVERGROVE_RETURN_IF_ERROR(pipeline.run(blocks_in_flight(*source, row_bytes, threads)));
   EVERGROVE_RETURN_IF_ERROR(output->publish());
-  return source->manifest().row_count;
+  return source->row_count();
 }
 
 }  // namespace
