@@ -46,6 +46,7 @@ def write_page(results: dict[str, Any]) -> str:
         "the best counts; the libraries take turns. The rows are in the form that a library likes "
         "best, made before the time is taken: a matrix row by row, of doubles for lleaves; a "
         "`Pool` for CatBoost; columns for YDF and for ours. "
+        "Who takes more than three times as long as the fastest other is measured once. "
         f"Repetitions: {results['repetitions']}; medians, with the least and the most in brackets. "
         "The command reads the rows from Parquet and writes the scores to Parquet; its time is "
         "that of the whole process.",

@@ -12,12 +12,8 @@ Binner::Binner(const model::Feature& feature) : kind_(feature.kind), ranks_(feat
 template <typename Bin>
 void Binner::bin(const table::ColumnValues& column, std::span<Bin> out) const {
   if (kind_ == table::ColumnKind::numeric) {
-    // Of what is missing one more is 0.
-    const auto store = [&](size_t first, std::span<const uint32_t> ranks) {
-      for (size_t i = 0; i < ranks.size(); ++i) out[first + i] = static_cast<Bin>(ranks[i] + 1);
-    };
-    if (!column.f32.empty()) return ranks_.in_pieces(column.f32, store);
-    return ranks_.in_pieces(column.f64, store);
+    const exact::Ranks::Codes<Bin> codes{.one_more = out.data()};
+    return column.f32.empty() ? ranks_.of(column.f64, codes) : ranks_.of(column.f32, codes);
   }
   std::vector<Bin> bin_of_code(column.dictionary.size() + 1, 0);  // code -1 is at place 0
   for (size_t code = 0; code < column.dictionary.size(); ++code) {

@@ -52,7 +52,8 @@ class Search {
 
   // Ranks of kVectors vectors of values, whose look-ups overlap.
   static constexpr size_t kVectors = 4;
-  HWY_INLINE void run(const T* values, uint32_t* out) const {
+  template <typename Out>
+  HWY_INLINE void run(const T* values, size_t first, const Out& out) const {
     const D d;
     const DI di;
     const size_t lanes = hn::Lanes(d);
@@ -60,7 +61,7 @@ class Search {
     V value[kVectors];
     VI rank[kVectors];
     for (size_t v = 0; v < kVectors; ++v) {
-      value[v] = hn::LoadU(d, values + v * lanes);
+      value[v] = hn::LoadU(d, values + first + v * lanes);
       rank[v] = hn::Zero(di);
     }
     const auto go_on = [&](V threshold, Index step, size_t v) HWY_ATTR {
@@ -83,21 +84,11 @@ class Search {
     for (size_t v = 0; v < kVectors; ++v) {
       const VI all = hn::Set(di, Index{-1});
       const VI found = hn::IfThenElse(hn::RebindMask(di, hn::IsNaN(value[v])), all, rank[v]);
-      store(found, out + v * lanes);
+      out.store(hn::BitCast(hn::RebindToUnsigned<DI>(), found), first + v * lanes);
     }
   }
 
  private:
-  HWY_INLINE static void store(VI ranks, uint32_t* out) {
-    if constexpr (sizeof(T) == 4) {
-      hn::StoreU(ranks, DI(), reinterpret_cast<int32_t*>(out));
-    } else {
-      const hn::RebindToUnsigned<DI> du;
-      const hn::Rebind<uint32_t, DI> d32;
-      hn::StoreU(hn::TruncateTo(d32, hn::BitCast(du, ranks)), d32, out);
-    }
-  }
-
   const T* table_;
   int coarse_steps_, fine_steps_;
   HWY_ALIGN T coarse_[HWY_MAX_BYTES / sizeof(T)];
@@ -105,24 +96,69 @@ class Search {
 
 #endif  // HWY_SCALAR
 
-template <typename T>
-HWY_INLINE void find_ranks(const T* table, int steps, std::span<const T> values, uint32_t* out) {
+// Where ranks go: as codes, from vectors of unsigned whole numbers as wide as the values.
+template <typename Code>
+struct CodeOut {
+  Ranks::Codes<Code> codes;
+
+  HWY_INLINE void store_one(uint32_t rank, size_t at) const {
+    if (codes.one_more != nullptr) codes.one_more[at] = static_cast<Code>(rank + 1);
+    if (codes.nan_last != nullptr) {
+      codes.nan_last[at] = static_cast<Code>(std::min(rank, uint32_t{codes.nan}));
+    }
+  }
+#if HWY_TARGET != HWY_SCALAR
+  template <typename VU>
+  HWY_INLINE void store(VU ranks, size_t at) const {
+    const hn::DFromV<VU> du;
+    using Wide = hn::TFromV<VU>;
+    if (codes.one_more != nullptr) {
+      store_narrow(hn::Add(ranks, hn::Set(du, Wide{1})), codes.one_more + at);
+    }
+    if (codes.nan_last != nullptr) {
+      store_narrow(hn::Min(ranks, hn::Set(du, Wide{codes.nan})), codes.nan_last + at);
+    }
+  }
+
+ private:
+  template <typename VU>
+  HWY_INLINE static void store_narrow(VU wide, Code* to) {
+    const hn::DFromV<VU> du;
+    if constexpr (sizeof(Code) == sizeof(hn::TFromV<VU>)) {
+      hn::StoreU(wide, du, to);
+    } else {
+      const hn::Rebind<Code, decltype(du)> narrow;
+      hn::StoreU(hn::TruncateTo(narrow, wide), narrow, to);
+    }
+  }
+#endif
+};
+
+template <typename T, typename Code>
+HWY_INLINE void find_ranks(const T* table, int steps, std::span<const T> values,
+                           const Ranks::Codes<Code>& codes) {
+  const CodeOut<Code> out{codes};
   size_t i = 0;
 #if HWY_TARGET != HWY_SCALAR
   const Search<T> search(table, steps);
   const size_t at_once = Search<T>::kVectors * hn::Lanes(hn::ScalableTag<T>());
-  for (; i + at_once <= values.size(); i += at_once) search.run(&values[i], out + i);
+  for (; i + at_once <= values.size(); i += at_once) search.run(values.data(), i, out);
 #endif
-  for (; i < values.size(); ++i) out[i] = rank_of(table, steps, values[i]);
+  for (; i < values.size(); ++i) out.store_one(rank_of(table, steps, values[i]), i);
 }
 
-void ranks_of_floats(const float* table, int steps, std::span<const float> values, uint32_t* out) {
-  find_ranks(table, steps, values, out);
-}
-void ranks_of_doubles(const double* table, int steps, std::span<const double> values,
-                      uint32_t* out) {
-  find_ranks(table, steps, values, out);
-}
+#define EVERGROVE_RANKS(name, Number, Code)                                 \
+  void name(const Number* table, int steps, std::span<const Number> values, \
+            const Ranks::Codes<Code>& codes) {                              \
+    find_ranks(table, steps, values, codes);                                \
+  }
+EVERGROVE_RANKS(floats_to_8, float, uint8_t)
+EVERGROVE_RANKS(floats_to_16, float, uint16_t)
+EVERGROVE_RANKS(floats_to_32, float, uint32_t)
+EVERGROVE_RANKS(doubles_to_8, double, uint8_t)
+EVERGROVE_RANKS(doubles_to_16, double, uint16_t)
+EVERGROVE_RANKS(doubles_to_32, double, uint32_t)
+#undef EVERGROVE_RANKS
 
 }  // namespace evergrove::exact::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -140,8 +176,12 @@ float rounded_down(double threshold) {
 
 }  // namespace
 
-HWY_EXPORT(ranks_of_floats);
-HWY_EXPORT(ranks_of_doubles);
+HWY_EXPORT(floats_to_8);
+HWY_EXPORT(floats_to_16);
+HWY_EXPORT(floats_to_32);
+HWY_EXPORT(doubles_to_8);
+HWY_EXPORT(doubles_to_16);
+HWY_EXPORT(doubles_to_32);
 
 Ranks::Ranks(std::span<const double> thresholds)
     : steps_(std::bit_width(thresholds.size())), doubles_(thresholds.begin(), thresholds.end()) {
@@ -149,14 +189,37 @@ Ranks::Ranks(std::span<const double> thresholds)
   for (const double threshold : doubles_) floats_.push_back(rounded_down(threshold));
 }
 
+template <typename Number, typename Code>
+void Ranks::of(std::span<const Number> values, const Codes<Code>& codes) const {
+  constexpr size_t kBytes = sizeof(Code);
+  if constexpr (sizeof(Number) == 4) {
+    const float* table = floats_.data();
+    if constexpr (kBytes == 1) HWY_DYNAMIC_DISPATCH(floats_to_8)(table, steps_, values, codes);
+    if constexpr (kBytes == 2) HWY_DYNAMIC_DISPATCH(floats_to_16)(table, steps_, values, codes);
+    if constexpr (kBytes == 4) HWY_DYNAMIC_DISPATCH(floats_to_32)(table, steps_, values, codes);
+  } else {
+    const double* table = doubles_.data();
+    if constexpr (kBytes == 1) HWY_DYNAMIC_DISPATCH(doubles_to_8)(table, steps_, values, codes);
+    if constexpr (kBytes == 2) HWY_DYNAMIC_DISPATCH(doubles_to_16)(table, steps_, values, codes);
+    if constexpr (kBytes == 4) HWY_DYNAMIC_DISPATCH(doubles_to_32)(table, steps_, values, codes);
+  }
+}
+
+template void Ranks::of(std::span<const float>, const Codes<uint8_t>&) const;
+template void Ranks::of(std::span<const float>, const Codes<uint16_t>&) const;
+template void Ranks::of(std::span<const float>, const Codes<uint32_t>&) const;
+template void Ranks::of(std::span<const double>, const Codes<uint8_t>&) const;
+template void Ranks::of(std::span<const double>, const Codes<uint16_t>&) const;
+template void Ranks::of(std::span<const double>, const Codes<uint32_t>&) const;
+
 void Ranks::of(std::span<const float> values, std::span<uint32_t> out) const {
   CHECK(values.size() == out.size());
-  HWY_DYNAMIC_DISPATCH(ranks_of_floats)(floats_.data(), steps_, values, out.data());
+  of(values, Codes<uint32_t>{.nan_last = out.data(), .nan = kNaN});
 }
 
 void Ranks::of(std::span<const double> values, std::span<uint32_t> out) const {
   CHECK(values.size() == out.size());
-  HWY_DYNAMIC_DISPATCH(ranks_of_doubles)(doubles_.data(), steps_, values, out.data());
+  of(values, Codes<uint32_t>{.nan_last = out.data(), .nan = kNaN});
 }
 
 }  // namespace evergrove::exact

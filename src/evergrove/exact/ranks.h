@@ -3,6 +3,7 @@
 // A binary search without branches, for a vector of numbers at once: the first steps look in a
 // vector that holds every so-many-th threshold, the others in the table. Thresholds are kept as
 // float32 as well, rounded down, which tells float32 numbers apart just as the doubles do.
+// Codes are ranks in 8, 16 or 32 bits.
 // Immutable after construction; safe to use from many threads. The same ranks in any SIMD width.
 //
 //   Ranks ranks({0.5, 2});
@@ -29,21 +30,17 @@ class Ranks {
   void of(std::span<const float> values, std::span<uint32_t> out) const;
   void of(std::span<const double> values, std::span<uint32_t> out) const;
 
-  // The same, handed over in pieces, as visit(first, ranks), for what is made of them at once.
-  template <typename Number, typename Visit>
-  void in_pieces(std::span<const Number> values, Visit visit) const {
-    uint32_t ranks[kPiece];
-    for (size_t first = 0; first < values.size(); first += kPiece) {
-      const size_t count = values.size() - first < kPiece ? values.size() - first : kPiece;
-      const std::span piece(ranks, count);
-      of(values.subspan(first, count), piece);
-      visit(first, std::span<const uint32_t>(piece));
-    }
-  }
+  // Ranks as narrow codes; null is not written. Requires: rank + 1 and `nan` fit into a Code.
+  template <typename Code>
+  struct Codes {
+    Code* one_more = nullptr;  // rank + 1, and 0 for NaN
+    Code* nan_last = nullptr;  // the rank, and `nan` for NaN
+    Code nan = 0;              // no less than any rank
+  };
+  template <typename Number, typename Code>
+  void of(std::span<const Number> values, const Codes<Code>& codes) const;
 
  private:
-  static constexpr size_t kPiece = 512;
-
   int steps_ = 0;
   std::vector<double> doubles_;  // padded with +infinity to 2^steps_ - 1
   std::vector<float> floats_;

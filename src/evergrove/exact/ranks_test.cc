@@ -82,17 +82,32 @@ TEST(Ranks, TakeThresholdsThatNoFloatHolds) {
   expect_like_twin(thresholds, values_around<double>(thresholds));
 }
 
-TEST(Ranks, AreHandedOverInPieces) {
-  const Ranks ranks(std::vector<double>{0.5, 2});
-  const std::vector<float> values(1300, 1.0f);
-  size_t seen = 0;
-  ranks.in_pieces(std::span<const float>(values),
-                  [&](size_t first, std::span<const uint32_t> some) {
-                    EXPECT_EQ(first, seen);
-                    for (const uint32_t rank : some) EXPECT_EQ(rank, 1u);
-                    seen += some.size();
-                  });
-  EXPECT_EQ(seen, values.size());
+template <typename Number, typename Code>
+void expect_codes() {
+  std::vector<double> thresholds;
+  for (int i = 0; i < 254; ++i) thresholds.push_back(i / 8.0);
+  const std::vector<Number> values = values_around<Number>(thresholds);
+  const Ranks ranks(thresholds);
+  with_each_simd([&] {
+    std::vector<Code> one_more(values.size());
+    std::vector<Code> nan_last(values.size());
+    ranks.of(std::span<const Number>(values),
+             Ranks::Codes<Code>{one_more.data(), nan_last.data(), 255});
+    for (size_t i = 0; i < values.size(); ++i) {
+      const uint32_t rank = twin(thresholds, values[i]);
+      ASSERT_EQ(one_more[i], std::isnan(values[i]) ? 0 : rank + 1) << values[i];
+      ASSERT_EQ(nan_last[i], std::isnan(values[i]) ? 255 : rank) << values[i];
+    }
+  });
+}
+
+TEST(Ranks, AreCodesOfAnyWidth) {
+  expect_codes<float, uint8_t>();
+  expect_codes<float, uint16_t>();
+  expect_codes<float, uint32_t>();
+  expect_codes<double, uint8_t>();
+  expect_codes<double, uint16_t>();
+  expect_codes<double, uint32_t>();
 }
 
 }  // namespace

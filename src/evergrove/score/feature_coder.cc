@@ -35,22 +35,11 @@ uint32_t FeatureCoder::limit(double threshold, MissingCode missing) const {
 template <typename Code>
 void FeatureCoder::encode_numbers(const table::ColumnValues& column, size_t first, size_t count,
                                   Code* lowest, Code* highest) const {
-  const auto code_max = static_cast<uint32_t>(code_max_);
-  const auto store = [&](size_t at, std::span<const uint32_t> ranks) {
-    if (lowest != nullptr) {
-      // Of what is missing one more is 0.
-      for (size_t i = 0; i < ranks.size(); ++i) lowest[at + i] = static_cast<Code>(ranks[i] + 1);
-    }
-    if (highest != nullptr) {
-      for (size_t i = 0; i < ranks.size(); ++i) {
-        highest[at + i] = static_cast<Code>(std::min(ranks[i], code_max));
-      }
-    }
-  };
+  const exact::Ranks::Codes<Code> codes{lowest, highest, static_cast<Code>(code_max_)};
   if (!column.f32.empty()) {
-    ranks_.in_pieces(column.f32.subspan(first, count), store);
+    ranks_.of(column.f32.subspan(first, count), codes);
   } else {
-    ranks_.in_pieces(column.f64.subspan(first, count), store);
+    ranks_.of(column.f64.subspan(first, count), codes);
   }
 }
 

@@ -136,6 +136,12 @@ void RowMaskForest::Builder::add_ways(const model::Tree& tree, std::span<const i
   }
   to.has_few_ways = true;
   to.node_count = static_cast<uint16_t>(ways.size());
+  // Filled up to as many as the table has, with what nothing goes right of.
+  for (; to.node_count < kTableWays; ++to.node_count) {
+    MaskNode none = ways.empty() ? MaskNode() : forest.tables_.nodes.back();
+    none.limit = four_times(255);
+    forest.tables_.nodes.push_back(none);
+  }
   const auto goes_right = [&](size_t number, const model::Node& node) {
     size_t way = 0;
     while (!split_alike(tree.nodes[ways[way]], node)) ++way;

@@ -191,7 +191,7 @@ HWY_INLINE void add_few_ways(const MaskTables& tables, std::span<const MaskTree>
   }
   for (const MaskTree& tree : trees) {
     V numbers[kFewVectors];
-    find_by_ways(tables.nodes.data() + tree.first_node, tree.node_count, codes, numbers);
+    find_by_ways(tables.nodes.data() + tree.first_node, kTableWays, codes, numbers);
     const uint8_t* table = tables.value_bytes.data() + tree.first_value;
     for (size_t plane = 0; plane < kPlanes; ++plane) {
       for (size_t v = 0; v < kFewVectors; ++v) {

@@ -12,7 +12,9 @@
 
 namespace evergrove::score {
 
-constexpr size_t kTableLeaves = 64;  // of trees whose values are looked up byte by byte
+constexpr size_t kTableWays = 6;
+constexpr size_t kTableLeaves = size_t{1}
+                                << kTableWays;  // of trees whose values are looked up byte by byte
 constexpr size_t kMaskLeavesMax = 256;
 // Ways to split that a tree may have to be told by them alone.
 constexpr size_t kMaskWaysMax = 8;
@@ -38,7 +40,8 @@ struct MaskTree {
   uint32_t first_node = 0;
   uint16_t branch_count = 0;  // nodes that have a node as child; they come first, parents before
   uint16_t node_count = 0;    // in all
-  bool has_few_ways = false;  // nodes are ways to split, a bit of the leaf's number each
+  bool has_few_ways = false;  // nodes are ways to split, a bit of the leaf's number each, at
+                              // least kTableWays
   uint8_t plane_count = 0;    // bytes of its values; a table of kTableLeaves of each
   uint32_t first_value = 0;   // in bytes, or, of more than kTableLeaves leaves, in numbers
   uint16_t leaf_count = 1;
