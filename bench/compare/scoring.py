@@ -103,7 +103,7 @@ def is_slow(name: str, runs: dict[str, Any]) -> bool:
     others = [best[other] for other in best if ADAPTERS[other].module != "evergrove"]
     if name not in best or ADAPTERS[name].module == "evergrove":
         return False
-    return best[name] > 3 * min(others)
+    return bool(best[name] > 3 * min(others))
 
 
 def make_data(rows: int, seed: int) -> tuple[Path, Path]:

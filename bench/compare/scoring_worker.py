@@ -54,7 +54,7 @@ def main() -> int:
         scores = opened.score(rows, job.threads)
         seconds.append(time.perf_counter() - start)
     np.save(job.scores, np.asarray(scores, np.float64))
-    version = importlib.metadata.version(adapter.module)
+    version = getattr(library, "__version__", "") or importlib.metadata.version(adapter.module)
     print(json.dumps({"seconds": seconds, "version": version}))
     return 0
 
