@@ -16,8 +16,12 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace evergrove {
+
+// Numbers are written as they lie in memory.
+static_assert(std::endian::native == std::endian::little);
 
 class ByteWriter {
  public:
@@ -37,12 +41,15 @@ class ByteWriter {
     bytes_ += static_cast<char>(v);
     return *this;
   }
+  // Over what was written there before. Requires: four bytes were.
+  void set_u32(size_t place, uint32_t v) { std::memcpy(bytes_.data() + place, &v, sizeof(v)); }
   const std::string& bytes() const { return bytes_; }
-  std::string take() { return std::move(bytes_); }
+  // It is empty again.
+  std::string take() { return std::exchange(bytes_, {}); }
 
  private:
-  ByteWriter& put(uint64_t v, int width) {
-    for (int i = 0; i < width; ++i) bytes_ += static_cast<char>(v >> (8 * i));
+  ByteWriter& put(uint64_t v, size_t width) {
+    bytes_.append(reinterpret_cast<const char*>(&v), width);
     return *this;
   }
 
@@ -93,12 +100,10 @@ class ByteReader {
     if (bytes_.size() - position_ < width) ok_ = false;
     return ok_;
   }
-  uint64_t get(int width) {
+  uint64_t get(size_t width) {
     if (!need(width)) return 0;
     uint64_t v = 0;
-    for (int i = 0; i < width; ++i) {
-      v |= uint64_t{static_cast<uint8_t>(bytes_[position_ + i])} << (8 * i);
-    }
+    std::memcpy(&v, bytes_.data() + position_, width);
     position_ += width;
     return v;
   }

@@ -66,8 +66,9 @@ bool BlockSums::begin(const Round& round, uint32_t block, const std::string& fro
     sum.nodes = built_nodes(round);
     for (const BuiltNode& built : sum.nodes) {
       const bool packed = !wide_ && built.rows_max <= int64_t{trees::kPackedRows};
-      sum.histograms.push_back(pools_[block]->take(packed));
+      sum.histograms.push_back(pools_[block]->take_unset(packed));
     }
+    sum.has_rows.assign(sum.nodes.size(), 0);
   }
   if (std::find(sum.from.begin(), sum.from.end(), from) != sum.from.end()) return false;
   sum.from.push_back(from);
@@ -76,8 +77,10 @@ bool BlockSums::begin(const Round& round, uint32_t block, const std::string& fro
 
 void BlockSums::add(const Round& round, uint32_t block, size_t node_place,
                     const Histogram& histogram) {
-  trees::add_range(histogram, blocks_[block].bin_begin,
-                   *sums_.at({round.number, block}).histograms[node_place]);
+  Sum& sum = sums_.at({round.number, block});
+  const auto add = sum.has_rows[node_place] != 0 ? trees::add_range : trees::set_range;
+  add(histogram, blocks_[block].bin_begin, *sum.histograms[node_place]);
+  sum.has_rows[node_place] = 1;
 }
 
 Status BlockSums::add(const Round& round, uint32_t block, std::span<const Part::Node> nodes) {
@@ -87,6 +90,8 @@ Status BlockSums::add(const Round& round, uint32_t block, std::span<const Part::
   for (size_t i = 0; fits && i < nodes.size(); ++i) fits = nodes[i].node == sum.nodes[i].node;
   if (!fits) return corrupt("A worker has sent histograms of other nodes than the round asks for");
   for (size_t i = 0; i < nodes.size(); ++i) {
+    if (sum.has_rows[i] == 0) trees::clear(*sum.histograms[i]);
+    sum.has_rows[i] = 1;
     EVERGROVE_RETURN_IF_ERROR(trees::add_block(nodes[i].histogram, *sum.histograms[i]));
   }
   return {};

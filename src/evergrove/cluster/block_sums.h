@@ -79,6 +79,8 @@ class BlockSums {
     std::vector<std::string> from;
     std::vector<BuiltNode> nodes;
     Histograms histograms;  // by place in nodes
+    // Of each, whether anything was added; before that it is any.
+    std::vector<uint8_t> has_rows;
   };
   using Key = std::pair<uint64_t, uint32_t>;  // round, block
 

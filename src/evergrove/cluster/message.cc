@@ -314,10 +314,14 @@ void read_body(ByteReader& in, uint8_t type, Body& body, std::index_sequence<kIn
 
 }  // namespace
 
-std::string encode(const Message& message) {
-  ByteWriter out;
+void encode(const Message& message, ByteWriter& out) {
   out.u32(kProtocolVersion).u64(message.epoch).u8(static_cast<uint8_t>(message.body.index()));
   std::visit([&](const auto& body) { Codec::write(out, body); }, message.body);
+}
+
+std::string encode(const Message& message) {
+  ByteWriter out;
+  encode(message, out);
   return out.take();
 }
 

@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include "evergrove/base/bytes.h"
 #include "evergrove/base/status.h"
 #include "evergrove/model/model.h"
 #include "evergrove/train/gradient_scale.h"
@@ -214,6 +215,8 @@ struct Message {
 };
 
 std::string encode(const Message& message);
+// The same, behind what is written already.
+void encode(const Message& message, ByteWriter& out);
 Result<Message> decode(std::string_view bytes);
 
 }  // namespace evergrove::cluster

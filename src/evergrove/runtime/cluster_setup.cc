@@ -9,13 +9,12 @@
 namespace evergrove::runtime {
 
 void MessageBatch::add(const cluster::Message& message) {
-  const std::string bytes = cluster::encode(message);
-  if (bytes_.empty()) bytes_ += kMessagesTag;
-  bytes_ += ByteWriter().u32(static_cast<uint32_t>(bytes.size())).bytes();
-  bytes_ += bytes;
+  if (empty()) bytes_.u8(static_cast<uint8_t>(kMessagesTag));
+  const size_t place = bytes_.bytes().size();
+  bytes_.u32(0);
+  cluster::encode(message, bytes_);
+  bytes_.set_u32(place, static_cast<uint32_t>(bytes_.bytes().size() - place - sizeof(uint32_t)));
 }
-
-std::string MessageBatch::take() { return std::exchange(bytes_, {}); }
 
 Result<std::vector<cluster::Message>> decode_messages(std::string_view bytes) {
   std::vector<cluster::Message> messages;

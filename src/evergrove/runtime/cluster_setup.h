@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "evergrove/base/bytes.h"
 #include "evergrove/base/status.h"
 #include "evergrove/cluster/worker.h"
 #include "evergrove/runtime/data_description.h"
@@ -29,11 +30,11 @@ class MessageBatch {
  public:
   void add(const cluster::Message& message);
   // With the tag in front; the batch is empty again.
-  std::string take();
-  bool empty() const { return bytes_.empty(); }
+  std::string take() { return bytes_.take(); }
+  bool empty() const { return bytes_.bytes().empty(); }
 
  private:
-  std::string bytes_;
+  ByteWriter bytes_;
 };
 // Without the tag.
 Result<std::vector<cluster::Message>> decode_messages(std::string_view bytes);

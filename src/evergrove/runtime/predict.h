@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "evergrove/base/large_vector.h"
 #include "evergrove/base/status.h"
 #include "evergrove/model/model.h"
 #include "evergrove/table/row_source.h"
@@ -19,7 +20,7 @@ enum class PredictionKind : uint8_t { probability, margin, predicted_class, leaf
 struct Predictions {
   size_t row_count = 0;
   size_t width = 1;
-  std::vector<double> values;
+  LargeVector<double> values;
 };
 
 // Refuses a source that lacks a feature or has it as another kind, naming the column.

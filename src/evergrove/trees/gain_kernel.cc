@@ -80,22 +80,68 @@ BestCandidate best_of(const CandidateSums& candidates, const CandidateLimits& li
   return best;
 }
 
+// What a candidate's score is a share of, before anything is divided.
+template <class V>
+struct Share {
+  V above, below;
+};
+
+// above / below is the score but for rounding, of a part in 2^49 at most; 0 / 1 for one that may
+// not be applied.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE Share<V> share_of(D d, V g_left, V h_left, V n_left, const CandidateLimits& limits) {
+  const V g_unit = hn::Set(d, limits.g_unit);
+  const V h_unit = hn::Set(d, limits.h_unit);
+  const V l1 = hn::Set(d, limits.lambda_l1);
+  const V l2 = hn::Set(d, limits.lambda_l2);
+  const auto soft = [&](V g_sum) HWY_ATTR {
+    return hn::Max(hn::Sub(hn::Abs(hn::Mul(g_sum, g_unit)), l1), hn::Zero(d));
+  };
+  const V g_l = soft(g_left);
+  const V g_r = soft(hn::Sub(hn::Set(d, limits.g), g_left));
+  const V h_l = hn::Mul(h_left, h_unit);
+  const V h_r = hn::Mul(hn::Sub(hn::Set(d, limits.h), h_left), h_unit);
+  const V n_right = hn::Sub(hn::Set(d, limits.count), n_left);
+  const V h_low = hn::Min(h_l, h_r);
+  const auto may = hn::And(hn::And(hn::Ge(hn::Min(n_left, n_right), hn::Set(d, limits.rows_min)),
+                                   hn::Ge(h_low, hn::Set(d, limits.hessian_min))),
+                           hn::Gt(hn::Add(h_low, l2), hn::Zero(d)));
+  const V below_l = hn::Add(h_l, l2);
+  const V below_r = hn::Add(h_r, l2);
+  const V above = hn::Add(hn::Mul(hn::Mul(g_l, g_l), below_r), hn::Mul(hn::Mul(g_r, g_r), below_l));
+  return {hn::IfThenElseZero(may, above),
+          hn::IfThenElse(may, hn::Mul(below_l, below_r), hn::Set(d, 1.0))};
+}
+
+// Whether no product below can leave the numbers that doubles hold in full: sums are of 63 bits at
+// most, what is left of them by lambda_l1 is a 2^-53rd at least, and above times below has five
+// factors.
+HWY_INLINE bool are_usual(const CandidateLimits& limits) {
+  constexpr double kSmall = 1e-50;
+  constexpr double kLarge = 1e50;
+  const auto is_usual = [](double x) { return x >= kSmall && x <= kLarge; };
+  return is_usual(limits.g_unit) && is_usual(limits.h_unit) &&
+         (limits.lambda_l2 == 0 || is_usual(limits.lambda_l2)) &&
+         limits.h * limits.h_unit <= kLarge;
+}
+
 // Eight candidates at a time; of those with the best score of a lane the first, and of the lanes'
 // the first.
+//
+// A division takes as long as all the rest. So first the best share of a block is found, which
+// takes none (a / b > c / d where a d > c b); then only those are divided that are within rounding
+// of it, or of what was found before. Where numbers may be so small or large that rounding is not
+// what it is elsewhere, all are divided.
 template <bool kPacked>
 BestCandidate best_of_running(const RunningSums& running, const AddedSums& added,
-                              const CandidateLimits& limits) {
+                              const CandidateLimits& limits, double least) {
+  constexpr size_t kBlock = 256;
+  constexpr double kNearly = 1 - 0x1p-44;
   const hn::CappedTag<double, kRunningBlock> d;
   const hn::RebindToSigned<decltype(d)> di;
+  using V = hn::Vec<decltype(d)>;
   const size_t lanes = hn::Lanes(d);
-  const auto g_added = hn::Set(d, added.g);
-  const auto h_added = hn::Set(d, added.h);
-  const auto n_added = hn::Set(d, added.count);
-  auto best = hn::Zero(d);
-  auto best_at = hn::Set(d, -1.0);
-  auto at = hn::Iota(d, 0.0);
-  const auto step = hn::Set(d, double(lanes));
-  for (size_t i = 0; i < running.size; i += lanes) {
+  const auto with_sums = [&](size_t i, const auto& visit) HWY_ATTR {
     auto g = hn::Zero(di);
     auto h = g;
     auto n = g;
@@ -109,13 +155,46 @@ BestCandidate best_of_running(const RunningSums& running, const AddedSums& added
       h = hn::LoadU(di, running.h + i);
       n = hn::LoadU(di, running.count + i);
     }
-    const auto scores =
-        score(d, hn::Add(hn::ConvertTo(d, g), g_added), hn::Add(hn::ConvertTo(d, h), h_added),
-              hn::Add(hn::ConvertTo(d, n), n_added), limits);
-    const auto is_better = hn::Gt(scores, best);
-    best = hn::IfThenElse(is_better, scores, best);
-    best_at = hn::IfThenElse(is_better, at, best_at);
-    at = hn::Add(at, step);
+    return visit(hn::Add(hn::ConvertTo(d, g), hn::Set(d, added.g)),
+                 hn::Add(hn::ConvertTo(d, h), hn::Set(d, added.h)),
+                 hn::Add(hn::ConvertTo(d, n), hn::Set(d, added.count)));
+  };
+  HWY_ALIGN double above[kBlock];
+  HWY_ALIGN double below[kBlock];
+  V best = hn::Zero(d);
+  V best_at = hn::Set(d, -1.0);
+  const bool is_usual = are_usual(limits);
+  double bound = least * kNearly;
+  for (size_t first = 0; first < running.size; first += kBlock) {
+    const size_t count = HWY_MIN(kBlock, running.size - first);
+    V best_above = hn::Zero(d);
+    V best_below = hn::Set(d, 1.0);
+    for (size_t i = 0; i < count; i += lanes) {
+      const Share<V> share = with_sums(
+          first + i, [&](V g, V h, V n) HWY_ATTR { return share_of(d, g, h, n, limits); });
+      hn::Store(share.above, d, above + i);
+      hn::Store(share.below, d, below + i);
+      const auto is_better =
+          hn::Gt(hn::Mul(share.above, best_below), hn::Mul(best_above, share.below));
+      best_above = hn::IfThenElse(is_better, share.above, best_above);
+      best_below = hn::IfThenElse(is_better, share.below, best_below);
+    }
+    const double top = hn::GetLane(hn::MaxOfLanes(d, hn::Div(best_above, best_below)));
+    if (is_usual) {
+      if (top == 0 || top < bound) continue;
+      bound = HWY_MAX(bound, top * kNearly);
+    }
+    const V bounds = hn::Set(d, bound);
+    for (size_t i = 0; i < count; i += lanes) {
+      const auto is_near = hn::Ge(hn::Load(d, above + i), hn::Mul(hn::Load(d, below + i), bounds));
+      if (is_usual && hn::AllFalse(d, is_near)) continue;
+      const V scores =
+          with_sums(first + i, [&](V g, V h, V n) HWY_ATTR { return score(d, g, h, n, limits); });
+      const auto is_better = hn::Gt(scores, best);
+      const V at = hn::Iota(d, static_cast<double>(first + i));
+      best = hn::IfThenElse(is_better, scores, best);
+      best_at = hn::IfThenElse(is_better, at, best_at);
+    }
   }
   double scores[kRunningBlock];
   double places[kRunningBlock];
@@ -132,9 +211,9 @@ BestCandidate best_of_running(const RunningSums& running, const AddedSums& added
 }
 
 BestCandidate best_running_of(const RunningSums& running, const AddedSums& added,
-                              const CandidateLimits& limits) {
-  return running.words != nullptr ? best_of_running<true>(running, added, limits)
-                                  : best_of_running<false>(running, added, limits);
+                              const CandidateLimits& limits, double least) {
+  return running.words != nullptr ? best_of_running<true>(running, added, limits, least)
+                                  : best_of_running<false>(running, added, limits, least);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -152,8 +231,8 @@ BestCandidate best_candidate(const CandidateSums& candidates, const CandidateLim
   return HWY_DYNAMIC_DISPATCH(best_of)(candidates, limits);
 }
 BestCandidate best_running(const RunningSums& running, const AddedSums& added,
-                           const CandidateLimits& limits) {
-  return HWY_DYNAMIC_DISPATCH(best_running_of)(running, added, limits);
+                           const CandidateLimits& limits, double least) {
+  return HWY_DYNAMIC_DISPATCH(best_running_of)(running, added, limits, least);
 }
 void candidate_scores(const CandidateSums& candidates, const CandidateLimits& limits,
                       double* scores) {

@@ -46,8 +46,9 @@ struct BestCandidate {
 // The best of the candidates that leave rows_min rows and hessian_min hessian on both sides.
 BestCandidate best_candidate(const CandidateSums& candidates, const CandidateLimits& limits);
 
+// The same of running sums; candidates whose score is below `least` may be left out.
 BestCandidate best_running(const RunningSums& running, const AddedSums& added,
-                           const CandidateLimits& limits);
+                           const CandidateLimits& limits, double least = 0);
 
 // The score of each candidate; -1 for one that may not be applied.
 void candidate_scores(const CandidateSums& candidates, const CandidateLimits& limits,

@@ -29,8 +29,8 @@ Grower::~Grower() = default;
 void Grower::expand(Growth& growth, const TreeGrowth::Expansion& expansion) {
   const Split& split = expansion.node->split;
   const bool numeric = features_[split.feature].kind == table::ColumnKind::numeric;
-  std::tie(expansion.left_item->run, expansion.right_item->run) =
-      partition_.split(expansion.item->run, split, bins_, numeric);
+  std::tie(expansion.left_item->run, expansion.right_item->run) = partition_.split(
+      expansion.item->run, split, bins_, numeric, RowPartition::Counts::are_of_the_run);
   CHECK(expansion.left_item->run.count == static_cast<size_t>(split.left.count));
   if (!expansion.wants_histogram()) {
     growth.tree.take_none(expansion);

@@ -33,6 +33,13 @@ void add_part(const HistogramPart& part, size_t begin, size_t end, Histogram& to
 
 }  // namespace
 
+void clear(Histogram& histogram) {
+  std::fill(histogram.words.begin(), histogram.words.end(), 0);
+  std::fill(histogram.g.begin(), histogram.g.end(), 0);
+  std::fill(histogram.h.begin(), histogram.h.end(), 0);
+  std::fill(histogram.count.begin(), histogram.count.end(), 0);
+}
+
 std::unique_ptr<Histogram> HistogramPool::take_unset(bool packed) {
   std::unique_ptr<Histogram> histogram;
   {
@@ -58,10 +65,7 @@ std::unique_ptr<Histogram> HistogramPool::take_unset(bool packed) {
 
 std::unique_ptr<Histogram> HistogramPool::take(bool packed) {
   std::unique_ptr<Histogram> histogram = take_unset(packed);
-  std::fill(histogram->words.begin(), histogram->words.end(), 0);
-  std::fill(histogram->g.begin(), histogram->g.end(), 0);
-  std::fill(histogram->h.begin(), histogram->h.end(), 0);
-  std::fill(histogram->count.begin(), histogram->count.end(), 0);
+  clear(*histogram);
   return histogram;
 }
 

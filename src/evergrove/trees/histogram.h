@@ -58,6 +58,9 @@ struct Histogram {
   }
 };
 
+// Sets all sums to 0.
+void clear(Histogram& histogram);
+
 // Keeps histograms for reuse, so that a tree takes no memory after the first one.
 // Safe to use from many threads.
 class HistogramPool {

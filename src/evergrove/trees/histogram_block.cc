@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <memory>
 
 #include "evergrove/base/check.h"
 #include "evergrove/trees/histogram_items.h"
@@ -49,23 +50,29 @@ int64_t extended(uint64_t value, int bits) {
   return static_cast<int64_t>(value << (64 - bits)) >> (64 - bits);
 }
 
-// The bits of the bins that have rows, from `has`; returns how many.
+// The bits of the bins that have rows, from `has`.
 template <typename Has>
-size_t write_bits(char* bits, size_t bin_count, const Has& has) {
-  size_t present = 0;
+void write_bits(char* bits, size_t bin_count, const Has& has) {
   for (size_t i = 0; i < bin_count; i += 8) {
     unsigned byte = 0;
     const size_t end = std::min<size_t>(8, bin_count - i);
     for (size_t k = 0; k < end; ++k) byte |= static_cast<unsigned>(has(i + k)) << k;
     bits[i / 8] = static_cast<char>(byte);
-    present += static_cast<size_t>(std::popcount(byte));
   }
-  return present;
 }
 
-void start(std::string& bytes, size_t bin_count) {
-  bytes.assign(kHeadBytes + (bin_count + 7) / 8, 0);
+// Where a block is written before it is known how long it is: a string would set all of it first.
+char* room(size_t bytes_max) {
+  thread_local std::unique_ptr<char[]> place;
+  thread_local size_t size = 0;
+  if (size < bytes_max) {
+    place = std::make_unique_for_overwrite<char[]>(bytes_max);
+    size = bytes_max;
+  }
+  return place.get();
 }
+
+size_t head_and_bits_bytes(size_t bin_count) { return kHeadBytes + (bin_count + 7) / 8; }
 
 BinRange range_of(const Histogram& histogram, size_t bin_begin, size_t bin_count) {
   BinRange bins;
@@ -94,17 +101,14 @@ BinSums sums_of(Histogram& histogram) {
 }
 
 std::string encode_joined(const BinRange& bins, const ItemBits& widths) {
-  std::string bytes;
-  start(bytes, bins.size);
-  const size_t items = bytes.size();
-  bytes.resize(items + bins.size * widths.bytes() + 8);
+  const size_t before_items = head_and_bits_bytes(bins.size);
+  char* const bytes = room(before_items + bins.size * widths.bytes() + 8);
   bytes[0] = static_cast<char>(bins.words != nullptr ? kPacked : kJoined);
   bytes[1] = static_cast<char>(widths.h);
   bytes[2] = static_cast<char>(widths.count);
   bytes[3] = static_cast<char>(widths.bytes());
-  const char* end = write_items(bins, widths, bytes.data() + kHeadBytes, bytes.data() + items);
-  bytes.resize(static_cast<size_t>(end - bytes.data()));
-  return bytes;
+  char* const end = write_items(bins, widths, bytes + kHeadBytes, bytes + before_items);
+  return std::string(bytes, end);
 }
 
 size_t bytes_for(int bits) { return static_cast<size_t>(std::max(1, (bits + 7) / 8)); }
@@ -114,27 +118,23 @@ std::string encode_wide(const Histogram& histogram, size_t bin_begin, size_t bin
   const size_t g_bytes = bytes_for(widths.g);
   const size_t h_bytes = bytes_for(widths.h);
   const size_t count_bytes = bytes_for(widths.count);
-  std::string bytes;
-  start(bytes, bin_count);
-  const size_t present = write_bits(bytes.data() + kHeadBytes, bin_count, [&](size_t bin) {
-    return histogram.count[bin_begin + bin] != 0;
-  });
-  const size_t items = bytes.size();
-  const size_t items_bytes = present * (g_bytes + h_bytes + count_bytes);
-  bytes.resize(items + items_bytes + 8);
+  const size_t item_bytes = g_bytes + h_bytes + count_bytes;
+  const size_t before_items = head_and_bits_bytes(bin_count);
+  char* const bytes = room(before_items + bin_count * item_bytes + 8);
   bytes[0] = static_cast<char>(kWide);
   bytes[1] = static_cast<char>(g_bytes);
   bytes[2] = static_cast<char>(h_bytes);
   bytes[3] = static_cast<char>(count_bytes);
-  char* to = bytes.data() + items;
+  write_bits(bytes + kHeadBytes, bin_count,
+             [&](size_t bin) { return histogram.count[bin_begin + bin] != 0; });
+  char* to = bytes + before_items;
   for (size_t bin = bin_begin; bin < bin_begin + bin_count; ++bin) {
     if (histogram.count[bin] == 0) continue;
     put(to, static_cast<uint64_t>(histogram.g[bin]), g_bytes);
     put(to, static_cast<uint64_t>(histogram.h[bin]), h_bytes);
     put(to, histogram.count[bin], count_bytes);
   }
-  bytes.resize(items + items_bytes);
-  return bytes;
+  return std::string(bytes, to);
 }
 
 // As unsigned numbers: hostile sums may wrap, and must not be undefined.
@@ -217,6 +217,25 @@ void add_range(const Histogram& from, size_t bin_begin, Histogram& to) {
     return;
   }
   for (size_t bin = 0; bin < to.g.size(); ++bin) add_to_bin(to, bin, from.at(bin_begin + bin));
+}
+
+void set_range(const Histogram& from, size_t bin_begin, Histogram& to) {
+  CHECK((from.packed ? from.words.size() : from.g.size()) >= bin_begin + to.bin_count());
+  if (to.packed) {
+    CHECK(from.packed);
+    std::copy_n(from.words.data() + bin_begin, to.words.size(), to.words.begin());
+  } else if (from.packed) {
+    for (size_t bin = 0; bin < to.g.size(); ++bin) {
+      const Sums sums = from.at(bin_begin + bin);
+      to.g[bin] = sums.g;
+      to.h[bin] = sums.h;
+      to.count[bin] = static_cast<uint32_t>(sums.count);
+    }
+  } else {
+    std::copy_n(from.g.data() + bin_begin, to.g.size(), to.g.begin());
+    std::copy_n(from.h.data() + bin_begin, to.h.size(), to.h.begin());
+    std::copy_n(from.count.data() + bin_begin, to.count.size(), to.count.begin());
+  }
 }
 
 std::string encode_block(const Histogram& histogram, size_t bin_begin, size_t bin_end) {

@@ -24,6 +24,8 @@ Histogram wide_histogram(size_t bin_count);
 // Adds bins bin_begin to bin_begin + n - 1 to the n bins of `to`. Requires: where `to` is packed,
 // `from` is, and they are of at most kPackedRows rows together.
 void add_range(const Histogram& from, size_t bin_begin, Histogram& to);
+// The same where `to` is any yet: it becomes those bins.
+void set_range(const Histogram& from, size_t bin_begin, Histogram& to);
 
 // Bins bin_begin to bin_end - 1 as bytes.
 std::string encode_block(const Histogram& histogram, size_t bin_begin, size_t bin_end);

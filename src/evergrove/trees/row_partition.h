@@ -15,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -43,10 +44,14 @@ class RowPartition {
   RowRun start_all(size_t row_count, const Gradients& gradients);
   RowRun start(std::span<const uint32_t> rows, const Gradients& gradients);
 
+  // Whether the split's counts are those of the run's rows, as where nobody else has some of them.
+  enum class Counts : uint8_t { are_of_the_run, are_of_more };
+
   // Splits a run; large ones in parallel. Returns the left and the right one. Bins are read by
   // column, or by row where the matrix has no columns.
   std::pair<RowRun, RowRun> split(const RowRun& run, const Split& split,
-                                  const bins::BinMatrix& bins, bool numeric);
+                                  const bins::BinMatrix& bins, bool numeric,
+                                  Counts counts = Counts::are_of_more);
 
   // The same run, with its rows written down.
   RowRun listed(const RowRun& run);
@@ -61,7 +66,11 @@ class RowPartition {
   void make_room(size_t row_count);
   template <typename Bin>
   std::pair<RowRun, RowRun> split_by(const RowRun& run, const Bin* column, size_t stride,
-                                     std::span<const uint8_t> goes_left);
+                                     std::span<const uint8_t> goes_left,
+                                     std::optional<size_t> left_count);
+  template <typename Bin>
+  std::pair<RowRun, RowRun> split_by_two(const RowRun& run, const RowSource& source,
+                                         const BinChoice<Bin>& choice, size_t left_count);
   template <typename Bin>
   std::pair<RowRun, RowRun> split_tightly(const RowRun& run, const RowSource& source,
                                           const BinChoice<Bin>& choice);

@@ -148,6 +148,8 @@ struct BestSplit {
     return score > score_floor && (score - node_score) / 2 > split.gain;
   }
   double gain(double score) const { return (score - node_score) / 2; }
+  // What is below this beats nothing, but for rounding.
+  double least() const { return std::max(score_floor, node_score + 2 * split.gain); }
 };
 
 void search_numeric(const SplitSearch& search, const Histogram& histogram, const Sums& sums,
@@ -160,8 +162,9 @@ void search_numeric(const SplitSearch& search, const Histogram& histogram, const
   for (const bool missing_left : {false, true}) {
     if (missing_left && missing.count == 0) break;
     const Sums added = missing_left ? missing : Sums{};
-    const BestCandidate found = best_running(
-        running.sums(), {double(added.g), double(added.h), double(added.count)}, limits);
+    const BestCandidate found =
+        best_running(running.sums(), {double(added.g), double(added.h), double(added.count)},
+                     limits, best.least());
     if (found.index < 0 || !best.beats(found.score)) continue;
     best.split = {
         best.gain(found.score), static_cast<int32_t>(feature),  running.bins[found.index], {},
