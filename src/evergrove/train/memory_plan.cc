@@ -90,7 +90,7 @@ MemoryNeed need_in_memory(const MemoryShape& s) {
   const uint64_t bins = s.bin_bytes * (s.feature_count + s.row_stride);
   const uint64_t all_rows = s.row_count + s.valid_row_count;
   const uint64_t growing =
-      s.row_count * (16 + gradient_bytes(s) * s.output_count + softmax_bytes(s) + sample_bytes(s)) +
+      s.row_count * (17 + gradient_bytes(s) * s.output_count + softmax_bytes(s) + sample_bytes(s)) +
       all_rows * margin_bytes(s) + histogram_bytes(s, 2 * s.thread_count) +
       ranking_bytes(s, kRankedRows);
   const uint64_t reading = reading_bytes(s) + sampling_bytes(s) + s.row_count * 16;

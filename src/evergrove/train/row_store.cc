@@ -165,13 +165,14 @@ void RowStore::split(uint32_t node, const trees::Split& split, uint32_t left, ui
 }
 
 void RowStore::add_histogram_parts(uint32_t node, std::span<const uint32_t> columns,
-                                   std::vector<trees::HistogramPart>& parts) const {
+                                   std::vector<trees::HistogramPart>& parts) {
   CHECK(knows(node));
-  const NodeRows& rows = nodes_[node];
+  NodeRows& rows = nodes_[node];
   const trees::HistogramInput input{&data_.train.bins, &gradients_[output_], columns};
-  if (!rows.run.is_listed) {
+  if (rows.run.is_all()) {
     parts.push_back({input, {}, true});
   } else if (!rows.is_split()) {
+    rows.run = partition_.listed(rows.run);
     parts.push_back({input, partition_.rows(rows.run), false});
   } else {
     add_histogram_parts(rows.left, columns, parts);
@@ -183,7 +184,7 @@ void RowStore::add_histogram_parts(uint32_t node, std::span<const uint32_t> colu
 void RowStore::add_leaf_runs(const Leaf& leaf, std::vector<LeafRun>& runs) {
   const NodeRows& rows = nodes_[leaf.node];
   if (!rows.is_split()) {
-    runs.push_back({partition_.listed(rows.run), leaf.value});
+    runs.push_back({rows.run, leaf.value});
     return;
   }
   add_leaf_runs({rows.left, leaf.value}, runs);
@@ -199,10 +200,10 @@ Status RowStore::finish_tree(std::span<const Leaf> leaves, const model::Tree& tr
   std::vector<Margins>& moved = margins_to_move();
   const std::span<int64_t> margins = moved[0].of(output_);
   tbb::parallel_for(size_t{0}, runs.size(), [&](size_t i) {
-    const PhaseScope scope(Phase::leaves);
-    for (const trees::TreeRow& row : partition_.rows(runs[i].run)) {
-      margins[row.row] += runs[i].value;
-    }
+    partition_.visit(runs[i].run, [&](std::span<const trees::TreeRow> rows) {
+      const PhaseScope scope(Phase::leaves);
+      for (const trees::TreeRow& row : rows) margins[row.row] += runs[i].value;
+    });
   });
   EVERGROVE_ASSIGN_OR_RETURN(const auto binned, trees::BinnedTree::make(tree, header_.features));
   if (is_sampled_) binned.add(data_.train.bins, in_sample_, margins);

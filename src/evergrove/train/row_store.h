@@ -97,9 +97,9 @@ class RowStore {
   bool knows(uint32_t node) const { return node < nodes_.size() && nodes_[node].is_known; }
   // What the histogram of a node's rows over the given features is built from, together with other
   // stores' (trees::build_histogram): one part, or those of its pieces where it was split since.
-  // Valid until the next split.
+  // Valid until the next split. Different nodes may be asked for at the same time.
   void add_histogram_parts(uint32_t node, std::span<const uint32_t> columns,
-                           std::vector<trees::HistogramPart>& parts) const;
+                           std::vector<trees::HistogramPart>& parts);
 
   // A node that is a leaf of the finished tree.
   struct Leaf {

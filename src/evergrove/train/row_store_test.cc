@@ -38,7 +38,7 @@ bool equal(const trees::Histogram& a, const trees::Histogram& b) {
   return true;
 }
 
-std::unique_ptr<trees::Histogram> histogram_of(const RowStore& store, uint32_t node,
+std::unique_ptr<trees::Histogram> histogram_of(RowStore& store, uint32_t node,
                                                std::span<const uint32_t> columns) {
   std::vector<trees::HistogramPart> parts;
   store.add_histogram_parts(node, columns, parts);

@@ -224,7 +224,7 @@ uint64_t memory_bytes(const Shard& shard, const RunHeader& header) {
   bytes += header.weight.empty() ? 0 : 4;
   bytes += 16 * outputs;
   bytes += 8 * outputs + (outputs > 1 ? 16 : 0);
-  bytes += 17;
+  bytes += 18;
   return shard.row_count * bytes;
 }
 

@@ -29,15 +29,17 @@ Grower::~Grower() = default;
 void Grower::expand(Growth& growth, const TreeGrowth::Expansion& expansion) {
   const Split& split = expansion.node->split;
   const bool numeric = features_[split.feature].kind == table::ColumnKind::numeric;
-  std::tie(expansion.left_item->run, expansion.right_item->run) = partition_.split(
-      expansion.item->run, split, bins_, numeric, RowPartition::Counts::are_of_the_run);
+  std::tie(expansion.left_item->run, expansion.right_item->run) =
+      partition_.split(expansion.item->run, split, bins_, numeric);
   CHECK(expansion.left_item->run.count == static_cast<size_t>(split.left.count));
   if (!expansion.wants_histogram()) {
     growth.tree.take_none(expansion);
     return;
   }
   const HistogramInput input{&bins_, &growth.gradients, growth.tree.columns()};
-  const std::span<const TreeRow> rows = partition_.rows(expansion.small_item().run);
+  RowRun& small = expansion.small_item().run;
+  small = partition_.listed(small);
+  const std::span<const TreeRow> rows = partition_.rows(small);
   growth.tree.take(expansion, build_histogram(input, rows, false, pool_));
 }
 
@@ -45,7 +47,7 @@ void Grower::expand(Growth& growth, const TreeGrowth::Expansion& expansion) {
 void Grower::take_rows(Growth& growth, uint32_t id, int64_t value, GrownTree& grown) {
   const TreeWalk::Node& node = growth.tree.node(id);
   if (node.left < 0) {
-    grown.leaves.push_back({value, partition_.listed(growth.tree.item(id).run)});
+    grown.leaves.push_back({value, growth.tree.item(id).run});
     return;
   }
   take_rows(growth, static_cast<uint32_t>(node.left), value, grown);
@@ -88,9 +90,11 @@ void Grower::for_each_leaf(
     const GrownTree& grown,
     const std::function<void(int64_t, std::span<const TreeRow>)>& visit) const {
   tbb::parallel_for(size_t{0}, grown.leaves.size(), [&](size_t i) {
-    const PhaseScope scope(Phase::leaves);
     const GrownTree::LeafRows& leaf = grown.leaves[i];
-    visit(leaf.value, partition_.rows(leaf.run));
+    partition_.visit(leaf.run, [&](std::span<const TreeRow> rows) {
+      const PhaseScope scope(Phase::leaves);
+      visit(leaf.value, rows);
+    });
   });
 }
 

@@ -99,8 +99,9 @@ HWY_INLINE uint64_t mark_some(const Rows& rows, size_t first, size_t count,
 }
 
 // Of 64 consecutive rows, where a range goes left.
-HWY_INLINE uint64_t mark_range(const uint8_t* column, const BinChoice<uint8_t>& choice) {
-  const hn::CappedTag<uint8_t, kWordRows> d;
+template <typename Bin>
+HWY_INLINE uint64_t mark_range(const Bin* column, const BinChoice<Bin>& choice) {
+  const hn::CappedTag<Bin, kWordRows> d;
   const auto span = hn::Set(d, choice.span);
   uint64_t bits = 0;
   for (size_t i = 0; i < kWordRows; i += hn::Lanes(d)) {
@@ -118,7 +119,7 @@ template <bool kIsColumn, typename Rows, typename Bin>
 HWY_INLINE uint64_t mark_word(const Rows& rows, size_t first, size_t count,
                               const BinChoice<Bin>& choice) {
   constexpr bool kConsecutive = !std::is_same_v<Rows, ListedRows>;
-  if constexpr (kIsColumn && kConsecutive && sizeof(Bin) == 1) {
+  if constexpr (kIsColumn && kConsecutive) {
     if (choice.is_range && count == kWordRows) return mark_range(choice.column + first, choice);
   }
   if (count == kWordRows) return mark_some<kIsColumn>(rows, first, kWordRows, choice);
@@ -218,6 +219,87 @@ HWY_INLINE size_t mark(const RowSource& source, size_t first, size_t count,
                             : mark_by<false>(source, first, count, choice, bits);
 }
 
+// Of 64 rows as many as make it worth while to look at all.
+constexpr size_t kMany = 16;
+
+// Those of 64 rows that go left, of rows whose bits are set.
+template <typename Bin>
+HWY_INLINE uint64_t left_of(uint64_t bits, size_t first, const BinChoice<Bin>& choice) {
+  uint64_t left = 0;
+  for (uint64_t rest = bits; rest != 0; rest &= rest - 1) {
+    const size_t i = hwy::Num0BitsBelowLS1Bit_Nonzero64(rest);
+    left |= uint64_t{choice.goes_left[choice.column[(first + i) * choice.stride]]} << i;
+  }
+  return left;
+}
+
+template <typename Bin>
+HWY_INLINE size_t divide(const uint64_t* bits, size_t first_row, size_t row_count,
+                         const BinChoice<Bin>& choice, uint64_t* lefts, uint64_t* rights) {
+  size_t left_count = 0;
+  for (size_t i = 0; i < row_count; i += kWordRows) {
+    const size_t here = std::min(kWordRows, row_count - i);
+    const size_t first = first_row + i;
+    const uint64_t all = here == kWordRows ? ~uint64_t{0} : (uint64_t{1} << here) - 1;
+    const uint64_t word = bits == nullptr ? all : bits[i / kWordRows];
+    uint64_t left = 0;
+    if (choice.stride != 1 || here < kWordRows) {
+      left = left_of(word, first, choice);
+    } else if (choice.is_range) {
+      left = word == 0 ? 0 : mark_range(choice.column + first, choice) & word;
+    } else if (hwy::PopCount(word) < kMany) {
+      left = left_of(word, first, choice);
+    } else {
+      left = mark_some<true>(AllRowsAlone(), first, kWordRows, choice) & word;
+    }
+    lefts[i / kWordRows] = left;
+    rights[i / kWordRows] = word & ~left;
+    left_count += hwy::PopCount(left);
+  }
+  return left_count;
+}
+
+size_t divide_bytes(const uint64_t* bits, size_t first_row, size_t row_count,
+                    const BinChoice<uint8_t>& choice, uint64_t* lefts, uint64_t* rights) {
+  return divide(bits, first_row, row_count, choice, lefts, rights);
+}
+size_t divide_pairs(const uint64_t* bits, size_t first_row, size_t row_count,
+                    const BinChoice<uint16_t>& choice, uint64_t* lefts, uint64_t* rights) {
+  return divide(bits, first_row, row_count, choice, lefts, rights);
+}
+
+template <typename Rows>
+HWY_INLINE TreeRow* list_of(const Rows& rows, const uint64_t* bits, size_t first_row,
+                            size_t row_count, TreeRow* to, const TreeRow* end) {
+  const D d;
+  const size_t lanes = hn::Lanes(d);
+  for (size_t i = 0; i < row_count; i += kWordRows) {
+    const size_t first = first_row + i;
+    uint64_t rest = bits[i / kWordRows];
+    const size_t count = hwy::PopCount(rest);
+    if (lanes >= 4 && count >= kMany && row_count - i >= kWordRows) {
+      const uint64_t all = (uint64_t{1} << lanes) - 1;
+      for (size_t k = 0; k < kWordRows; k += lanes) {
+        const uint64_t few = rest >> k & all;
+        const auto here = static_cast<size_t>(hwy::PopCount(few));
+        store_some(bring_forward(rows.load(first + k), few), here, to, end);
+        to += here;
+      }
+      continue;
+    }
+    for (; rest != 0; rest &= rest - 1) {
+      *to++ = rows.tree_row(first + hwy::Num0BitsBelowLS1Bit_Nonzero64(rest));
+    }
+  }
+  return to;
+}
+
+TreeRow* list(const uint64_t* bits, size_t first_row, size_t row_count,
+              const NarrowGradient* gradients, TreeRow* to, const TreeRow* end) {
+  return gradients != nullptr ? list_of(AllRows{gradients}, bits, first_row, row_count, to, end)
+                              : list_of(AllRowsAlone{}, bits, first_row, row_count, to, end);
+}
+
 size_t deal_bytes(const RowSource& source, size_t first, size_t count,
                   const BinChoice<uint8_t>& choice, const Sides& sides) {
   return deal(source, first, count, choice, sides);
@@ -256,6 +338,9 @@ static_assert(sizeof(TreeRow) == sizeof(uint64_t));
 
 HWY_EXPORT(deal_bytes);
 HWY_EXPORT(deal_pairs);
+HWY_EXPORT(divide_bytes);
+HWY_EXPORT(divide_pairs);
+HWY_EXPORT(list);
 HWY_EXPORT(mark_bytes);
 HWY_EXPORT(mark_pairs);
 HWY_EXPORT(deal_marked);
@@ -267,6 +352,18 @@ size_t deal_rows(const RowSource& source, size_t first, size_t count,
 size_t deal_rows(const RowSource& source, size_t first, size_t count,
                  const BinChoice<uint16_t>& choice, const Sides& sides) {
   return HWY_DYNAMIC_DISPATCH(deal_pairs)(source, first, count, choice, sides);
+}
+size_t divide_bits(const uint64_t* bits, size_t first_row, size_t row_count,
+                   const BinChoice<uint8_t>& choice, uint64_t* lefts, uint64_t* rights) {
+  return HWY_DYNAMIC_DISPATCH(divide_bytes)(bits, first_row, row_count, choice, lefts, rights);
+}
+size_t divide_bits(const uint64_t* bits, size_t first_row, size_t row_count,
+                   const BinChoice<uint16_t>& choice, uint64_t* lefts, uint64_t* rights) {
+  return HWY_DYNAMIC_DISPATCH(divide_pairs)(bits, first_row, row_count, choice, lefts, rights);
+}
+TreeRow* list_rows(const uint64_t* bits, size_t first_row, size_t row_count,
+                   const NarrowGradient* gradients, TreeRow* to, const TreeRow* end) {
+  return HWY_DYNAMIC_DISPATCH(list)(bits, first_row, row_count, gradients, to, end);
 }
 size_t mark_rows(const RowSource& source, size_t first, size_t count,
                  const BinChoice<uint8_t>& choice, uint64_t* bits) {

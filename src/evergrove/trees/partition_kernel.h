@@ -45,6 +45,18 @@ size_t deal_rows(const RowSource& source, size_t first, size_t count,
 size_t deal_rows(const RowSource& source, size_t first, size_t count,
                  const BinChoice<uint16_t>& choice, const Sides& sides);
 
+// Of rows whose bits are set, those that go left, and the others. A word has the bits of 64 rows;
+// first_row is a multiple of 64. Null: all bits are set. `lefts` may be where the bits are. Returns
+// how many go left.
+size_t divide_bits(const uint64_t* bits, size_t first_row, size_t row_count,
+                   const BinChoice<uint8_t>& choice, uint64_t* lefts, uint64_t* rights);
+size_t divide_bits(const uint64_t* bits, size_t first_row, size_t row_count,
+                   const BinChoice<uint16_t>& choice, uint64_t* lefts, uint64_t* rights);
+// Lists those whose bits are set; what lies before the end may be overwritten. Returns what is
+// behind the last one. Null gradients: zeros.
+TreeRow* list_rows(const uint64_t* bits, size_t first_row, size_t row_count,
+                   const NarrowGradient* gradients, TreeRow* to, const TreeRow* end);
+
 // Sets a bit a row, 64 a word, and returns how many are set.
 size_t mark_rows(const RowSource& source, size_t first, size_t count,
                  const BinChoice<uint8_t>& choice, uint64_t* bits);

@@ -1,17 +1,16 @@
 // A run that one thread splits has its lefts where it was and its rights in its room. Where several
 // threads share a large one, it is cut into parts: first each finds which of its rows go left, then
 // each puts its rows into the room, lefts before rights, where those of the parts before it end.
-// Two threads that know how many rows go left need no such count: one comes from the front and one
-// from the back, until they meet. SPDX-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0
 #include "evergrove/trees/row_partition.h"
 
 #include <tbb/blocked_range.h>
 #include <tbb/parallel_for.h>
-#include <tbb/parallel_invoke.h>
 #include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 
 #include "evergrove/base/check.h"
@@ -23,8 +22,7 @@ namespace {
 
 constexpr size_t kPartRows = 1 << 13;  // a multiple of 64
 constexpr size_t kSharedRows = 1 << 15;
-// Rows that are looked at and dealt while they are in the nearest cache; a multiple of 64.
-constexpr size_t kNearRows = 1 << 11;
+constexpr size_t kPartBits = 1 << 16;  // a multiple of 64
 
 // Whether goes_left is of a range of bins, and which.
 template <typename Bin>
@@ -43,6 +41,38 @@ BinChoice<Bin> choice_of(const Bin* column, size_t stride, std::span<const uint8
 
 void RowPartition::make_room(size_t row_count) {
   slots_.resize(is_tight_ ? row_count : 2 * row_count);
+  row_count_ = row_count;
+  bits_->start(row_count);
+}
+
+void RowPartition::BitPool::start(size_t row_count) {
+  const size_t word_count = (row_count + 63) / 64;
+  if (word_count != word_count_) words_.clear();
+  word_count_ = word_count;
+  free_.clear();
+  for (size_t i = words_.size(); i > 0; --i) free_.push_back(static_cast<int32_t>(i - 1));
+}
+
+int32_t RowPartition::BitPool::take() {
+  const std::lock_guard lock(mutex_);
+  if (free_.empty()) {
+    words_.emplace_back(word_count_);
+    return static_cast<int32_t>(words_.size() - 1);
+  }
+  const int32_t bits = free_.back();
+  free_.pop_back();
+  return bits;
+}
+
+void RowPartition::BitPool::give_back(int32_t bits) {
+  const std::lock_guard lock(mutex_);
+  free_.push_back(bits);
+}
+
+// Others may be added meanwhile.
+uint64_t* RowPartition::BitPool::words(int32_t bits) {
+  const std::lock_guard lock(mutex_);
+  return words_[static_cast<size_t>(bits)].data();
 }
 
 RowRun RowPartition::start_all(size_t row_count, const Gradients& gradients) {
@@ -57,12 +87,99 @@ RowRun RowPartition::start(std::span<const uint32_t> rows, const Gradients& grad
   return {.begin = 0, .count = rows.size(), .room = rows.size()};
 }
 
+TreeRow* RowPartition::list(const RowRun& run, size_t first_row, size_t row_count,
+                            const NarrowGradient* gradients, TreeRow* to,
+                            const TreeRow* end) const {
+  if (run.is_all()) {
+    for (size_t row = first_row; row < first_row + row_count; ++row) {
+      *to++ = {static_cast<uint32_t>(row),
+               gradients == nullptr ? NarrowGradient{} : gradients[row]};
+    }
+    return to;
+  }
+  return list_rows(bits_->words(run.bits) + first_row / 64, first_row, row_count, gradients, to,
+                   end);
+}
+
 RowRun RowPartition::listed(const RowRun& run) {
   if (run.is_listed) return run;
-  fill(run.count, *gradients_, [](size_t i) { return static_cast<uint32_t>(i); });
   RowRun same = run;
   same.is_listed = true;
+  if (run.is_all()) {
+    fill(run.count, *gradients_, [](size_t i) { return static_cast<uint32_t>(i); });
+    return same;
+  }
+  const NarrowGradient* const gradients = gradients_->wide ? nullptr : gradients_->narrow.data();
+  TreeRow* const place = slots_.data() + run.begin;
+  if (run.count <= kSharedRows || tbb::this_task_arena::max_concurrency() == 1) {
+    const PhaseScope scope(Phase::partition);
+    list(run, 0, row_count_, gradients, place, place + run.count);
+    return same;
+  }
+  const size_t part_count = (row_count_ + kPartBits - 1) / kPartBits;
+  const uint64_t* const bits = bits_->words(run.bits);
+  std::vector<size_t> ends(part_count + 1, 0);
+  for (size_t part = 0; part < part_count; ++part) {
+    const size_t end = std::min((part + 1) * kPartBits, row_count_);
+    size_t count = 0;
+    for (size_t word = part * kPartBits / 64; word < (end + 63) / 64; ++word) {
+      count += static_cast<size_t>(std::popcount(bits[word]));
+    }
+    ends[part + 1] = ends[part] + count;
+  }
+  CHECK(ends[part_count] == run.count);
+  tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
+    const PhaseScope scope(Phase::partition);
+    const size_t first = part * kPartBits;
+    list(run, first, std::min(kPartBits, row_count_ - first), gradients, place + ends[part],
+         place + ends[part + 1]);
+  });
   return same;
+}
+
+RowRun RowPartition::listed_if_small(RowRun run) {
+  if (run.count * kListedShare >= row_count_) return run;
+  const int32_t bits = run.bits;
+  run = listed(run);
+  run.bits = -1;
+  bits_->give_back(bits);
+  return run;
+}
+
+template <typename Bin>
+std::pair<RowRun, RowRun> RowPartition::split_bits(const RowRun& run,
+                                                   const BinChoice<Bin>& choice) {
+  const int32_t left_bits = run.bits >= 0 ? run.bits : bits_->take();
+  const int32_t right_bits = bits_->take();
+  uint64_t* const lefts = bits_->words(left_bits);
+  uint64_t* const rights = bits_->words(right_bits);
+  const uint64_t* const bits = run.bits >= 0 ? lefts : nullptr;
+  std::atomic<size_t> left_count = 0;
+  const auto divide = [&](size_t first, size_t count) {
+    const PhaseScope scope(Phase::partition);
+    const size_t word = first / 64;
+    left_count += divide_bits(bits == nullptr ? nullptr : bits + word, first, count, choice,
+                              lefts + word, rights + word);
+  };
+  if (row_count_ <= kPartBits || tbb::this_task_arena::max_concurrency() == 1) {
+    divide(0, row_count_);
+  } else {
+    tbb::parallel_for(size_t{0}, (row_count_ + kPartBits - 1) / kPartBits, [&](size_t part) {
+      const size_t first = part * kPartBits;
+      divide(first, std::min(kPartBits, row_count_ - first));
+    });
+  }
+  const size_t left = left_count;
+  return {listed_if_small({.begin = run.begin,
+                           .count = left,
+                           .room = run.room,
+                           .is_listed = false,
+                           .bits = left_bits}),
+          listed_if_small({.begin = run.begin + left,
+                           .count = run.count - left,
+                           .room = run.room + left,
+                           .is_listed = false,
+                           .bits = right_bits})};
 }
 
 template <typename RowAt>
@@ -92,47 +209,11 @@ std::pair<RowRun, RowRun> RowPartition::split_tightly(const RowRun& run, const R
 }
 
 template <typename Bin>
-std::pair<RowRun, RowRun> RowPartition::split_by_two(const RowRun& run, const RowSource& source,
-                                                     const BinChoice<Bin>& choice,
-                                                     size_t left_count) {
-  TreeRow* const lefts = slots_.data() + run.room;
-  TreeRow* const rights = lefts + left_count;
-  TreeRow* const end = lefts + run.count;
-  const size_t chunk_count = (run.count + kNearRows - 1) / kNearRows;
-  std::atomic<size_t> taken = 0;
-  const auto come_from = [&](bool is_front) {
-    const PhaseScope scope(Phase::partition);
-    TreeRow* next_left = is_front ? lefts : rights;
-    TreeRow* next_right = is_front ? rights : end;
-    uint64_t bits[kNearRows / 64];
-    for (size_t i = 0; taken.fetch_add(1, std::memory_order_relaxed) < chunk_count; ++i) {
-      const size_t first = (is_front ? i : chunk_count - 1 - i) * kNearRows;
-      const size_t count = std::min(kNearRows, run.count - first);
-      const size_t left = mark_rows(source, first, count, choice, bits);
-      const size_t right = count - left;
-      const auto fits = [&](const TreeRow* begin, const TreeRow* next, const TreeRow* stop,
-                            size_t rows) {
-        return rows <= static_cast<size_t>(is_front ? stop - next : next - begin);
-      };
-      CHECK(fits(lefts, next_left, rights, left) && fits(rights, next_right, end, right));
-      if (!is_front) next_left -= left, next_right -= right;
-      deal_marked_rows(source, first, count, bits,
-                       {next_left, next_left + left, next_right, next_right + right});
-      if (is_front) next_left += left, next_right += right;
-    }
-  };
-  tbb::parallel_invoke([&] { come_from(true); }, [&] { come_from(false); });
-  return {{.begin = run.room, .count = left_count, .room = run.begin},
-          {.begin = run.room + left_count,
-           .count = run.count - left_count,
-           .room = run.begin + left_count}};
-}
-
-template <typename Bin>
 std::pair<RowRun, RowRun> RowPartition::split_by(const RowRun& run, const Bin* column,
-                                                 size_t stride, std::span<const uint8_t> goes_left,
-                                                 std::optional<size_t> left_count) {
+                                                 size_t stride,
+                                                 std::span<const uint8_t> goes_left) {
   const BinChoice<Bin> choice = choice_of(column, stride, goes_left);
+  if (!is_tight_ && (run.bits >= 0 || run.is_all())) return split_bits(run, choice);
   RowSource source;
   if (run.is_listed) {
     source.listed = slots_.data() + run.begin;
@@ -143,15 +224,14 @@ std::pair<RowRun, RowRun> RowPartition::split_by(const RowRun& run, const Bin* c
   const size_t count = run.count;
   TreeRow* const place = slots_.data() + run.begin;
   TreeRow* const room = slots_.data() + run.room;
-  const int threads = tbb::this_task_arena::max_concurrency();
-  if (count <= kSharedRows || threads == 1) {
+  if (count <= kSharedRows || tbb::this_task_arena::max_concurrency() == 1) {
     const PhaseScope scope(Phase::partition);
-    left_count = deal_rows(source, 0, count, choice, {place, place + count, room, room + count});
-    const size_t right_count = count - *left_count;
-    return {{.begin = run.begin, .count = *left_count, .room = run.room + right_count},
-            {.begin = run.room, .count = right_count, .room = run.begin + *left_count}};
+    const size_t left_count =
+        deal_rows(source, 0, count, choice, {place, place + count, room, room + count});
+    const size_t right_count = count - left_count;
+    return {{.begin = run.begin, .count = left_count, .room = run.room + right_count},
+            {.begin = run.room, .count = right_count, .room = run.begin + left_count}};
   }
-  if (left_count && threads == 2) return split_by_two(run, source, choice, *left_count);
   const size_t part_count = (count + kPartRows - 1) / kPartRows;
   const auto part_begin = [&](size_t part) { return std::min(part * kPartRows, count); };
   std::vector<uint64_t> bits((count + 63) / 64);
@@ -163,8 +243,8 @@ std::pair<RowRun, RowRun> RowPartition::split_by(const RowRun& run, const Bin* c
         mark_rows(source, first, part_begin(part + 1) - first, choice, &bits[first / 64]);
   });
   for (size_t part = 0; part < part_count; ++part) lefts[part + 1] += lefts[part];
-  left_count = lefts[part_count];
-  TreeRow* const rights = room + *left_count;
+  const size_t left_count = lefts[part_count];
+  TreeRow* const rights = room + left_count;
   tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
     const PhaseScope scope(Phase::partition);
     const size_t first = part_begin(part);
@@ -173,17 +253,14 @@ std::pair<RowRun, RowRun> RowPartition::split_by(const RowRun& run, const Bin* c
                      {room + lefts[part], room + lefts[part + 1], rights + (first - lefts[part]),
                       rights + (last - lefts[part + 1])});
   });
-  return {{.begin = run.room, .count = *left_count, .room = run.begin},
-          {.begin = run.room + *left_count,
-           .count = count - *left_count,
-           .room = run.begin + *left_count}};
+  return {{.begin = run.room, .count = left_count, .room = run.begin},
+          {.begin = run.room + left_count,
+           .count = count - left_count,
+           .room = run.begin + left_count}};
 }
 
 std::pair<RowRun, RowRun> RowPartition::split(const RowRun& run, const Split& split,
-                                              const bins::BinMatrix& bins, bool numeric,
-                                              Counts counts) {
-  std::optional<size_t> left_count;
-  if (counts == Counts::are_of_the_run) left_count = static_cast<size_t>(split.left.count);
+                                              const bins::BinMatrix& bins, bool numeric) {
   thread_local std::vector<uint8_t> table;
   std::vector<uint8_t> goes_left = std::move(table);
   goes_left.assign(bins.bin_count(split.feature), 0);
@@ -194,18 +271,17 @@ std::pair<RowRun, RowRun> RowPartition::split(const RowRun& run, const Split& sp
   }
   goes_left[0] = split.missing_left;
   const auto split_as = [&]<typename Bin>(Bin /*type*/) {
-    if (bins.has_columns())
-      return split_by(run, bins.column<Bin>(split.feature), 1, goes_left, left_count);
+    if (bins.has_columns()) return split_by(run, bins.column<Bin>(split.feature), 1, goes_left);
     const bins::RowLayout& layout = bins.layout();
     const uint32_t cell = layout.cell(split.feature);
     if (!layout.is_shared(cell)) {
-      return split_by(run, bins.rows<Bin>() + cell, bins.row_stride(), goes_left, left_count);
+      return split_by(run, bins.rows<Bin>() + cell, bins.row_stride(), goes_left);
     }
     std::vector<uint8_t> by_value(layout.value_count(cell));
     for (uint32_t value = 0; value < by_value.size(); ++value) {
       by_value[value] = goes_left[layout.bin(split.feature, value)];
     }
-    return split_by(run, bins.rows<Bin>() + cell, bins.row_stride(), by_value, left_count);
+    return split_by(run, bins.rows<Bin>() + cell, bins.row_stride(), by_value);
   };
   const auto runs = bins.bin_bytes() == 1 ? split_as(uint8_t{}) : split_as(uint16_t{});
   table = std::move(goes_left);

@@ -1,5 +1,9 @@
 // RowPartition: the rows of a tree, arranged so that each node's rows are a run of them.
 //
+// A large node's rows are bits, one for each row there is: to split it a column is read from end to
+// end, 64 rows at a time, and nothing is moved. Its rows are listed, with their gradients, when
+// they are asked for. A smaller node's rows are listed, and moved when it is split.
+//
 // Beside each run there is room for as many rows. A run is split into what it occupies and its
 // room, so that no row is moved twice, and its children divide both: it is gone then, and its rows
 // are those of its children. A tight partition takes half of the memory: a run is split in its
@@ -14,8 +18,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <tbb/blocked_range.h>
+#include <tbb/parallel_for.h>
+
 #include <cstdint>
-#include <optional>
+#include <deque>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <utility>
 #include <vector>
@@ -32,7 +41,10 @@ struct RowRun {
   size_t begin = 0;
   size_t count = 0;
   size_t room = 0;        // where there is room for as many
-  bool is_listed = true;  // else it is all rows, and they are not written down
+  bool is_listed = true;  // else they are not written down
+  int32_t bits = -1;      // which bits say what its rows are; -1: none; not listed: all rows
+
+  bool is_all() const { return !is_listed && bits < 0; }
 };
 
 class RowPartition {
@@ -44,40 +56,83 @@ class RowPartition {
   RowRun start_all(size_t row_count, const Gradients& gradients);
   RowRun start(std::span<const uint32_t> rows, const Gradients& gradients);
 
-  // Whether the split's counts are those of the run's rows, as where nobody else has some of them.
-  enum class Counts : uint8_t { are_of_the_run, are_of_more };
-
   // Splits a run; large ones in parallel. Returns the left and the right one. Bins are read by
   // column, or by row where the matrix has no columns.
   std::pair<RowRun, RowRun> split(const RowRun& run, const Split& split,
-                                  const bins::BinMatrix& bins, bool numeric,
-                                  Counts counts = Counts::are_of_more);
+                                  const bins::BinMatrix& bins, bool numeric);
 
-  // The same run, with its rows written down.
+  // The same run, with its rows written down. Different runs may be listed at the same time.
   RowRun listed(const RowRun& run);
+  // Calls visit(some of its rows) for all of them, from several threads at once; their gradients
+  // are any. Writes nothing down.
+  template <typename Visit>
+  void visit(const RowRun& run, const Visit& visit) const;
   // Requires: the run is listed and was not split.
   std::span<const TreeRow> rows(const RowRun& run) const {
     return {slots_.data() + run.begin, run.count};
   }
 
  private:
+  // Of nodes with so many times fewer rows than there are, the rows are listed.
+  static constexpr size_t kListedShare = 6;
+  static constexpr size_t kVisitedRows = 2048;  // at once; a multiple of 64
+
   template <typename RowAt>
   void fill(size_t row_count, const Gradients& gradients, const RowAt& row_at);
   void make_room(size_t row_count);
   template <typename Bin>
   std::pair<RowRun, RowRun> split_by(const RowRun& run, const Bin* column, size_t stride,
-                                     std::span<const uint8_t> goes_left,
-                                     std::optional<size_t> left_count);
-  template <typename Bin>
-  std::pair<RowRun, RowRun> split_by_two(const RowRun& run, const RowSource& source,
-                                         const BinChoice<Bin>& choice, size_t left_count);
+                                     std::span<const uint8_t> goes_left);
   template <typename Bin>
   std::pair<RowRun, RowRun> split_tightly(const RowRun& run, const RowSource& source,
                                           const BinChoice<Bin>& choice);
 
+  template <typename Bin>
+  std::pair<RowRun, RowRun> split_bits(const RowRun& run, const BinChoice<Bin>& choice);
+  RowRun listed_if_small(RowRun run);
+  // Lists rows of a run that is not listed, of those from first_row on.
+  TreeRow* list(const RowRun& run, size_t first_row, size_t row_count,
+                const NarrowGradient* gradients, TreeRow* to, const TreeRow* end) const;
+
   bool is_tight_;
+  size_t row_count_ = 0;  // of which bits are
+  // Bits for as many nodes as have some, and those that none has. Safe to use from many threads.
+  class BitPool {
+   public:
+    void start(size_t row_count);  // none is in use
+    int32_t take();
+    void give_back(int32_t bits);
+    uint64_t* words(int32_t bits);
+
+   private:
+    std::mutex mutex_;
+    size_t word_count_ = 0;
+    std::deque<LargeVector<uint64_t>> words_;
+    std::vector<int32_t> free_;
+  };
+  std::unique_ptr<BitPool> bits_ = std::make_unique<BitPool>();
   LargeVector<TreeRow> slots_;  // twice as many as rows, or as many where it is tight
   const Gradients* gradients_ = nullptr;
 };
+
+template <typename Visit>
+void RowPartition::visit(const RowRun& run, const Visit& visit) const {
+  const size_t count = run.is_listed ? run.count : row_count_;
+  constexpr size_t kTogether = 16;  // so many times kVisitedRows by one thread
+  const tbb::blocked_range<size_t> pieces(0, (count + kVisitedRows - 1) / kVisitedRows, kTogether);
+  tbb::parallel_for(pieces, [&](const tbb::blocked_range<size_t>& range) {
+    TreeRow rows[kVisitedRows];
+    for (size_t piece = range.begin(); piece < range.end(); ++piece) {
+      const size_t first = piece * kVisitedRows;
+      const size_t here = count - first < kVisitedRows ? count - first : kVisitedRows;
+      if (run.is_listed) {
+        visit(this->rows(run).subspan(first, here));
+      } else {
+        const TreeRow* end = list(run, first, here, nullptr, rows, rows + kVisitedRows);
+        visit(std::span<const TreeRow>(rows, end));
+      }
+    }
+  });
+}
 
 }  // namespace evergrove::trees

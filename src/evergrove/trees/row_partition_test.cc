@@ -53,9 +53,16 @@ struct Column {
 
 using Rows = std::vector<uint32_t>;
 
-void expect_rows(const Column& column, const RowPartition& partition, const RowRun& run,
+// Visited as it is, and listed.
+void expect_rows(const Column& column, RowPartition& partition, const RowRun& run,
                  std::span<const uint32_t> expected) {
-  const auto rows = partition.rows(run);
+  std::vector<uint8_t> visited(column.bins.row_count(), 0);
+  partition.visit(run, [&](std::span<const TreeRow> rows) {
+    for (const TreeRow& row : rows) ++visited[row.row];
+  });
+  ASSERT_EQ(std::count(visited.begin(), visited.end(), 1), std::ssize(expected));
+  for (const uint32_t row : expected) ASSERT_EQ(visited[row], 1) << row;
+  const auto rows = partition.rows(partition.listed(run));
   ASSERT_EQ(rows.size(), expected.size());
   for (size_t i = 0; i < rows.size(); ++i) {
     ASSERT_EQ(rows[i].row, expected[i]) << i;
@@ -71,9 +78,8 @@ std::pair<Rows, Rows> split_slowly(const Column& column, const Split& split, Row
 }
 
 // Splits the rows, then both children by another split, and looks at all four in the end, so that
-// no child may have touched another's rows; without the counts, or with them.
-void expect_split_with(const Column& column, const Split& split, bool of_all, int threads,
-                       RowPartition::Counts counts) {
+// no child may have touched another's rows.
+void expect_split(const Column& column, const Split& split, bool of_all, int threads) {
   Rows rows;
   for (uint32_t row = 0; row < column.bins.row_count(); row += of_all ? 1 : 1 + row % 3) {
     rows.push_back(row);
@@ -87,31 +93,21 @@ void expect_split_with(const Column& column, const Split& split, bool of_all, in
   const RowRun root = of_all ? partition.start_all(rows.size(), column.gradients)
                              : partition.start(rows, column.gradients);
   tbb::task_arena arena(threads);
-  const auto divide = [&](const RowRun& run, Split by, const std::pair<Rows, Rows>& expected) {
-    by.left.count = counts == RowPartition::Counts::are_of_the_run
-                        ? static_cast<int64_t>(expected.first.size())
-                        : 77;
-    return partition.split(run, by, column.bins, numeric, counts);
-  };
   arena.execute([&] {
+    const auto runs = partition.split(root, split, column.bins, numeric);
     const auto expected = split_slowly(column, split, rows);
-    const auto runs = divide(root, split, expected);
     expect_rows(column, partition, runs.first, expected.first);
     expect_rows(column, partition, runs.second, expected.second);
+    // The one as it is, the other one listed.
+    const auto left = partition.split(runs.first, second, column.bins, numeric);
+    const auto right = partition.split(partition.listed(runs.second), second, column.bins, numeric);
     const auto expected_left = split_slowly(column, second, expected.first);
     const auto expected_right = split_slowly(column, second, expected.second);
-    const auto left = divide(runs.first, second, expected_left);
-    const auto right = divide(runs.second, second, expected_right);
     expect_rows(column, partition, left.first, expected_left.first);
     expect_rows(column, partition, left.second, expected_left.second);
     expect_rows(column, partition, right.first, expected_right.first);
     expect_rows(column, partition, right.second, expected_right.second);
   });
-}
-
-void expect_split(const Column& column, const Split& split, bool of_all, int threads) {
-  expect_split_with(column, split, of_all, threads, RowPartition::Counts::are_of_more);
-  expect_split_with(column, split, of_all, threads, RowPartition::Counts::are_of_the_run);
 }
 
 TEST(RowPartition, SplitsAsAStablePartitionDoes) {
@@ -184,7 +180,7 @@ TEST(RowPartition, WideGradientsStayWhereTheyAre) {
   Rows all(1'000);
   std::iota(all.begin(), all.end(), 0u);
   const auto expected = split_slowly(column, split, all);
-  const auto lefts = partition.rows(runs.first);
+  const auto lefts = partition.rows(partition.listed(runs.first));
   ASSERT_EQ(lefts.size(), expected.first.size());
   for (size_t i = 0; i < lefts.size(); ++i) {
     ASSERT_EQ(lefts[i].row, expected.first[i]);

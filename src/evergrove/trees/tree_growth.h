@@ -58,7 +58,7 @@ class TreeGrowth {
     bool is_small_left() const { return 2 * node->split.left.count <= node->sums.count; }
     uint32_t small_id() const { return is_small_left() ? left_id : right_id; }
     const TreeWalk::Node& small() const { return is_small_left() ? *left : *right; }
-    const Item& small_item() const { return is_small_left() ? *left_item : *right_item; }
+    Item& small_item() const { return is_small_left() ? *left_item : *right_item; }
   };
   // Splits the rows of nodes, and calls take() or take_none() for each.
   using ExpandBatch = std::function<Status(std::span<const Expansion> batch)>;
