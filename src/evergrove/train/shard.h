@@ -56,7 +56,7 @@ Status check_place(const Shard& shard, const table::RowSource& source);
 //   + 4, if there are weights
 //   + 16 k                                     margins, now and after the tree at hand
 //   + 8 k + (16, if k > 1)                     gradients
-//   + 18                                       its node's rows and their room, or its bits; the sample
+//   + 18                                       its rows and their room, or its bits; the sample
 //
 // Rows of validation sets need less; they are counted the same.
 uint64_t memory_bytes(const Shard& shard, const RunHeader& header);

@@ -80,15 +80,15 @@ TEST(MemoryOfAShard, GrowsWithRowsFeaturesAndOutputs) {
   ASSERT_EQ(header.features.size(), 3u);
   Shard shard;
   shard.row_count = 10;
-  // 2 * (3 + 4) of bins, a class, 16 + 8 of margins and gradients, 17.
-  EXPECT_EQ(memory_bytes(shard, header), 10 * (14 + 2 + 24 + 17));
+  // 2 * (3 + 4) of bins, a class, 16 + 8 of margins and gradients, 18.
+  EXPECT_EQ(memory_bytes(shard, header), 10 * (14 + 2 + 24 + 18));
   header.weight = "w";
   header.base_margins.resize(3);
-  EXPECT_EQ(memory_bytes(shard, header), 10 * (14 + 2 + 4 + 3 * 24 + 16 + 17));
+  EXPECT_EQ(memory_bytes(shard, header), 10 * (14 + 2 + 4 + 3 * 24 + 16 + 18));
   for (int i = 0; i < 300; ++i) header.features[0].cuts.push_back(1000 + i);
   header.parameters.objective = ObjectiveKind::regression;
   header.base_margins.resize(1);
-  EXPECT_EQ(memory_bytes(shard, header), 10 * (28 + 8 + 4 + 24 + 17));
+  EXPECT_EQ(memory_bytes(shard, header), 10 * (28 + 8 + 4 + 24 + 18));
 }
 
 TEST(ReadShards, OfAnyPartitionGiveTheRowsOfPrepare) {
