@@ -106,10 +106,7 @@ Result<Iteration> Boosting::next() {
     trees::GrownTree grown =
         grower_.grow(gradients_[output], output, iteration.index * outputs + output, rows);
     grown.tree.output = output;
-    const std::span<int64_t> margins = train_.margins.of(output);
-    grower_.for_each_leaf(grown, [&](int64_t value, std::span<const trees::TreeRow> leaf_rows) {
-      for (const trees::TreeRow& row : leaf_rows) margins[row.row] += value;
-    });
+    grower_.add_leaves(grown, train_.margins.of(output));
     if (is_sampled || !valid_.empty()) {
       const auto tree = trees::BinnedTree::make(grown.tree, header_.features);
       CHECK(tree.ok());

@@ -181,7 +181,7 @@ void RowStore::add_histogram_parts(uint32_t node, std::span<const uint32_t> colu
 }
 
 // A leaf that was split in vain is in pieces.
-void RowStore::add_leaf_runs(const Leaf& leaf, std::vector<LeafRun>& runs) {
+void RowStore::add_leaf_runs(const Leaf& leaf, std::vector<trees::LeafRows>& runs) {
   const NodeRows& rows = nodes_[leaf.node];
   if (!rows.is_split()) {
     runs.push_back({rows.run, leaf.value});
@@ -192,19 +192,14 @@ void RowStore::add_leaf_runs(const Leaf& leaf, std::vector<LeafRun>& runs) {
 }
 
 Status RowStore::finish_tree(std::span<const Leaf> leaves, const model::Tree& tree) {
-  std::vector<LeafRun> runs;
+  std::vector<trees::LeafRows> runs;
   for (const Leaf& leaf : leaves) {
     CHECK(knows(leaf.node));
     add_leaf_runs(leaf, runs);
   }
   std::vector<Margins>& moved = margins_to_move();
   const std::span<int64_t> margins = moved[0].of(output_);
-  tbb::parallel_for(size_t{0}, runs.size(), [&](size_t i) {
-    partition_.visit(runs[i].run, [&](std::span<const trees::TreeRow> rows) {
-      const PhaseScope scope(Phase::leaves);
-      for (const trees::TreeRow& row : rows) margins[row.row] += runs[i].value;
-    });
-  });
+  partition_.add(runs, margins);
   EVERGROVE_ASSIGN_OR_RETURN(const auto binned, trees::BinnedTree::make(tree, header_.features));
   if (is_sampled_) binned.add(data_.train.bins, in_sample_, margins);
   for (size_t i = 1; i < moved.size(); ++i) {

@@ -138,10 +138,6 @@ class RowStore {
                                                double weight_max) const;
 
  private:
-  struct LeafRun {
-    trees::RowRun run;
-    int64_t value;
-  };
   struct NodeRows {
     bool is_known = false;
     trees::RowRun run;             // until it is split
@@ -158,7 +154,7 @@ class RowStore {
   Dataset& set(size_t index) { return index == 0 ? data_.train : data_.valid[index - 1]; }
   std::vector<Margins>& margins_to_move();
   void keep_undo(const model::Tree& tree);
-  void add_leaf_runs(const Leaf& leaf, std::vector<LeafRun>& runs);
+  void add_leaf_runs(const Leaf& leaf, std::vector<trees::LeafRows>& runs);
   Result<Margins> margins_after(size_t set,
                                 std::span<const std::vector<model::Tree>> iterations) const;
 

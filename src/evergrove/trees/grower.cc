@@ -47,7 +47,7 @@ void Grower::expand(Growth& growth, const TreeGrowth::Expansion& expansion) {
 void Grower::take_rows(Growth& growth, uint32_t id, int64_t value, GrownTree& grown) {
   const TreeWalk::Node& node = growth.tree.node(id);
   if (node.left < 0) {
-    grown.leaves.push_back({value, growth.tree.item(id).run});
+    grown.leaves.push_back({growth.tree.item(id).run, value});
     return;
   }
   take_rows(growth, static_cast<uint32_t>(node.left), value, grown);
@@ -84,18 +84,6 @@ GrownTree Grower::grow(const Gradients& gradients, uint32_t output, uint64_t tre
     take_rows(growth, id, value, grown);
   }
   return grown;
-}
-
-void Grower::for_each_leaf(
-    const GrownTree& grown,
-    const std::function<void(int64_t, std::span<const TreeRow>)>& visit) const {
-  tbb::parallel_for(size_t{0}, grown.leaves.size(), [&](size_t i) {
-    const GrownTree::LeafRows& leaf = grown.leaves[i];
-    partition_.visit(leaf.run, [&](std::span<const TreeRow> rows) {
-      const PhaseScope scope(Phase::leaves);
-      visit(leaf.value, rows);
-    });
-  });
 }
 
 }  // namespace evergrove::trees

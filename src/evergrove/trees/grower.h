@@ -8,11 +8,10 @@
 //
 //   Grower grower(bins, features, options);
 //   GrownTree grown = grower.grow(gradients, output, tree_index, {});
-//   grower.for_each_leaf(grown, [&](int64_t value, std::span<const TreeRow> rows) { ... });
+//   grower.add_leaves(grown, margins);
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -29,12 +28,6 @@ namespace evergrove::trees {
 
 struct GrownTree {
   model::Tree tree;  // `output` is left to the caller
-  // Some rows of a leaf, all of them together with others of that value: a leaf that was expanded
-  // in vain is in pieces.
-  struct LeafRows {
-    int64_t value;
-    RowRun run;
-  };
   std::vector<LeafRows> leaves;
   uint64_t expanded_count = 0;  // nodes split, those not used included
   uint64_t round_count = 0;
@@ -52,10 +45,10 @@ class Grower {
   GrownTree grow(const Gradients& gradients, uint32_t output, uint64_t tree_index,
                  std::span<const uint32_t> sampled_rows);
 
-  // Calls back for each leaf, once or for some of its rows at a time, from several threads at once;
-  // valid until the next grow().
-  void for_each_leaf(const GrownTree& grown,
-                     const std::function<void(int64_t, std::span<const TreeRow>)>& visit) const;
+  // Adds the leaves' values to those of their rows, by row. Requires: that was the last grow().
+  void add_leaves(const GrownTree& grown, std::span<int64_t> values) const {
+    partition_.add(grown.leaves, values);
+  }
 
  private:
   struct Growth;

@@ -405,9 +405,7 @@ TEST(Grower, LeavesHoldTheRowsThatTheTreeSendsThere) {
   Grower grower(problem.bins, problem.features, small_leaves());
   const GrownTree grown = grower.grow(problem.gradients, 0, 0, {});
   std::vector<int64_t> by_leaf(problem.bins.row_count(), 0);
-  grower.for_each_leaf(grown, [&](int64_t value, std::span<const TreeRow> rows) {
-    for (const TreeRow& row : rows) by_leaf[row.row] += value;
-  });
+  grower.add_leaves(grown, by_leaf);
   const auto binned = BinnedTree::make(grown.tree, problem.features);
   ASSERT_TRUE(binned.ok());
   std::vector<int64_t> by_walk(problem.bins.row_count(), 0);
@@ -435,7 +433,7 @@ TEST(Grower, GrowsOnASampleAsOnThoseRowsAlone) {
   const GrownTree grown = grower.grow(problem.gradients, 0, 0, sample);
   EXPECT_EQ(grown.tree.nodes[0].cover, sample.size());
   uint64_t rows = 0;
-  for (const GrownTree::LeafRows& leaf : grown.leaves) rows += leaf.run.count;
+  for (const LeafRows& leaf : grown.leaves) rows += leaf.run.count;
   EXPECT_EQ(rows, sample.size());
 }
 

@@ -300,6 +300,28 @@ TreeRow* list(const uint64_t* bits, size_t first_row, size_t row_count,
                               : list_of(AllRowsAlone{}, bits, first_row, row_count, to, end);
 }
 
+void add_bits(const uint64_t* bits, size_t first_row, size_t row_count, int64_t value,
+              int64_t* values) {
+  const hn::RebindToSigned<D> d;
+  const size_t lanes = hn::Lanes(d);
+  const auto added = hn::Set(d, value);
+  for (size_t i = 0; i < row_count; i += kWordRows) {
+    uint64_t rest = bits[i / kWordRows];
+    int64_t* const here = values + first_row + i;
+    if (lanes >= 4 && hwy::PopCount(rest) >= kMany && row_count - i >= kWordRows) {
+      for (size_t k = 0; k < kWordRows; k += lanes) {
+        const auto few = static_cast<uint8_t>(rest >> k);
+        const auto before = hn::LoadU(d, here + k);
+        const uint8_t mask_bytes[8] = {few};
+        const auto mask = hn::LoadMaskBits(d, mask_bytes);
+        hn::StoreU(hn::Add(before, hn::IfThenElseZero(mask, added)), d, here + k);
+      }
+      continue;
+    }
+    for (; rest != 0; rest &= rest - 1) here[hwy::Num0BitsBelowLS1Bit_Nonzero64(rest)] += value;
+  }
+}
+
 size_t deal_bytes(const RowSource& source, size_t first, size_t count,
                   const BinChoice<uint8_t>& choice, const Sides& sides) {
   return deal(source, first, count, choice, sides);
@@ -338,6 +360,7 @@ static_assert(sizeof(TreeRow) == sizeof(uint64_t));
 
 HWY_EXPORT(deal_bytes);
 HWY_EXPORT(deal_pairs);
+HWY_EXPORT(add_bits);
 HWY_EXPORT(divide_bytes);
 HWY_EXPORT(divide_pairs);
 HWY_EXPORT(list);
@@ -364,6 +387,10 @@ size_t divide_bits(const uint64_t* bits, size_t first_row, size_t row_count,
 TreeRow* list_rows(const uint64_t* bits, size_t first_row, size_t row_count,
                    const NarrowGradient* gradients, TreeRow* to, const TreeRow* end) {
   return HWY_DYNAMIC_DISPATCH(list)(bits, first_row, row_count, gradients, to, end);
+}
+void add_where(const uint64_t* bits, size_t first_row, size_t row_count, int64_t value,
+               int64_t* values) {
+  HWY_DYNAMIC_DISPATCH(add_bits)(bits, first_row, row_count, value, values);
 }
 size_t mark_rows(const RowSource& source, size_t first, size_t count,
                  const BinChoice<uint8_t>& choice, uint64_t* bits) {

@@ -57,6 +57,11 @@ size_t divide_bits(const uint64_t* bits, size_t first_row, size_t row_count,
 TreeRow* list_rows(const uint64_t* bits, size_t first_row, size_t row_count,
                    const NarrowGradient* gradients, TreeRow* to, const TreeRow* end);
 
+// Adds value to those of values (by row, from row 0 on) whose bits are set. Of others of the same
+// 64 rows, the same is written again.
+void add_where(const uint64_t* bits, size_t first_row, size_t row_count, int64_t value,
+               int64_t* values);
+
 // Sets a bit a row, 64 a word, and returns how many are set.
 size_t mark_rows(const RowSource& source, size_t first, size_t count,
                  const BinChoice<uint8_t>& choice, uint64_t* bits);

@@ -87,20 +87,6 @@ RowRun RowPartition::start(std::span<const uint32_t> rows, const Gradients& grad
   return {.begin = 0, .count = rows.size(), .room = rows.size()};
 }
 
-TreeRow* RowPartition::list(const RowRun& run, size_t first_row, size_t row_count,
-                            const NarrowGradient* gradients, TreeRow* to,
-                            const TreeRow* end) const {
-  if (run.is_all()) {
-    for (size_t row = first_row; row < first_row + row_count; ++row) {
-      *to++ = {static_cast<uint32_t>(row),
-               gradients == nullptr ? NarrowGradient{} : gradients[row]};
-    }
-    return to;
-  }
-  return list_rows(bits_->words(run.bits) + first_row / 64, first_row, row_count, gradients, to,
-                   end);
-}
-
 RowRun RowPartition::listed(const RowRun& run) {
   if (run.is_listed) return run;
   RowRun same = run;
@@ -113,7 +99,7 @@ RowRun RowPartition::listed(const RowRun& run) {
   TreeRow* const place = slots_.data() + run.begin;
   if (run.count <= kSharedRows || tbb::this_task_arena::max_concurrency() == 1) {
     const PhaseScope scope(Phase::partition);
-    list(run, 0, row_count_, gradients, place, place + run.count);
+    list_rows(bits_->words(run.bits), 0, row_count_, gradients, place, place + run.count);
     return same;
   }
   const size_t part_count = (row_count_ + kPartBits - 1) / kPartBits;
@@ -131,8 +117,8 @@ RowRun RowPartition::listed(const RowRun& run) {
   tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
     const PhaseScope scope(Phase::partition);
     const size_t first = part * kPartBits;
-    list(run, first, std::min(kPartBits, row_count_ - first), gradients, place + ends[part],
-         place + ends[part + 1]);
+    list_rows(bits + first / 64, first, std::min(kPartBits, row_count_ - first), gradients,
+              place + ends[part], place + ends[part + 1]);
   });
   return same;
 }
@@ -190,6 +176,32 @@ void RowPartition::fill(size_t row_count, const Gradients& gradients, const RowA
       const uint32_t row = row_at(i);
       slots_[i] = {row, gradients.wide ? NarrowGradient{} : gradients.narrow[row]};
     }
+  });
+}
+
+// Those that are not listed one after the other, each by all threads: 64 rows are written as one.
+void RowPartition::add(std::span<const LeafRows> leaves, std::span<int64_t> values) const {
+  for (const auto& [run, value] : leaves) {
+    if (run.is_listed) continue;
+    const uint64_t* const bits = run.is_all() ? nullptr : bits_->words(run.bits);
+    tbb::parallel_for(size_t{0}, (row_count_ + kPartBits - 1) / kPartBits, [&](size_t part) {
+      const PhaseScope scope(Phase::leaves);
+      const size_t first = part * kPartBits;
+      const size_t count = std::min(kPartBits, row_count_ - first);
+      if (bits != nullptr) return add_where(bits + first / 64, first, count, value, values.data());
+      for (int64_t& each : values.subspan(first, count)) each += value;
+    });
+  }
+  tbb::parallel_for(size_t{0}, leaves.size(), [&](size_t i) {
+    const auto& [run, value] = leaves[i];
+    if (!run.is_listed) return;
+    tbb::parallel_for(tbb::blocked_range<size_t>(0, run.count, kSharedRows),
+                      [&](const auto& range) {
+                        const PhaseScope scope(Phase::leaves);
+                        for (const TreeRow& row : rows(run).subspan(range.begin(), range.size())) {
+                          values[row.row] += value;
+                        }
+                      });
   });
 }
 

@@ -18,9 +18,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
-
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -47,6 +44,13 @@ struct RowRun {
   bool is_all() const { return !is_listed && bits < 0; }
 };
 
+// Some rows of a leaf, all of them together with others of that value: a leaf that was expanded in
+// vain is in pieces.
+struct LeafRows {
+  RowRun run;
+  int64_t value = 0;
+};
+
 class RowPartition {
  public:
   explicit RowPartition(bool is_tight = false) : is_tight_(is_tight) {}
@@ -63,10 +67,9 @@ class RowPartition {
 
   // The same run, with its rows written down. Different runs may be listed at the same time.
   RowRun listed(const RowRun& run);
-  // Calls visit(some of its rows) for all of them, from several threads at once; their gradients
-  // are any. Writes nothing down.
-  template <typename Visit>
-  void visit(const RowRun& run, const Visit& visit) const;
+  // Adds each leaf's value to those of its rows (values are by row), in parallel. Requires: no row
+  // is in two of them.
+  void add(std::span<const LeafRows> leaves, std::span<int64_t> values) const;
   // Requires: the run is listed and was not split.
   std::span<const TreeRow> rows(const RowRun& run) const {
     return {slots_.data() + run.begin, run.count};
@@ -75,7 +78,6 @@ class RowPartition {
  private:
   // Of nodes with so many times fewer rows than there are, the rows are listed.
   static constexpr size_t kListedShare = 6;
-  static constexpr size_t kVisitedRows = 2048;  // at once; a multiple of 64
 
   template <typename RowAt>
   void fill(size_t row_count, const Gradients& gradients, const RowAt& row_at);
@@ -90,9 +92,6 @@ class RowPartition {
   template <typename Bin>
   std::pair<RowRun, RowRun> split_bits(const RowRun& run, const BinChoice<Bin>& choice);
   RowRun listed_if_small(RowRun run);
-  // Lists rows of a run that is not listed, of those from first_row on.
-  TreeRow* list(const RowRun& run, size_t first_row, size_t row_count,
-                const NarrowGradient* gradients, TreeRow* to, const TreeRow* end) const;
 
   bool is_tight_;
   size_t row_count_ = 0;  // of which bits are
@@ -114,25 +113,5 @@ class RowPartition {
   LargeVector<TreeRow> slots_;  // twice as many as rows, or as many where it is tight
   const Gradients* gradients_ = nullptr;
 };
-
-template <typename Visit>
-void RowPartition::visit(const RowRun& run, const Visit& visit) const {
-  const size_t count = run.is_listed ? run.count : row_count_;
-  constexpr size_t kTogether = 16;  // so many times kVisitedRows by one thread
-  const tbb::blocked_range<size_t> pieces(0, (count + kVisitedRows - 1) / kVisitedRows, kTogether);
-  tbb::parallel_for(pieces, [&](const tbb::blocked_range<size_t>& range) {
-    TreeRow rows[kVisitedRows];
-    for (size_t piece = range.begin(); piece < range.end(); ++piece) {
-      const size_t first = piece * kVisitedRows;
-      const size_t here = count - first < kVisitedRows ? count - first : kVisitedRows;
-      if (run.is_listed) {
-        visit(this->rows(run).subspan(first, here));
-      } else {
-        const TreeRow* end = list(run, first, here, nullptr, rows, rows + kVisitedRows);
-        visit(std::span<const TreeRow>(rows, end));
-      }
-    }
-  });
-}
 
 }  // namespace evergrove::trees

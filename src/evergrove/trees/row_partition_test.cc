@@ -53,15 +53,14 @@ struct Column {
 
 using Rows = std::vector<uint32_t>;
 
-// Visited as it is, and listed.
+// Their values as it is, and listed.
 void expect_rows(const Column& column, RowPartition& partition, const RowRun& run,
                  std::span<const uint32_t> expected) {
-  std::vector<uint8_t> visited(column.bins.row_count(), 0);
-  partition.visit(run, [&](std::span<const TreeRow> rows) {
-    for (const TreeRow& row : rows) ++visited[row.row];
-  });
-  ASSERT_EQ(std::count(visited.begin(), visited.end(), 1), std::ssize(expected));
-  for (const uint32_t row : expected) ASSERT_EQ(visited[row], 1) << row;
+  std::vector<int64_t> values(column.bins.row_count(), 7);
+  const LeafRows leaf{run, -3};
+  partition.add({&leaf, 1}, values);
+  ASSERT_EQ(std::count(values.begin(), values.end(), 4), std::ssize(expected));
+  for (const uint32_t row : expected) ASSERT_EQ(values[row], 4) << row;
   const auto rows = partition.rows(partition.listed(run));
   ASSERT_EQ(rows.size(), expected.size());
   for (size_t i = 0; i < rows.size(); ++i) {
