@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "evergrove/exact/vectors_in_arrays.h"
+//
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "evergrove/exact/ranks.cc"
 #include <hwy/foreach_target.h>

@@ -1,9 +1,11 @@
-// Two vectors of rows go at once, so that what is said of a node is read once for both.
+// Some vectors of rows go at once, so that what is said of a node is read once for all of them.
 // Trees of few ways and few leaves go in runs, whose sums stay in registers.
 //
 // The values of a tree's leaves are looked up byte by byte (bytes of a value are so many tables of
 // 64), and bytes are added up in 16 bits, even and odd rows apart, until they are put together.
 // SPDX-License-Identifier: Apache-2.0
+#include "evergrove/exact/vectors_in_arrays.h"
+//
 #define HWY_WANT_AVX3_DL 1
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "evergrove/score/row_mask_kernel.cc"

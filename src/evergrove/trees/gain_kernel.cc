@@ -1,6 +1,8 @@
 // Multiplications, additions and divisions in one fixed order a candidate, never fused, so that
 // lanes and targets agree; the maximum is the only thing that crosses lanes.
 // SPDX-License-Identifier: Apache-2.0
+#include "evergrove/exact/vectors_in_arrays.h"
+//
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "evergrove/trees/gain_kernel.cc"
 #include <hwy/foreach_target.h>
