@@ -298,7 +298,6 @@ HWY_INLINE size_t run_length(std::span<const MaskTree> trees) {
 void add_trees(const MaskTables& tables, std::span<const MaskTree> trees, uint8_t* tile,
                size_t row_count, int64_t* sums, size_t stride, MaskScratch& scratch) {
   const D d;
-  const D16 d16;
   const size_t lanes = hn::Lanes(d);
   const size_t at_once = kVectors * lanes;
   const size_t rows = (row_count + at_once - 1) / at_once * at_once;
@@ -321,7 +320,6 @@ void add_trees(const MaskTables& tables, std::span<const MaskTree> trees, uint8_
   uint8_t* reached = scratch.reached.get();
   uint16_t* byte_sums = scratch.sums.get();
   std::fill(byte_sums, byte_sums + sums_size, uint16_t{0});
-  HWY_ALIGN uint8_t places[kVectors * 64];
   const auto flush_all = [&] {
     flush(plane_count, row_count, byte_sums, sums, stride);
     std::fill(byte_sums, byte_sums + sums_size, uint16_t{0});

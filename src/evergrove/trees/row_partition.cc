@@ -181,27 +181,31 @@ void RowPartition::fill(size_t row_count, const Gradients& gradients, const RowA
 
 // Those that are not listed one after the other, each by all threads: 64 rows are written as one.
 void RowPartition::add(std::span<const LeafRows> leaves, std::span<int64_t> values) const {
-  for (const auto& [run, value] : leaves) {
-    if (run.is_listed) continue;
-    const uint64_t* const bits = run.is_all() ? nullptr : bits_->words(run.bits);
+  for (const LeafRows& leaf : leaves) {
+    if (leaf.run.is_listed) continue;
+    const uint64_t* const bits = leaf.run.is_all() ? nullptr : bits_->words(leaf.run.bits);
     tbb::parallel_for(size_t{0}, (row_count_ + kPartBits - 1) / kPartBits, [&](size_t part) {
       const PhaseScope scope(Phase::leaves);
       const size_t first = part * kPartBits;
       const size_t count = std::min(kPartBits, row_count_ - first);
-      if (bits != nullptr) return add_where(bits + first / 64, first, count, value, values.data());
-      for (int64_t& each : values.subspan(first, count)) each += value;
+      if (bits != nullptr) {
+        add_where(bits + first / 64, first, count, leaf.value, values.data());
+      } else {
+        for (int64_t& value : values.subspan(first, count)) value += leaf.value;
+      }
     });
   }
   tbb::parallel_for(size_t{0}, leaves.size(), [&](size_t i) {
-    const auto& [run, value] = leaves[i];
-    if (!run.is_listed) return;
-    tbb::parallel_for(tbb::blocked_range<size_t>(0, run.count, kSharedRows),
-                      [&](const auto& range) {
-                        const PhaseScope scope(Phase::leaves);
-                        for (const TreeRow& row : rows(run).subspan(range.begin(), range.size())) {
-                          values[row.row] += value;
-                        }
-                      });
+    const LeafRows& leaf = leaves[i];
+    if (!leaf.run.is_listed) return;
+    const std::span<const TreeRow> all = rows(leaf.run);
+    const tbb::blocked_range<size_t> pieces(0, all.size(), kSharedRows);
+    tbb::parallel_for(pieces, [&](const tbb::blocked_range<size_t>& range) {
+      const PhaseScope scope(Phase::leaves);
+      for (const TreeRow& row : all.subspan(range.begin(), range.size())) {
+        values[row.row] += leaf.value;
+      }
+    });
   });
 }
 
