@@ -15,28 +15,39 @@ namespace evergrove::trees {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+// What a candidate's two sides score, before anything is divided: each above / below.
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE V side_score(D d, V g_sum, V h_real, const CandidateLimits& limits) {
-  const V g_real = hn::Mul(g_sum, hn::Set(d, limits.g_unit));
-  const V g_soft = hn::Max(hn::Sub(hn::Abs(g_real), hn::Set(d, limits.lambda_l1)), hn::Zero(d));
-  return hn::Div(hn::Mul(g_soft, g_soft), hn::Add(h_real, hn::Set(d, limits.lambda_l2)));
+struct Sides {
+  V above_left, below_left, above_right, below_right;
+  hn::Mask<D> may;  // whether it may be applied
+};
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE Sides<D> sides_of(D d, V g_left, V h_left, V n_left, const CandidateLimits& limits) {
+  const V h_unit = hn::Set(d, limits.h_unit);
+  const V lambda_l2 = hn::Set(d, limits.lambda_l2);
+  const auto above = [&](V g_sum) HWY_ATTR {
+    const V g_real = hn::Mul(g_sum, hn::Set(d, limits.g_unit));
+    const V g_soft = hn::Max(hn::Sub(hn::Abs(g_real), hn::Set(d, limits.lambda_l1)), hn::Zero(d));
+    return hn::Mul(g_soft, g_soft);
+  };
+  const V n_right = hn::Sub(hn::Set(d, limits.count), n_left);
+  const V h_left_real = hn::Mul(h_left, h_unit);
+  const V h_right_real = hn::Mul(hn::Sub(hn::Set(d, limits.h), h_left), h_unit);
+  const V h_low = hn::Min(h_left_real, h_right_real);
+  const auto may = hn::And(hn::And(hn::Ge(hn::Min(n_left, n_right), hn::Set(d, limits.rows_min)),
+                                   hn::Ge(h_low, hn::Set(d, limits.hessian_min))),
+                           hn::Gt(hn::Add(h_low, lambda_l2), hn::Zero(d)));
+  return {above(g_left), hn::Add(h_left_real, lambda_l2),
+          above(hn::Sub(hn::Set(d, limits.g), g_left)), hn::Add(h_right_real, lambda_l2), may};
 }
 
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V score(D d, V g_left, V h_left, V n_left, const CandidateLimits& limits) {
-  const V g_right = hn::Sub(hn::Set(d, limits.g), g_left);
-  const V h_right = hn::Sub(hn::Set(d, limits.h), h_left);
-  const V n_right = hn::Sub(hn::Set(d, limits.count), n_left);
-  const V h_unit = hn::Set(d, limits.h_unit);
-  const V h_left_real = hn::Mul(h_left, h_unit);
-  const V h_right_real = hn::Mul(h_right, h_unit);
-  const V h_low = hn::Min(h_left_real, h_right_real);
-  const V sum = hn::Add(side_score(d, g_left, h_left_real, limits),
-                        side_score(d, g_right, h_right_real, limits));
-  const auto may = hn::And(hn::And(hn::Ge(hn::Min(n_left, n_right), hn::Set(d, limits.rows_min)),
-                                   hn::Ge(h_low, hn::Set(d, limits.hessian_min))),
-                           hn::Gt(hn::Add(h_low, hn::Set(d, limits.lambda_l2)), hn::Zero(d)));
-  return hn::IfThenElse(may, sum, hn::Set(d, -1.0));
+  const Sides<D> sides = sides_of(d, g_left, h_left, n_left, limits);
+  const V sum = hn::Add(hn::Div(sides.above_left, sides.below_left),
+                        hn::Div(sides.above_right, sides.below_right));
+  return hn::IfThenElse(sides.may, sum, hn::Set(d, -1.0));
 }
 
 template <class D, class V = hn::Vec<D>>
@@ -92,27 +103,11 @@ struct Share {
 // not be applied.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE Share<V> share_of(D d, V g_left, V h_left, V n_left, const CandidateLimits& limits) {
-  const V g_unit = hn::Set(d, limits.g_unit);
-  const V h_unit = hn::Set(d, limits.h_unit);
-  const V l1 = hn::Set(d, limits.lambda_l1);
-  const V l2 = hn::Set(d, limits.lambda_l2);
-  const auto soft = [&](V g_sum) HWY_ATTR {
-    return hn::Max(hn::Sub(hn::Abs(hn::Mul(g_sum, g_unit)), l1), hn::Zero(d));
-  };
-  const V g_l = soft(g_left);
-  const V g_r = soft(hn::Sub(hn::Set(d, limits.g), g_left));
-  const V h_l = hn::Mul(h_left, h_unit);
-  const V h_r = hn::Mul(hn::Sub(hn::Set(d, limits.h), h_left), h_unit);
-  const V n_right = hn::Sub(hn::Set(d, limits.count), n_left);
-  const V h_low = hn::Min(h_l, h_r);
-  const auto may = hn::And(hn::And(hn::Ge(hn::Min(n_left, n_right), hn::Set(d, limits.rows_min)),
-                                   hn::Ge(h_low, hn::Set(d, limits.hessian_min))),
-                           hn::Gt(hn::Add(h_low, l2), hn::Zero(d)));
-  const V below_l = hn::Add(h_l, l2);
-  const V below_r = hn::Add(h_r, l2);
-  const V above = hn::Add(hn::Mul(hn::Mul(g_l, g_l), below_r), hn::Mul(hn::Mul(g_r, g_r), below_l));
-  return {hn::IfThenElseZero(may, above),
-          hn::IfThenElse(may, hn::Mul(below_l, below_r), hn::Set(d, 1.0))};
+  const Sides<D> sides = sides_of(d, g_left, h_left, n_left, limits);
+  const V above = hn::Add(hn::Mul(sides.above_left, sides.below_right),
+                          hn::Mul(sides.above_right, sides.below_left));
+  return {hn::IfThenElseZero(sides.may, above),
+          hn::IfThenElse(sides.may, hn::Mul(sides.below_left, sides.below_right), hn::Set(d, 1.0))};
 }
 
 // Whether no product below can leave the numbers that doubles hold in full: sums are of 63 bits at

@@ -9,7 +9,6 @@
 //
 #include <algorithm>
 #include <cstring>
-#include <type_traits>
 
 #include "evergrove/trees/partition_kernel.h"
 
@@ -115,13 +114,10 @@ HWY_INLINE uint64_t mark_range(const Bin* column, const BinChoice<Bin>& choice) 
   return bits;
 }
 
-template <bool kIsColumn, typename Rows, typename Bin>
-HWY_INLINE uint64_t mark_word(const Rows& rows, size_t first, size_t count,
+// The same, of a number that the compiler knows where it is a whole word.
+template <bool kIsColumn, typename Bin>
+HWY_INLINE uint64_t mark_word(const ListedRows& rows, size_t first, size_t count,
                               const BinChoice<Bin>& choice) {
-  constexpr bool kConsecutive = !std::is_same_v<Rows, ListedRows>;
-  if constexpr (kIsColumn && kConsecutive) {
-    if (choice.is_range && count == kWordRows) return mark_range(choice.column + first, choice);
-  }
   if (count == kWordRows) return mark_some<kIsColumn>(rows, first, kWordRows, choice);
   return mark_some<kIsColumn>(rows, first, count, choice);
 }
@@ -138,8 +134,7 @@ HWY_INLINE void store_some(hn::Vec<D> v, size_t n, TreeRow* to, const TreeRow* e
   }
 }
 
-template <typename Rows>
-HWY_INLINE void deal_word(const Rows& rows, size_t first, size_t count, uint64_t bits,
+HWY_INLINE void deal_word(const ListedRows& rows, size_t first, size_t count, uint64_t bits,
                           Sides& sides) {
   const D d;
   const size_t lanes = hn::Lanes(d);
@@ -166,57 +161,42 @@ HWY_INLINE void deal_word(const Rows& rows, size_t first, size_t count, uint64_t
   }
 }
 
-template <typename Visit>
-HWY_INLINE void with_rows(const RowSource& source, const Visit& visit) {
-  if (source.listed != nullptr) {
-    visit(ListedRows{source.listed});
-  } else if (source.gradients != nullptr) {
-    visit(AllRows{source.gradients});
-  } else {
-    visit(AllRowsAlone{});
-  }
-}
-
 template <bool kIsColumn, typename Bin>
-HWY_INLINE size_t deal_by(const RowSource& source, size_t first, size_t count,
-                          const BinChoice<Bin>& choice, Sides sides) {
+HWY_INLINE size_t deal_by(const ListedRows& rows, size_t count, const BinChoice<Bin>& choice,
+                          Sides sides) {
   const TreeRow* const lefts = sides.lefts;
-  with_rows(source, [&](const auto& rows) HWY_ATTR {
-    for (size_t i = 0; i < count; i += kWordRows) {
-      const size_t here = std::min(kWordRows, count - i);
-      deal_word(rows, first + i, here, mark_word<kIsColumn>(rows, first + i, here, choice), sides);
-    }
-  });
+  for (size_t i = 0; i < count; i += kWordRows) {
+    const size_t here = std::min(kWordRows, count - i);
+    deal_word(rows, i, here, mark_word<kIsColumn>(rows, i, here, choice), sides);
+  }
   return static_cast<size_t>(sides.lefts - lefts);
 }
 
 template <typename Bin>
-HWY_INLINE size_t deal(const RowSource& source, size_t first, size_t count,
-                       const BinChoice<Bin>& choice, const Sides& sides) {
-  return choice.stride == 1 ? deal_by<true>(source, first, count, choice, sides)
-                            : deal_by<false>(source, first, count, choice, sides);
+HWY_INLINE size_t deal(const TreeRow* rows, size_t count, const BinChoice<Bin>& choice,
+                       const Sides& sides) {
+  return choice.stride == 1 ? deal_by<true>(ListedRows{rows}, count, choice, sides)
+                            : deal_by<false>(ListedRows{rows}, count, choice, sides);
 }
 
 template <bool kIsColumn, typename Bin>
-HWY_INLINE size_t mark_by(const RowSource& source, size_t first, size_t count,
-                          const BinChoice<Bin>& choice, uint64_t* bits) {
+HWY_INLINE size_t mark_by(const ListedRows& rows, size_t count, const BinChoice<Bin>& choice,
+                          uint64_t* bits) {
   size_t left_count = 0;
-  with_rows(source, [&](const auto& rows) HWY_ATTR {
-    for (size_t i = 0; i < count; i += kWordRows) {
-      const size_t here = std::min(kWordRows, count - i);
-      const uint64_t word = mark_word<kIsColumn>(rows, first + i, here, choice);
-      bits[i / kWordRows] = word;
-      left_count += hwy::PopCount(word);
-    }
-  });
+  for (size_t i = 0; i < count; i += kWordRows) {
+    const size_t here = std::min(kWordRows, count - i);
+    const uint64_t word = mark_word<kIsColumn>(rows, i, here, choice);
+    bits[i / kWordRows] = word;
+    left_count += hwy::PopCount(word);
+  }
   return left_count;
 }
 
 template <typename Bin>
-HWY_INLINE size_t mark(const RowSource& source, size_t first, size_t count,
-                       const BinChoice<Bin>& choice, uint64_t* bits) {
-  return choice.stride == 1 ? mark_by<true>(source, first, count, choice, bits)
-                            : mark_by<false>(source, first, count, choice, bits);
+HWY_INLINE size_t mark(const TreeRow* rows, size_t count, const BinChoice<Bin>& choice,
+                       uint64_t* bits) {
+  return choice.stride == 1 ? mark_by<true>(ListedRows{rows}, count, choice, bits)
+                            : mark_by<false>(ListedRows{rows}, count, choice, bits);
 }
 
 // Of 64 rows as many as make it worth while to look at all.
@@ -322,31 +302,28 @@ void add_bits(const uint64_t* bits, size_t first_row, size_t row_count, int64_t 
   }
 }
 
-size_t deal_bytes(const RowSource& source, size_t first, size_t count,
-                  const BinChoice<uint8_t>& choice, const Sides& sides) {
-  return deal(source, first, count, choice, sides);
+size_t deal_bytes(const TreeRow* rows, size_t count, const BinChoice<uint8_t>& choice,
+                  const Sides& sides) {
+  return deal(rows, count, choice, sides);
 }
-size_t deal_pairs(const RowSource& source, size_t first, size_t count,
-                  const BinChoice<uint16_t>& choice, const Sides& sides) {
-  return deal(source, first, count, choice, sides);
+size_t deal_pairs(const TreeRow* rows, size_t count, const BinChoice<uint16_t>& choice,
+                  const Sides& sides) {
+  return deal(rows, count, choice, sides);
 }
-size_t mark_bytes(const RowSource& source, size_t first, size_t count,
-                  const BinChoice<uint8_t>& choice, uint64_t* bits) {
-  return mark(source, first, count, choice, bits);
+size_t mark_bytes(const TreeRow* rows, size_t count, const BinChoice<uint8_t>& choice,
+                  uint64_t* bits) {
+  return mark(rows, count, choice, bits);
 }
-size_t mark_pairs(const RowSource& source, size_t first, size_t count,
-                  const BinChoice<uint16_t>& choice, uint64_t* bits) {
-  return mark(source, first, count, choice, bits);
+size_t mark_pairs(const TreeRow* rows, size_t count, const BinChoice<uint16_t>& choice,
+                  uint64_t* bits) {
+  return mark(rows, count, choice, bits);
 }
 
-void deal_marked(const RowSource& source, size_t first, size_t count, const uint64_t* bits,
-                 const Sides& sides) {
+void deal_marked(const TreeRow* rows, size_t count, const uint64_t* bits, const Sides& sides) {
   Sides next = sides;
-  with_rows(source, [&](const auto& rows) HWY_ATTR {
-    for (size_t i = 0; i < count; i += kWordRows) {
-      deal_word(rows, first + i, std::min(kWordRows, count - i), bits[i / kWordRows], next);
-    }
-  });
+  for (size_t i = 0; i < count; i += kWordRows) {
+    deal_word(ListedRows{rows}, i, std::min(kWordRows, count - i), bits[i / kWordRows], next);
+  }
 }
 
 }  // namespace evergrove::trees::HWY_NAMESPACE
@@ -368,13 +345,13 @@ HWY_EXPORT(mark_bytes);
 HWY_EXPORT(mark_pairs);
 HWY_EXPORT(deal_marked);
 
-size_t deal_rows(const RowSource& source, size_t first, size_t count,
-                 const BinChoice<uint8_t>& choice, const Sides& sides) {
-  return HWY_DYNAMIC_DISPATCH(deal_bytes)(source, first, count, choice, sides);
+size_t deal_rows(const TreeRow* rows, size_t count, const BinChoice<uint8_t>& choice,
+                 const Sides& sides) {
+  return HWY_DYNAMIC_DISPATCH(deal_bytes)(rows, count, choice, sides);
 }
-size_t deal_rows(const RowSource& source, size_t first, size_t count,
-                 const BinChoice<uint16_t>& choice, const Sides& sides) {
-  return HWY_DYNAMIC_DISPATCH(deal_pairs)(source, first, count, choice, sides);
+size_t deal_rows(const TreeRow* rows, size_t count, const BinChoice<uint16_t>& choice,
+                 const Sides& sides) {
+  return HWY_DYNAMIC_DISPATCH(deal_pairs)(rows, count, choice, sides);
 }
 size_t divide_bits(const uint64_t* bits, size_t first_row, size_t row_count,
                    const BinChoice<uint8_t>& choice, uint64_t* lefts, uint64_t* rights) {
@@ -392,17 +369,16 @@ void add_where(const uint64_t* bits, size_t first_row, size_t row_count, int64_t
                int64_t* values) {
   HWY_DYNAMIC_DISPATCH(add_bits)(bits, first_row, row_count, value, values);
 }
-size_t mark_rows(const RowSource& source, size_t first, size_t count,
-                 const BinChoice<uint8_t>& choice, uint64_t* bits) {
-  return HWY_DYNAMIC_DISPATCH(mark_bytes)(source, first, count, choice, bits);
+size_t mark_rows(const TreeRow* rows, size_t count, const BinChoice<uint8_t>& choice,
+                 uint64_t* bits) {
+  return HWY_DYNAMIC_DISPATCH(mark_bytes)(rows, count, choice, bits);
 }
-size_t mark_rows(const RowSource& source, size_t first, size_t count,
-                 const BinChoice<uint16_t>& choice, uint64_t* bits) {
-  return HWY_DYNAMIC_DISPATCH(mark_pairs)(source, first, count, choice, bits);
+size_t mark_rows(const TreeRow* rows, size_t count, const BinChoice<uint16_t>& choice,
+                 uint64_t* bits) {
+  return HWY_DYNAMIC_DISPATCH(mark_pairs)(rows, count, choice, bits);
 }
-void deal_marked_rows(const RowSource& source, size_t first, size_t count, const uint64_t* bits,
-                      const Sides& sides) {
-  HWY_DYNAMIC_DISPATCH(deal_marked)(source, first, count, bits, sides);
+void deal_marked_rows(const TreeRow* rows, size_t count, const uint64_t* bits, const Sides& sides) {
+  HWY_DYNAMIC_DISPATCH(deal_marked)(rows, count, bits, sides);
 }
 
 }  // namespace evergrove::trees

@@ -10,13 +10,6 @@
 
 namespace evergrove::trees {
 
-// Some rows one after the other: those that are listed, or all from row 0 on, of which `gradients`
-// has one each (null: zeros).
-struct RowSource {
-  const TreeRow* listed = nullptr;
-  const NarrowGradient* gradients = nullptr;  // where none are listed
-};
-
 // Which bins go left, of a column of one or two bytes a bin, or of a cell of rows (row_layout.h),
 // whose values are what is called bins here.
 template <typename Bin>
@@ -38,12 +31,11 @@ struct Sides {
   TreeRow* rights_end;
 };
 
-// Deals rows [first, first + count) of the source; returns how many went left. `lefts` may be where
-// those rows are listed.
-size_t deal_rows(const RowSource& source, size_t first, size_t count,
-                 const BinChoice<uint8_t>& choice, const Sides& sides);
-size_t deal_rows(const RowSource& source, size_t first, size_t count,
-                 const BinChoice<uint16_t>& choice, const Sides& sides);
+// Deals rows; returns how many went left. `lefts` may be where they are listed.
+size_t deal_rows(const TreeRow* rows, size_t count, const BinChoice<uint8_t>& choice,
+                 const Sides& sides);
+size_t deal_rows(const TreeRow* rows, size_t count, const BinChoice<uint16_t>& choice,
+                 const Sides& sides);
 
 // Of rows whose bits are set, those that go left, and the others. A word has the bits of 64 rows;
 // first_row is a multiple of 64. Null: all bits are set. `lefts` may be where the bits are. Returns
@@ -63,12 +55,11 @@ void add_where(const uint64_t* bits, size_t first_row, size_t row_count, int64_t
                int64_t* values);
 
 // Sets a bit a row, 64 a word, and returns how many are set.
-size_t mark_rows(const RowSource& source, size_t first, size_t count,
-                 const BinChoice<uint8_t>& choice, uint64_t* bits);
-size_t mark_rows(const RowSource& source, size_t first, size_t count,
-                 const BinChoice<uint16_t>& choice, uint64_t* bits);
+size_t mark_rows(const TreeRow* rows, size_t count, const BinChoice<uint8_t>& choice,
+                 uint64_t* bits);
+size_t mark_rows(const TreeRow* rows, size_t count, const BinChoice<uint16_t>& choice,
+                 uint64_t* bits);
 // Deals them by these bits.
-void deal_marked_rows(const RowSource& source, size_t first, size_t count, const uint64_t* bits,
-                      const Sides& sides);
+void deal_marked_rows(const TreeRow* rows, size_t count, const uint64_t* bits, const Sides& sides);
 
 }  // namespace evergrove::trees

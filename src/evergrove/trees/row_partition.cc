@@ -37,6 +37,16 @@ BinChoice<Bin> choice_of(const Bin* column, size_t stride, std::span<const uint8
   return choice;
 }
 
+// Calls work(first row, row count) for parts of all rows, in parallel.
+template <typename Work>
+void for_each_part(size_t row_count, Phase phase, const Work& work) {
+  tbb::parallel_for(size_t{0}, (row_count + kPartBits - 1) / kPartBits, [&](size_t part) {
+    const PhaseScope scope(phase);
+    const size_t first = part * kPartBits;
+    work(first, std::min(kPartBits, row_count - first));
+  });
+}
+
 }  // namespace
 
 void RowPartition::make_room(size_t row_count) {
@@ -102,8 +112,8 @@ RowRun RowPartition::listed(const RowRun& run) {
     list_rows(bits_->words(run.bits), 0, row_count_, gradients, place, place + run.count);
     return same;
   }
-  const size_t part_count = (row_count_ + kPartBits - 1) / kPartBits;
   const uint64_t* const bits = bits_->words(run.bits);
+  const size_t part_count = (row_count_ + kPartBits - 1) / kPartBits;
   std::vector<size_t> ends(part_count + 1, 0);
   for (size_t part = 0; part < part_count; ++part) {
     const size_t end = std::min((part + 1) * kPartBits, row_count_);
@@ -114,11 +124,10 @@ RowRun RowPartition::listed(const RowRun& run) {
     ends[part + 1] = ends[part] + count;
   }
   CHECK(ends[part_count] == run.count);
-  tbb::parallel_for(size_t{0}, part_count, [&](size_t part) {
-    const PhaseScope scope(Phase::partition);
-    const size_t first = part * kPartBits;
-    list_rows(bits + first / 64, first, std::min(kPartBits, row_count_ - first), gradients,
-              place + ends[part], place + ends[part + 1]);
+  for_each_part(row_count_, Phase::partition, [&](size_t first, size_t count) {
+    const size_t part = first / kPartBits;
+    list_rows(bits + first / 64, first, count, gradients, place + ends[part],
+              place + ends[part + 1]);
   });
   return same;
 }
@@ -141,20 +150,11 @@ std::pair<RowRun, RowRun> RowPartition::split_bits(const RowRun& run,
   uint64_t* const rights = bits_->words(right_bits);
   const uint64_t* const bits = run.bits >= 0 ? lefts : nullptr;
   std::atomic<size_t> left_count = 0;
-  const auto divide = [&](size_t first, size_t count) {
-    const PhaseScope scope(Phase::partition);
+  for_each_part(row_count_, Phase::partition, [&](size_t first, size_t count) {
     const size_t word = first / 64;
     left_count += divide_bits(bits == nullptr ? nullptr : bits + word, first, count, choice,
                               lefts + word, rights + word);
-  };
-  if (row_count_ <= kPartBits || tbb::this_task_arena::max_concurrency() == 1) {
-    divide(0, row_count_);
-  } else {
-    tbb::parallel_for(size_t{0}, (row_count_ + kPartBits - 1) / kPartBits, [&](size_t part) {
-      const size_t first = part * kPartBits;
-      divide(first, std::min(kPartBits, row_count_ - first));
-    });
-  }
+  });
   const size_t left = left_count;
   return {listed_if_small({.begin = run.begin,
                            .count = left,
@@ -184,10 +184,7 @@ void RowPartition::add(std::span<const LeafRows> leaves, std::span<int64_t> valu
   for (const LeafRows& leaf : leaves) {
     if (leaf.run.is_listed) continue;
     const uint64_t* const bits = leaf.run.is_all() ? nullptr : bits_->words(leaf.run.bits);
-    tbb::parallel_for(size_t{0}, (row_count_ + kPartBits - 1) / kPartBits, [&](size_t part) {
-      const PhaseScope scope(Phase::leaves);
-      const size_t first = part * kPartBits;
-      const size_t count = std::min(kPartBits, row_count_ - first);
+    for_each_part(row_count_, Phase::leaves, [&](size_t first, size_t count) {
       if (bits != nullptr) {
         add_where(bits + first / 64, first, count, leaf.value, values.data());
       } else {
@@ -210,15 +207,14 @@ void RowPartition::add(std::span<const LeafRows> leaves, std::span<int64_t> valu
 }
 
 template <typename Bin>
-std::pair<RowRun, RowRun> RowPartition::split_tightly(const RowRun& run, const RowSource& source,
+std::pair<RowRun, RowRun> RowPartition::split_tightly(const RowRun& run,
                                                       const BinChoice<Bin>& choice) {
   const PhaseScope scope(Phase::partition);
   thread_local LargeVector<TreeRow> room;
   if (room.size() < run.count) room.resize(run.count);
   TreeRow* const place = slots_.data() + run.begin;
-  const size_t left_count =
-      deal_rows(source, 0, run.count, choice,
-                {place, place + run.count, room.data(), room.data() + run.count});
+  const size_t left_count = deal_rows(
+      place, run.count, choice, {place, place + run.count, room.data(), room.data() + run.count});
   std::copy_n(room.data(), run.count - left_count, place + left_count);
   return {{.begin = run.begin, .count = left_count},
           {.begin = run.begin + left_count, .count = run.count - left_count}};
@@ -229,21 +225,15 @@ std::pair<RowRun, RowRun> RowPartition::split_by(const RowRun& run, const Bin* c
                                                  size_t stride,
                                                  std::span<const uint8_t> goes_left) {
   const BinChoice<Bin> choice = choice_of(column, stride, goes_left);
-  if (!is_tight_ && (run.bits >= 0 || run.is_all())) return split_bits(run, choice);
-  RowSource source;
-  if (run.is_listed) {
-    source.listed = slots_.data() + run.begin;
-  } else if (!gradients_->wide) {
-    source.gradients = gradients_->narrow.data();
-  }
-  if (is_tight_) return split_tightly(run, source, choice);
+  if (run.bits >= 0 || run.is_all()) return split_bits(run, choice);
+  if (is_tight_) return split_tightly(run, choice);
   const size_t count = run.count;
   TreeRow* const place = slots_.data() + run.begin;
   TreeRow* const room = slots_.data() + run.room;
   if (count <= kSharedRows || tbb::this_task_arena::max_concurrency() == 1) {
     const PhaseScope scope(Phase::partition);
     const size_t left_count =
-        deal_rows(source, 0, count, choice, {place, place + count, room, room + count});
+        deal_rows(place, count, choice, {place, place + count, room, room + count});
     const size_t right_count = count - left_count;
     return {{.begin = run.begin, .count = left_count, .room = run.room + right_count},
             {.begin = run.room, .count = right_count, .room = run.begin + left_count}};
@@ -256,7 +246,7 @@ std::pair<RowRun, RowRun> RowPartition::split_by(const RowRun& run, const Bin* c
     const PhaseScope scope(Phase::partition);
     const size_t first = part_begin(part);
     lefts[part + 1] =
-        mark_rows(source, first, part_begin(part + 1) - first, choice, &bits[first / 64]);
+        mark_rows(place + first, part_begin(part + 1) - first, choice, &bits[first / 64]);
   });
   for (size_t part = 0; part < part_count; ++part) lefts[part + 1] += lefts[part];
   const size_t left_count = lefts[part_count];
@@ -265,7 +255,7 @@ std::pair<RowRun, RowRun> RowPartition::split_by(const RowRun& run, const Bin* c
     const PhaseScope scope(Phase::partition);
     const size_t first = part_begin(part);
     const size_t last = part_begin(part + 1);
-    deal_marked_rows(source, first, last - first, &bits[first / 64],
+    deal_marked_rows(place + first, last - first, &bits[first / 64],
                      {room + lefts[part], room + lefts[part + 1], rights + (first - lefts[part]),
                       rights + (last - lefts[part + 1])});
   });

@@ -86,8 +86,7 @@ class RowPartition {
   std::pair<RowRun, RowRun> split_by(const RowRun& run, const Bin* column, size_t stride,
                                      std::span<const uint8_t> goes_left);
   template <typename Bin>
-  std::pair<RowRun, RowRun> split_tightly(const RowRun& run, const RowSource& source,
-                                          const BinChoice<Bin>& choice);
+  std::pair<RowRun, RowRun> split_tightly(const RowRun& run, const BinChoice<Bin>& choice);
 
   template <typename Bin>
   std::pair<RowRun, RowRun> split_bits(const RowRun& run, const BinChoice<Bin>& choice);
