@@ -78,8 +78,7 @@ def open_evergrove_columns(library: Any, path: Path) -> Opened:
     model = library.load(path)
 
     def prepare(matrix: Any, threads: int) -> Any:
-        names = model.feature_names
-        return pa.table([by_column(matrix)[f"f{i}"] for i in range(len(names))], names=names)
+        return pa.table(list(by_column(matrix).values()), names=model.feature_names)
 
     return Opened(prepare, lambda rows, threads: model.predict(rows, threads=threads))
 

@@ -11,7 +11,6 @@
 #include <cmath>
 #include <limits>
 
-#include "evergrove/base/check.h"
 #include "evergrove/exact/ranks.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -45,11 +44,9 @@ class Search {
         coarse_steps_(std::min<int>(steps, std::bit_width(hn::Lanes(D())) - 1)),
         fine_steps_(steps - coarse_steps_) {
     const size_t lanes = hn::Lanes(D());
-    HWY_ALIGN T coarse[HWY_MAX_BYTES / sizeof(T)];
-    std::fill(coarse, coarse + lanes, std::numeric_limits<T>::infinity());
+    std::fill(coarse_, coarse_ + lanes, std::numeric_limits<T>::infinity());
     const size_t count = (size_t{1} << coarse_steps_) - 1;
-    for (size_t i = 0; i < count; ++i) coarse[i] = table[((i + 1) << fine_steps_) - 1];
-    hn::Store(hn::Load(D(), coarse), D(), coarse_);
+    for (size_t i = 0; i < count; ++i) coarse_[i] = table[((i + 1) << fine_steps_) - 1];
   }
 
   // Ranks of kVectors vectors of values, whose look-ups overlap.
@@ -213,16 +210,6 @@ template void Ranks::of(std::span<const float>, const Codes<uint32_t>&) const;
 template void Ranks::of(std::span<const double>, const Codes<uint8_t>&) const;
 template void Ranks::of(std::span<const double>, const Codes<uint16_t>&) const;
 template void Ranks::of(std::span<const double>, const Codes<uint32_t>&) const;
-
-void Ranks::of(std::span<const float> values, std::span<uint32_t> out) const {
-  CHECK(values.size() == out.size());
-  of(values, Codes<uint32_t>{.nan_last = out.data(), .nan = kNaN});
-}
-
-void Ranks::of(std::span<const double> values, std::span<uint32_t> out) const {
-  CHECK(values.size() == out.size());
-  of(values, Codes<uint32_t>{.nan_last = out.data(), .nan = kNaN});
-}
 
 }  // namespace evergrove::exact
 #endif

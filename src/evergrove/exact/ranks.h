@@ -7,7 +7,8 @@
 // Immutable after construction; safe to use from many threads. The same ranks in any SIMD width.
 //
 //   Ranks ranks({0.5, 2});
-//   ranks.of(std::span<const float>(values), out);   // 0 up to 0.5, 1 up to 2, 2 above
+//   ranks.of(std::span<const float>(values), Ranks::Codes<uint8_t>{.nan_last = out, .nan = 3});
+//   // 0 up to 0.5, 1 up to 2, 2 above, 3 for NaN
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -26,11 +27,8 @@ class Ranks {
   // Thresholds ascend; +infinity may be among them, NaN may not.
   explicit Ranks(std::span<const double> thresholds);
 
-  // How many thresholds are less than each value. Requires: out is as long as values.
-  void of(std::span<const float> values, std::span<uint32_t> out) const;
-  void of(std::span<const double> values, std::span<uint32_t> out) const;
-
-  // Ranks as narrow codes; null is not written. Requires: rank + 1 and `nan` fit into a Code.
+  // How many thresholds are less than each value, as codes; null is not written. Requires:
+  // rank + 1 and `nan` fit into a Code.
   template <typename Code>
   struct Codes {
     Code* one_more = nullptr;  // rank + 1, and 0 for NaN

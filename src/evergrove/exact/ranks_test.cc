@@ -30,7 +30,8 @@ void expect_like_twin(const std::vector<double>& thresholds, const std::vector<N
   const Ranks ranks(thresholds);
   with_each_simd([&] {
     std::vector<uint32_t> found(values.size(), 77);
-    ranks.of(std::span<const Number>(values), found);
+    ranks.of(std::span<const Number>(values),
+             Ranks::Codes<uint32_t>{.nan_last = found.data(), .nan = Ranks::kNaN});
     for (size_t i = 0; i < values.size(); ++i) {
       ASSERT_EQ(found[i], expected[i]) << values[i] << " at " << i;
     }

@@ -3,32 +3,19 @@
 #pragma once
 
 #include <gtest/gtest.h>
-
-#include <cstdlib>
-#include <optional>
-#include <string>
-
-#include "evergrove/exact/simd.h"
+#include <hwy/highway.h>
 
 namespace evergrove::exact {
 
 template <typename Visit>
 void with_each_simd(Visit visit) {
-  std::optional<std::string> before;
-  if (const char* value = std::getenv("EVERGROVE_SIMD")) before = value;
-  for (const char* name :
-       {"", "scalar", "ssse3", "sse4", "avx2", "avx512", "neon", "sve", "sve2"}) {
-    ::setenv("EVERGROVE_SIMD", name, 1);
-    if (!select_simd().ok()) continue;
-    SCOPED_TRACE(simd_name());
+  visit();  // what is chosen here, which may be of more kinds than this file is compiled for
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    SCOPED_TRACE(hwy::TargetName(target));
+    hwy::SetSupportedTargetsForTest(target);
     visit();
   }
-  if (before) {
-    ::setenv("EVERGROVE_SIMD", before->c_str(), 1);
-  } else {
-    ::unsetenv("EVERGROVE_SIMD");
-  }
-  EXPECT_TRUE(select_simd().ok());
+  hwy::SetSupportedTargetsForTest(0);
 }
 
 }  // namespace evergrove::exact

@@ -10,11 +10,6 @@ namespace {
 
 uint32_t four_times(size_t byte) { return static_cast<uint32_t>(byte) * 0x01010101u; }
 
-// Sums wrap, as the scorer's do.
-int64_t plus(int64_t a, int64_t b) {
-  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
-}
-
 bool is_leaf(const model::Tree& tree, int32_t node) { return tree.nodes[node].feature < 0; }
 
 bool split_alike(const model::Node& a, const model::Node& b) {
@@ -112,7 +107,7 @@ void RowMaskForest::Builder::add_values(std::span<const int64_t> values, uint32_
     return;
   }
   const auto [least, most] = std::minmax_element(values.begin(), values.end());
-  forest.least_[output] = plus(forest.least_[output], *least);
+  forest.least_[output] = wrapping_sum(forest.least_[output], *least);
   const uint64_t range = static_cast<uint64_t>(*most) - static_cast<uint64_t>(*least);
   to.first_value = static_cast<uint32_t>(tables.value_bytes.size());
   while (to.plane_count < 8 && range >> (8 * to.plane_count) != 0) {
@@ -232,7 +227,7 @@ void RowMaskForest::add(uint8_t* tile, size_t row_count, int64_t* sums,
   for (size_t output = 0; output < outputs; ++output) {
     for (size_t row = 0; row < row_count; ++row) {
       int64_t& sum = sums[row * outputs + output];
-      sum = plus(sum, least_[output]);
+      sum = wrapping_sum(sum, least_[output]);
     }
     if (trees_[output].empty()) continue;
     add_mask_trees(tables_, trees_[output], tile, row_count, sums + output, outputs, scratch);

@@ -225,7 +225,7 @@ HWY_INLINE void flush(size_t plane_count, size_t row_count, uint16_t* byte_sums,
         sum += part << (8 * plane);
       }
       int64_t& to = sums[(first + row) * stride];
-      to = static_cast<int64_t>(static_cast<uint64_t>(to) + sum);
+      to = wrapping_sum(to, static_cast<int64_t>(sum));
     }
   }
 }
@@ -252,8 +252,7 @@ HWY_INLINE void add_values(const int64_t* values, const V (&numbers)[kVectors], 
   for (size_t v = 0; v < kVectors; ++v) hn::Store(numbers[v], D(), places + v * hn::Lanes(D()));
   for (size_t row = 0; row < count; ++row) {
     int64_t& to = sums[row * stride];
-    to = static_cast<int64_t>(static_cast<uint64_t>(to) +
-                              static_cast<uint64_t>(values[places[row]]));
+    to = wrapping_sum(to, values[places[row]]);
   }
 }
 

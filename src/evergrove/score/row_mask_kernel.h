@@ -12,9 +12,9 @@
 
 namespace evergrove::score {
 
+// Of trees whose values are looked up byte by byte.
 constexpr size_t kTableWays = 6;
-constexpr size_t kTableLeaves = size_t{1}
-                                << kTableWays;  // of trees whose values are looked up byte by byte
+constexpr size_t kTableLeaves = size_t{1} << kTableWays;
 constexpr size_t kMaskLeavesMax = 256;
 // Ways to split that a tree may have to be told by them alone.
 constexpr size_t kMaskWaysMax = 8;
@@ -67,6 +67,11 @@ struct MaskScratch {
   hwy::AlignedFreeUniquePtr<uint16_t[]> sums;    // by group of rows, byte, odd or even row
   size_t reached_size = 0, sums_size = 0;
 };
+
+// A sum beyond 64 bits, which no trained model has, wraps.
+constexpr int64_t wrapping_sum(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+}
 
 // Rows of one vector on this machine; 0: there are no vectors, and no trees for them.
 size_t mask_lanes();

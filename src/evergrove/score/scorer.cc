@@ -186,11 +186,8 @@ void Scorer::margins(const table::RowBlock& block, std::span<int64_t> margins) c
       forest.walk(tree, tile, count, scratch.walk);
       int64_t* to = sums + forest.output(tree);
       for (size_t row = 0; row < count; ++row) {
-        // Unsigned, so that a sum beyond 64 bits, which no trained model has, wraps.
         int64_t& sum = to[row * outputs];
-        sum =
-            static_cast<int64_t>(static_cast<uint64_t>(sum) + static_cast<uint64_t>(forest.value(
-                                                                  tree, scratch.walk.places[row])));
+        sum = wrapping_sum(sum, forest.value(tree, scratch.walk.places[row]));
       }
     }
   });

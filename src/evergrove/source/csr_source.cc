@@ -5,7 +5,6 @@
 // has it.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <set>
 
 #include "evergrove/source/open.h"
 #include "evergrove/source/value_manifest.h"
@@ -26,11 +25,10 @@ class CsrSource final : public table::RowSource {
  public:
   CsrSource(table::Schema schema, SparseColumns sparse, std::vector<table::ColumnValues> dense,
             uint64_t row_count)
-      : schema_(std::move(schema)), sparse_(std::move(sparse)), dense_(std::move(dense)) {
-    for (uint64_t first = 0; first < row_count; first += kBlockRows) {
-      blocks_.push_back({first, std::min(kBlockRows, row_count - first)});
-    }
-  }
+      : schema_(std::move(schema)),
+        sparse_(std::move(sparse)),
+        dense_(std::move(dense)),
+        blocks_(table::blocks_of(row_count, kBlockRows)) {}
 
   const table::Schema& schema() const override { return schema_; }
   const table::Manifest& manifest() const override { return values_.manifest(*this); }
@@ -145,12 +143,7 @@ Result<std::shared_ptr<table::RowSource>> from_csr(
     schema.columns.push_back({name, table::ColumnKind::numeric, "double"});
     dense_values.push_back(table::ColumnValues::of(std::move(values)));
   }
-  std::set<std::string_view> distinct;
-  for (const table::ColumnSpec& column : schema.columns) {
-    if (distinct.insert(column.name).second) continue;
-    return invalid_input("Two columns have the same name; rename one of them",
-                         {{"column", column.name}});
-  }
+  EVERGROVE_RETURN_IF_ERROR(schema.check_names());
   return std::shared_ptr<table::RowSource>(std::make_shared<CsrSource>(
       std::move(schema), transpose(matrix), std::move(dense_values), row_count));
 }

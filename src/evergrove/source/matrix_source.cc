@@ -2,7 +2,6 @@
 // they are read, by whoever reads them.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <set>
 
 #include "evergrove/source/open.h"
 #include "evergrove/source/value_manifest.h"
@@ -24,9 +23,7 @@ class MatrixSource final : public table::RowSource {
       : schema_(std::move(schema)), matrix_(matrix) {
     const size_t row_bytes = std::max<size_t>(1, matrix.column_count) * sizeof(Number);
     const size_t rows = std::clamp(kBlockBytes / row_bytes, kBlockRowsMin, kBlockRowsMax);
-    for (size_t first = 0; first < matrix.row_count; first += rows) {
-      blocks_.push_back({first, std::min(rows, matrix.row_count - first)});
-    }
+    blocks_ = table::blocks_of(matrix.row_count, rows);
   }
 
   const table::Schema& schema() const override { return schema_; }
@@ -79,15 +76,11 @@ Result<std::shared_ptr<table::RowSource>> from_matrix(const RowMatrix<Number>& m
                           {"names", std::to_string(names.size())}});
   }
   table::Schema schema;
-  std::set<std::string> distinct;
   for (std::string& name : names) {
-    if (!distinct.insert(name).second) {
-      return invalid_input("Two columns have the same name; rename one of them",
-                           {{"column", name}});
-    }
     const char* type = sizeof(Number) == 4 ? "float" : "double";
     schema.columns.push_back({std::move(name), table::ColumnKind::numeric, type});
   }
+  EVERGROVE_RETURN_IF_ERROR(schema.check_names());
   return std::shared_ptr<table::RowSource>(
       std::make_shared<MatrixSource<Number>>(std::move(schema), matrix));
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/table/memory_source.h"
 
-#include <algorithm>
-
 #include "evergrove/base/check.h"
 
 namespace evergrove::table {
@@ -14,9 +12,7 @@ MemorySource::MemorySource(std::vector<ColumnSpec> schema, std::vector<ColumnVal
   CHECK(block_rows > 0);
   manifest_.files.push_back({"(memory)", 0, 0, row_count, ""});
   manifest_.row_count = row_count;
-  for (size_t first = 0; first < row_count; first += block_rows) {
-    blocks_.push_back({first, std::min(block_rows, row_count - first)});
-  }
+  blocks_ = blocks_of(row_count, block_rows);
 }
 
 Result<RowBlock> MemorySource::read(size_t block_index, std::span<const size_t> columns) const {

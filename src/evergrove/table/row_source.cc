@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/table/row_source.h"
 
+#include <algorithm>
+#include <set>
+
 namespace evergrove::table {
 
 std::optional<size_t> Schema::find(std::string_view name) const {
@@ -8,6 +11,24 @@ std::optional<size_t> Schema::find(std::string_view name) const {
     if (columns[i].name == name) return i;
   }
   return std::nullopt;
+}
+
+Status Schema::check_names() const {
+  std::set<std::string_view> distinct;
+  for (const ColumnSpec& column : columns) {
+    if (distinct.insert(column.name).second) continue;
+    return invalid_input("Two columns have the same name; rename one of them",
+                         {{"column", column.name}});
+  }
+  return {};
+}
+
+std::vector<BlockExtent> blocks_of(uint64_t row_count, size_t block_rows) {
+  std::vector<BlockExtent> blocks;
+  for (uint64_t first = 0; first < row_count; first += block_rows) {
+    blocks.push_back({first, std::min<size_t>(block_rows, row_count - first)});
+  }
+  return blocks;
 }
 
 ColumnValues ColumnValues::of(std::vector<double> values) {

@@ -39,6 +39,8 @@ struct Schema {
 
   // Returns the index of the column with that name.
   std::optional<size_t> find(std::string_view name) const;
+  // Refuses two columns of one name.
+  Status check_names() const;
 };
 
 // One column of one block. Either numeric: exactly one of the two spans holds row_count values,
@@ -69,6 +71,9 @@ struct BlockExtent {
   uint64_t first_row = 0;
   size_t row_count = 0;
 };
+
+// All rows in blocks of block_rows, the last one of fewer. Requires: block_rows > 0.
+std::vector<BlockExtent> blocks_of(uint64_t row_count, size_t block_rows);
 
 // What was read: enough to say later, file by file, whether it is still the same data.
 struct ManifestFile {

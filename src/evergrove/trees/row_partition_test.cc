@@ -3,13 +3,13 @@
 #include "evergrove/trees/row_partition.h"
 
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
 #include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <numeric>
 
 #include "evergrove/base/hash.h"
+#include "evergrove/exact/testing_simd.h"
 
 namespace evergrove::trees {
 namespace {
@@ -150,11 +150,9 @@ TEST(RowPartition, DoesTheSameWithAllInstructions) {
   Split split;
   split.feature = 1;
   split.bin_last = 13;
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
+  exact::with_each_simd([&] {
     for (const bool of_all : {false, true}) expect_split(column, split, of_all, 1);
-  }
-  hwy::SetSupportedTargetsForTest(0);
+  });
 }
 
 TEST(RowPartition, WritesDownAllRowsWhenAsked) {
