@@ -122,84 +122,104 @@ HWY_INLINE bool are_usual(const CandidateLimits& limits) {
          limits.h * limits.h_unit <= kLarge;
 }
 
-// Eight candidates at a time; of those with the best score of a lane the first, and of the lanes'
-// the first.
+// The lanes of up to 2^k, 2^(k+1), ... before each added to it: running sums.
+template <size_t kStep = 1, class D, class V = hn::Vec<D>>
+HWY_INLINE V running_sums(D d, V v) {
+  if constexpr (kStep >= hn::MaxLanes(D())) {
+    return v;
+  } else {
+    HWY_ALIGN int64_t places[hn::MaxLanes(D())] = {};
+    for (size_t i = kStep; i < hn::MaxLanes(D()); ++i) places[i] = static_cast<int64_t>(i - kStep);
+    const auto moved = hn::TableLookupLanes(v, hn::SetTableIndices(d, places));
+    const auto has_one = hn::Gt(hn::Iota(d, 0), hn::Set(d, static_cast<int64_t>(kStep) - 1));
+    return running_sums<2 * kStep>(d, hn::Add(v, hn::IfThenElseZero(has_one, moved)));
+  }
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V last_lane_in_all(D d, V v) {
+  HWY_ALIGN int64_t places[hn::MaxLanes(D())];
+  for (int64_t& place : places) place = hn::MaxLanes(D()) - 1;
+  return hn::TableLookupLanes(v, hn::SetTableIndices(d, places));
+}
+
+// A vector of which those past the first `count` are 0, and not read.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> load_some(D d, const T* from, size_t count) {
+  if (count >= hn::Lanes(d)) return hn::LoadU(d, from);
+#if HWY_MEM_OPS_MIGHT_FAULT
+  HWY_ALIGN T some[hn::MaxLanes(D())] = {};
+  for (size_t i = 0; i < count; ++i) some[i] = from[i];
+  return hn::Load(d, some);
+#else
+  return hn::MaskedLoad(hn::FirstN(d, count), d, from);
+#endif
+}
+
+// A vector of bins at a time; of those with the best score of a lane the first, and of the lanes'
+// the first. A bin without rows is no better than the one before it.
 //
-// A division takes as long as all the rest. So first the best share of a block is found, which
-// takes none (a / b > c / d where a d > c b); then only those are divided that are within rounding
-// of it, or of what was found before. Where numbers may be so small or large that rounding is not
-// what it is elsewhere, all are divided.
+// A division takes as long as all the rest, so only candidates are divided that are within rounding
+// of what was asked for or found before, which takes none to know: a / b > c where a > c b. Where
+// numbers may be so small or large that rounding is not what it is elsewhere, all are divided.
 template <bool kPacked>
-BestCandidate best_of_running(const RunningSums& running, const AddedSums& added,
-                              const CandidateLimits& limits, double least) {
-  constexpr size_t kBlock = 256;
+BestCandidate best_of_form(const OrderedBins& bins, const AddedSums& added,
+                           const CandidateLimits& asked_limits, double least) {
   constexpr double kNearly = 1 - 0x1p-44;
-  const hn::CappedTag<double, kRunningBlock> d;
+  const hn::CappedTag<double, 8> d;
   const hn::RebindToSigned<decltype(d)> di;
+  const hn::Rebind<uint32_t, decltype(d)> dn;
   using V = hn::Vec<decltype(d)>;
-  const size_t lanes = hn::Lanes(d);
-  const auto with_sums = [&](size_t i, const auto& visit) HWY_ATTR {
-    auto g = hn::Zero(di);
-    auto h = g;
-    auto n = g;
-    if constexpr (kPacked) {
-      const auto words = hn::LoadU(di, reinterpret_cast<const int64_t*>(running.words) + i);
-      g = hn::ShiftRight<38>(words);
-      h = hn::And(hn::ShiftRight<13>(words), hn::Set(di, 0x1ffffff));
-      n = hn::And(words, hn::Set(di, 0x1fff));
-    } else {
-      g = hn::LoadU(di, running.g + i);
-      h = hn::LoadU(di, running.h + i);
-      n = hn::LoadU(di, running.count + i);
-    }
-    return visit(hn::Add(hn::ConvertTo(d, g), hn::Set(d, added.g)),
-                 hn::Add(hn::ConvertTo(d, h), hn::Set(d, added.h)),
-                 hn::Add(hn::ConvertTo(d, n), hn::Set(d, added.count)));
-  };
-  HWY_ALIGN double above[kBlock];
-  HWY_ALIGN double below[kBlock];
+  constexpr size_t kLanes = hn::MaxLanes(decltype(d)());
+  const CandidateLimits limits = asked_limits;
+  auto g_before = hn::Zero(di), h_before = g_before, n_before = g_before;  // packed: the last alone
   V best = hn::Zero(d);
   V best_at = hn::Set(d, -1.0);
   const bool is_usual = are_usual(limits);
-  double bound = least * kNearly;
-  for (size_t first = 0; first < running.size; first += kBlock) {
-    const size_t count = HWY_MIN(kBlock, running.size - first);
-    V best_above = hn::Zero(d);
-    V best_below = hn::Set(d, 1.0);
-    for (size_t i = 0; i < count; i += lanes) {
-      const Share<V> share = with_sums(
-          first + i, [&](V g, V h, V n) HWY_ATTR { return share_of(d, g, h, n, limits); });
-      hn::Store(share.above, d, above + i);
-      hn::Store(share.below, d, below + i);
-      const auto is_better =
-          hn::Gt(hn::Mul(share.above, best_below), hn::Mul(best_above, share.below));
-      best_above = hn::IfThenElse(is_better, share.above, best_above);
-      best_below = hn::IfThenElse(is_better, share.below, best_below);
+  double bound = is_usual ? least * kNearly : 0;
+  for (size_t bin = 0; bin < bins.size; bin += kLanes) {
+    const size_t here = bins.size - bin;
+    auto g = hn::Zero(di), h = g, n = g;
+    if constexpr (kPacked) {
+      const auto words = load_some(di, reinterpret_cast<const int64_t*>(bins.words) + bin, here);
+      if (hn::AllTrue(di, hn::Eq(words, hn::Zero(di)))) continue;
+      const auto running = hn::Add(running_sums(di, words), n_before);
+      n_before = last_lane_in_all(di, running);
+      g = hn::ShiftRight<38>(running);
+      h = hn::And(hn::ShiftRight<13>(running), hn::Set(di, 0x1ffffff));
+      n = hn::And(running, hn::Set(di, 0x1fff));
+    } else {
+      const auto counts = load_some(dn, bins.count + bin, here);
+      if (hn::AllTrue(dn, hn::Eq(counts, hn::Zero(dn)))) continue;
+      const auto wide = hn::PromoteTo(hn::RebindToUnsigned<decltype(d)>(), counts);
+      g = hn::Add(running_sums(di, load_some(di, bins.g + bin, here)), g_before);
+      h = hn::Add(running_sums(di, load_some(di, bins.h + bin, here)), h_before);
+      n = hn::Add(running_sums(di, hn::BitCast(di, wide)), n_before);
+      g_before = last_lane_in_all(di, g);
+      h_before = last_lane_in_all(di, h);
+      n_before = last_lane_in_all(di, n);
     }
-    const double top = hn::GetLane(hn::MaxOfLanes(d, hn::Div(best_above, best_below)));
-    if (is_usual) {
-      if (top == 0 || top < bound) continue;
-      bound = HWY_MAX(bound, top * kNearly);
-    }
-    const V bounds = hn::Set(d, bound);
-    for (size_t i = 0; i < count; i += lanes) {
-      const auto is_near = hn::Ge(hn::Load(d, above + i), hn::Mul(hn::Load(d, below + i), bounds));
-      if (is_usual && hn::AllFalse(d, is_near)) continue;
-      const V scores =
-          with_sums(first + i, [&](V g, V h, V n) HWY_ATTR { return score(d, g, h, n, limits); });
-      const auto is_better = hn::Gt(scores, best);
-      const V at = hn::Iota(d, static_cast<double>(first + i));
-      best = hn::IfThenElse(is_better, scores, best);
-      best_at = hn::IfThenElse(is_better, at, best_at);
-    }
+    const V g_left = hn::Add(hn::ConvertTo(d, g), hn::Set(d, added.g));
+    const V h_left = hn::Add(hn::ConvertTo(d, h), hn::Set(d, added.h));
+    // Before the first bin with rows there is no candidate.
+    const V rows = hn::ConvertTo(d, n);
+    const V n_left =
+        hn::IfThenElseZero(hn::Gt(rows, hn::Zero(d)), hn::Add(rows, hn::Set(d, added.count)));
+    const Share<V> share = share_of(d, g_left, h_left, n_left, limits);
+    const auto is_near = hn::Ge(share.above, hn::Mul(share.below, hn::Set(d, bound)));
+    if (is_usual && hn::AllFalse(d, is_near)) continue;
+    const V scores = score(d, g_left, h_left, n_left, limits);
+    const auto is_better = hn::Gt(scores, best);
+    best = hn::IfThenElse(is_better, scores, best);
+    best_at = hn::IfThenElse(is_better, hn::Iota(d, static_cast<double>(bin)), best_at);
+    bound = HWY_MAX(bound, hn::GetLane(hn::MaxOfLanes(d, best)) * kNearly);
   }
-  double scores[kRunningBlock];
-  double places[kRunningBlock];
-  hn::StoreU(best, d, scores);
-  hn::StoreU(best_at, d, places);
+  HWY_ALIGN double scores[kLanes], best_places[kLanes];
+  hn::Store(best, d, scores);
+  hn::Store(best_at, d, best_places);
   BestCandidate found;
-  for (size_t lane = 0; lane < lanes; ++lane) {
-    const auto place = static_cast<int64_t>(places[lane]);
+  for (size_t lane = 0; lane < kLanes; ++lane) {
+    const auto place = static_cast<int64_t>(best_places[lane]);
     if (place < 0) continue;
     const bool is_first = scores[lane] == found.score && place < found.index;
     if (scores[lane] > found.score || is_first) found = {scores[lane], place};
@@ -207,10 +227,10 @@ BestCandidate best_of_running(const RunningSums& running, const AddedSums& added
   return found;
 }
 
-BestCandidate best_running_of(const RunningSums& running, const AddedSums& added,
+BestCandidate best_of_bins_of(const OrderedBins& bins, const AddedSums& added,
                               const CandidateLimits& limits, double least) {
-  return running.words != nullptr ? best_of_running<true>(running, added, limits, least)
-                                  : best_of_running<false>(running, added, limits, least);
+  return bins.words != nullptr ? best_of_form<true>(bins, added, limits, least)
+                               : best_of_form<false>(bins, added, limits, least);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -222,14 +242,14 @@ namespace evergrove::trees {
 
 HWY_EXPORT(scores_of);
 HWY_EXPORT(best_of);
-HWY_EXPORT(best_running_of);
+HWY_EXPORT(best_of_bins_of);
 
 BestCandidate best_candidate(const CandidateSums& candidates, const CandidateLimits& limits) {
   return HWY_DYNAMIC_DISPATCH(best_of)(candidates, limits);
 }
-BestCandidate best_running(const RunningSums& running, const AddedSums& added,
+BestCandidate best_of_bins(const OrderedBins& bins, const AddedSums& added,
                            const CandidateLimits& limits, double least) {
-  return HWY_DYNAMIC_DISPATCH(best_running_of)(running, added, limits, least);
+  return HWY_DYNAMIC_DISPATCH(best_of_bins_of)(bins, added, limits, least);
 }
 void candidate_scores(const CandidateSums& candidates, const CandidateLimits& limits,
                       double* scores) {

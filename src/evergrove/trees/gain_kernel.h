@@ -15,14 +15,12 @@ struct CandidateSums {
   size_t size;
 };
 
-// What goes left if a feature's bins up to each one do, as integers: packed words (histogram.h) or
-// sums. size is a multiple of kRunningBlock.
-inline constexpr size_t kRunningBlock = 8;
-struct RunningSums {
+// A feature's bins in their order, as a histogram has them: packed words (histogram.h) or sums.
+struct OrderedBins {
   const uint64_t* words = nullptr;  // null: the three others
   const int64_t* g = nullptr;
   const int64_t* h = nullptr;
-  const int64_t* count = nullptr;
+  const uint32_t* count = nullptr;
   size_t size = 0;
 };
 
@@ -35,7 +33,7 @@ struct CandidateLimits {
   double g, h, count;  // sums of the node, integers
   double g_unit, h_unit;
   double lambda_l1, lambda_l2;
-  double rows_min, hessian_min;
+  double rows_min, hessian_min;  // rows_min: 1 at least
 };
 
 struct BestCandidate {
@@ -46,8 +44,9 @@ struct BestCandidate {
 // The best of the candidates that leave rows_min rows and hessian_min hessian on both sides.
 BestCandidate best_candidate(const CandidateSums& candidates, const CandidateLimits& limits);
 
-// The same of running sums; candidates whose score is below `least` may be left out.
-BestCandidate best_running(const RunningSums& running, const AddedSums& added,
+// The best of as many candidates as there are bins: that bin and all before it go left. index is of
+// a bin that has rows. Candidates whose score is below `least` may be left out.
+BestCandidate best_of_bins(const OrderedBins& bins, const AddedSums& added,
                            const CandidateLimits& limits, double least = 0);
 
 // The score of each candidate; -1 for one that may not be applied.

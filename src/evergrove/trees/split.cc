@@ -1,6 +1,5 @@
-// One feature at a time: its bins become candidates (running sums of the left side), and the gain
-// kernel looks at them all at once. Numeric bins are taken in order; one without rows is no better
-// than the one before it, and the first of equals is taken.
+// One feature at a time, all of whose candidates the gain kernel looks at at once. Numeric bins are
+// taken in order, and the first of equals is taken.
 // Categories are either tried one against the rest, or sorted by G/(H + smooth), for which the
 // best subset is a prefix of that order (Fisher 1958, as in LightGBM); both ends are tried, so
 // that what is not sorted in (rare categories, missing, never seen) may join either side.
@@ -49,80 +48,11 @@ Candidates& scratch() {
   return candidates;
 }
 
-// Running sums after each of a feature's bins that have rows, bin 0 left out. The last one is
-// repeated until they are a multiple of kRunningBlock.
-struct Running {
-  std::vector<uint64_t> words;
-  std::vector<int64_t> g, h, count;
-  std::vector<uint32_t> bins;
-  size_t size = 0;
-  bool packed = false;
-
-  RunningSums sums() const {
-    if (packed) return {.words = words.data(), .size = size};
-    return {.g = g.data(), .h = h.data(), .count = count.data(), .size = size};
-  }
-  Sums at(size_t i) const { return packed ? unpack(words[i]) : Sums{g[i], h[i], count[i]}; }
-
-  void collect(const Histogram& histogram, uint32_t start, uint32_t bin_count) {
-    const size_t room = bin_count + kRunningBlock;
-    if (bins.size() < room) {
-      for (auto* each : {&g, &h, &count}) each->resize(room);
-      words.resize(room);
-      bins.resize(room);
-    }
-    packed = histogram.packed;
-    if (packed) {
-      const uint64_t* const from = &histogram.words[start];
-      uint64_t running = 0;
-      collect_bins(
-          bin_count, [&](uint32_t bin) { return from[bin] != 0; },
-          [&](uint32_t bin) { running += from[bin]; }, [&](size_t i) { words[i] = running; });
-    } else {
-      const uint32_t* const counts = &histogram.count[start];
-      Sums running;
-      collect_bins(
-          bin_count, [&](uint32_t bin) { return counts[bin] != 0; },
-          [&](uint32_t bin) { running = running + histogram.at(start + bin); },
-          [&](size_t i) {
-            g[i] = running.g;
-            h[i] = running.h;
-            count[i] = running.count;
-          });
-    }
-  }
-
- private:
-  // put(bin) adds a bin to what is running, and keep(i) writes that down. A bin without rows is
-  // written down too, and overwritten by the next one.
-  template <typename HasRows, typename Put, typename Keep>
-  void collect_bins(uint32_t bin_count, HasRows has_rows, Put put, Keep keep) {
-    size_t next = 0;
-    for (uint32_t first = 1; first < bin_count; first += kRunningBlock) {
-      const auto end = std::min(bin_count, first + static_cast<uint32_t>(kRunningBlock));
-      size_t here = 0;
-      for (uint32_t bin = first; bin < end; ++bin) here += has_rows(bin);
-      if (here == 0) continue;
-      if (here == kRunningBlock) {
-        for (uint32_t i = 0; i < kRunningBlock; ++i) {
-          put(first + i);
-          keep(next + i);
-          bins[next + i] = first + i;
-        }
-        next += kRunningBlock;
-        continue;
-      }
-      for (uint32_t bin = first; bin < end; ++bin) {
-        put(bin);
-        keep(next);
-        bins[next] = bin;
-        next += has_rows(bin);
-      }
-    }
-    size = (next + kRunningBlock - 1) / kRunningBlock * kRunningBlock;
-    for (; next < size; ++next) keep(next);
-  }
-};
+Sums sums_of_bins(const Histogram& histogram, size_t first, size_t count) {
+  Sums sums;
+  for (size_t bin = first; bin < first + count; ++bin) sums = sums + histogram.at(bin);
+  return sums;
+}
 
 CandidateLimits limits_of(const Sums& sums, const SplitSearch& search) {
   const GrowthOptions& o = *search.options;
@@ -152,23 +82,35 @@ struct BestSplit {
   double least() const { return std::max(score_floor, node_score + 2 * split.gain); }
 };
 
+// Bins of a numeric feature, without that of missing values.
+OrderedBins ordered_bins(const Histogram& histogram, uint32_t start, uint32_t bin_count) {
+  const size_t first = size_t{start} + 1;
+  const size_t size = bin_count - 1;
+  if (histogram.packed) return {.words = histogram.words.data() + first, .size = size};
+  return {.g = histogram.g.data() + first,
+          .h = histogram.h.data() + first,
+          .count = histogram.count.data() + first,
+          .size = size};
+}
+
 void search_numeric(const SplitSearch& search, const Histogram& histogram, const Sums& sums,
-                    uint32_t feature, BestSplit& best) {
+                    const CandidateLimits& limits, uint32_t feature, BestSplit& best) {
   const uint32_t start = search.offsets[feature];
   const Sums missing = histogram.at(start);
-  thread_local Running running;
-  running.collect(histogram, start, search.bin_count(feature));
-  const CandidateLimits limits = limits_of(sums, search);
+  const OrderedBins bins = ordered_bins(histogram, start, search.bin_count(feature));
   for (const bool missing_left : {false, true}) {
     if (missing_left && missing.count == 0) break;
     const Sums added = missing_left ? missing : Sums{};
-    const BestCandidate found =
-        best_running(running.sums(), {double(added.g), double(added.h), double(added.count)},
-                     limits, best.least());
+    const BestCandidate found = best_of_bins(
+        bins, {double(added.g), double(added.h), double(added.count)}, limits, best.least());
     if (found.index < 0 || !best.beats(found.score)) continue;
-    best.split = {
-        best.gain(found.score), static_cast<int32_t>(feature),  running.bins[found.index], {},
-        missing_left,           running.at(found.index) + added};
+    const auto bin_last = static_cast<uint32_t>(found.index) + 1;
+    best.split = {best.gain(found.score),
+                  static_cast<int32_t>(feature),
+                  bin_last,
+                  {},
+                  missing_left,
+                  sums_of_bins(histogram, start + 1, bin_last) + added};
     // No missing here: should one come later, it goes where most rows went.
     if (missing.count == 0) {
       best.split.missing_left = 2 * best.split.left.count >= sums.count;
@@ -209,15 +151,14 @@ std::vector<Category> present_categories(const Histogram& histogram, uint32_t st
   return present;
 }
 
-void search_categorical(const SplitSearch& search, const Histogram& histogram, const Sums& sums,
-                        uint32_t feature, BestSplit& best) {
+void search_categorical(const SplitSearch& search, const Histogram& histogram,
+                        CandidateLimits limits, uint32_t feature, BestSplit& best) {
   const GrowthOptions& o = *search.options;
   const uint32_t start = search.offsets[feature];
   const uint32_t bin_count = search.bin_count(feature);
   std::vector<Category> present = present_categories(histogram, start, bin_count);
   if (present.size() < 2) return;
   Candidates& candidates = scratch();
-  CandidateLimits limits = limits_of(sums, search);
 
   if (present.size() <= o.onehot_max) {
     candidates.reserve(present.size());
@@ -300,11 +241,12 @@ Split SplitSearch::best_here(const Histogram& histogram, const Sums& sums,
                              std::span<const uint32_t> candidates) const {
   const PhaseScope scope(Phase::search);
   BestSplit best(sums, *this);
+  const CandidateLimits limits = limits_of(sums, *this);
   for (const uint32_t feature : candidates) {
     if (features[feature].kind == ColumnKind::numeric) {
-      search_numeric(*this, histogram, sums, feature, best);
+      search_numeric(*this, histogram, sums, limits, feature, best);
     } else {
-      search_categorical(*this, histogram, sums, feature, best);
+      search_categorical(*this, histogram, limits, feature, best);
     }
   }
   return std::move(best.split);
@@ -333,9 +275,7 @@ Split SplitSearch::apply(const Split& split, const Histogram& histogram, const S
   Split here = split;
   here.left = {};
   if (features[split.feature].kind == ColumnKind::numeric) {
-    for (uint32_t bin = 1; bin <= split.bin_last; ++bin) {
-      here.left = here.left + histogram.at(start + bin);
-    }
+    here.left = sums_of_bins(histogram, start + 1, split.bin_last);
   } else {
     for (uint32_t bin : split.bins_left) here.left = here.left + histogram.at(start + bin);
   }
