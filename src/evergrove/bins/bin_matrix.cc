@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 
 #include "evergrove/bins/row_tiles.h"
 
@@ -14,20 +15,22 @@ constexpr size_t kRowPadding = 4;
 constexpr size_t kCacheLine = 64;
 
 template <typename Bin>
-void transpose(const Bin* columns, Bin* rows, size_t row_count, size_t feature_count, size_t stride,
-               const RowLayout& layout) {
+void transpose(const BinMatrix& matrix, Bin* rows) {
+  const RowLayout& layout = matrix.layout();
+  const size_t feature_count = matrix.feature_count();
+  const size_t stride = matrix.row_stride();
   std::vector<std::vector<uint8_t>> steps(feature_count);
   for (size_t feature = 0; feature < feature_count; ++feature) {
     const uint32_t cell = layout.cell(feature);
     if (cell == RowLayout::kNoCell || !layout.is_shared(cell)) continue;
     steps[feature] = layout.steps(feature);
   }
-  for_each_tile(row_count, [&](size_t first, size_t last) {
+  for_each_tile(matrix.row_count(), [&](size_t first, size_t last) {
     std::fill(rows + first * stride, rows + last * stride, Bin{0});
     for (size_t feature = 0; feature < feature_count; ++feature) {
-      const Bin* column = columns + feature * row_count;
       const uint32_t cell = layout.cell(feature);
       if (cell == RowLayout::kNoCell) continue;
+      const Bin* const column = matrix.column<Bin>(feature);
       if (!layout.is_shared(cell)) {
         for (size_t row = first; row < last; ++row) rows[row * stride + cell] = column[row];
         continue;
@@ -61,8 +64,15 @@ BinMatrix::BinMatrix(size_t row_count, std::span<const model::Feature> features)
     if (feature.bin_count() > 256) bin_bytes_ = 2;
   }
   offsets_.push_back(total);
+  column_places_ = every_column();
   lay_out_alone();
   columns_.resize(row_count * features.size() * bin_bytes_);
+}
+
+std::vector<uint32_t> BinMatrix::every_column() const {
+  std::vector<uint32_t> places(feature_count());
+  std::iota(places.begin(), places.end(), 0);
+  return places;
 }
 
 // How rows lie whatever they are.
@@ -98,11 +108,41 @@ void BinMatrix::build_rows() {
                        });
   });
   lay_out_rows(bundles);
+  if (!sparse_.empty()) {
+    free_sparse_columns();
+    fill_sparse_rows(row_count_, sparse_);
+  }
   fill_rows();
 }
 
-void BinMatrix::build_rows_alone() {
+// Others stay, one after the other.
+void BinMatrix::free_sparse_columns() {
+  const size_t bytes = row_count_ * static_cast<size_t>(bin_bytes_);
+  LargeVector<uint8_t> kept((feature_count() - sparse_.features.size()) * bytes);
+  uint32_t place = 0;
+  for (size_t feature = 0; feature < feature_count(); ++feature) {
+    if (sparse_.find(feature) != nullptr) continue;
+    std::copy_n(columns_.begin() + static_cast<ptrdiff_t>(column_places_[feature] * bytes), bytes,
+                kept.begin() + static_cast<ptrdiff_t>(place * bytes));
+    column_places_[feature] = place++;
+  }
+  columns_ = std::move(kept);
+}
+
+// The columns of all features again, where some are sparse.
+void BinMatrix::give_back_columns() {
+  if (sparse_.empty()) return;
+  LargeVector<uint8_t> all(feature_count() * row_count_ * static_cast<size_t>(bin_bytes_));
+  for (size_t feature = 0; feature < feature_count(); ++feature) {
+    copy_column_bytes(feature, 0, row_count_, &all[feature * row_count_ * bin_bytes_]);
+  }
+  columns_ = std::move(all);
+  column_places_ = every_column();
   sparse_ = {};
+}
+
+void BinMatrix::build_rows_alone() {
+  give_back_columns();
   lay_out_alone();
   fill_rows();
   free_columns();
@@ -110,12 +150,25 @@ void BinMatrix::build_rows_alone() {
 
 void BinMatrix::fill_rows() {
   rows_.resize(row_count_ * row_stride_ * bin_bytes_);
-  if (bin_bytes_ == 1) {
-    transpose<uint8_t>(column<uint8_t>(0), rows_.data(), row_count_, feature_count(), row_stride_,
-                       layout_);
+  bin_bytes_ == 1 ? transpose(*this, rows_.data())
+                  : transpose(*this, reinterpret_cast<uint16_t*>(rows_.data()));
+}
+
+template <typename Bin>
+void BinMatrix::copy_column(size_t feature, size_t first_row, std::span<Bin> to) const {
+  if (const SparseBins::Feature* const sparse = sparse_.find(feature)) {
+    sparse_.column(*sparse).copy(first_row, to);
   } else {
-    transpose<uint16_t>(column<uint16_t>(0), reinterpret_cast<uint16_t*>(rows_.data()), row_count_,
-                        feature_count(), row_stride_, layout_);
+    std::copy_n(column<Bin>(feature) + first_row, to.size(), to.begin());
+  }
+}
+
+void BinMatrix::copy_column_bytes(size_t feature, size_t first_row, size_t row_count,
+                                  uint8_t* to) const {
+  if (bin_bytes_ == 1) {
+    copy_column(feature, first_row, std::span(to, row_count));
+  } else {
+    copy_column(feature, first_row, std::span(reinterpret_cast<uint16_t*>(to), row_count));
   }
 }
 
@@ -132,20 +185,22 @@ BinMatrix BinMatrix::join(std::vector<BinMatrix> parts) {
   whole.offsets_ = parts[0].offsets_;
   whole.layout_ = parts[0].layout_;
   whole.row_stride_ = parts[0].row_stride_;
-  size_t column_bytes = 0, row_bytes = 0;
-  bool is_alike = true;
+  whole.column_places_ = whole.every_column();
+  size_t row_bytes = 0;
+  bool is_alike = true, has_columns = true;
   for (const BinMatrix& part : parts) {
     is_alike &= part.sparse_.empty() && part.layout_ == whole.layout_;
+    has_columns &= part.has_columns();
     whole.row_count_ += part.row_count_;
-    column_bytes += part.columns_.size();
     row_bytes += part.rows_.size();
   }
-  whole.columns_.reserve(column_bytes);
-  for (size_t f = 0; f < whole.feature_count() && column_bytes > 0; ++f) {
+  if (has_columns)
+    whole.columns_.resize(whole.feature_count() * whole.row_count_ * whole.bin_bytes_);
+  uint8_t* to = whole.columns_.data();
+  for (size_t f = 0; f < whole.feature_count() && has_columns; ++f) {
     for (const BinMatrix& part : parts) {
-      const size_t bytes = part.row_count_ * part.bin_bytes_;
-      const auto from = part.columns_.begin() + static_cast<ptrdiff_t>(f * bytes);
-      whole.columns_.insert(whole.columns_.end(), from, from + static_cast<ptrdiff_t>(bytes));
+      part.copy_column_bytes(f, 0, part.row_count_, to);
+      to += part.row_count_ * part.bin_bytes_;
     }
   }
   if (!is_alike) {  // each may be bundled and sparse in features of its own
@@ -170,23 +225,24 @@ BinMatrix BinMatrix::slice(size_t first_row, size_t row_count) const {
   part.offsets_ = offsets_;
   part.layout_ = layout_;
   part.row_stride_ = row_stride_;
-  const auto copy = [&](const LargeVector<uint8_t>& from, size_t first, size_t count,
-                        LargeVector<uint8_t>& to) {
-    const auto begin = from.begin() + static_cast<ptrdiff_t>(first * bin_bytes_);
-    to.insert(to.end(), begin, begin + static_cast<ptrdiff_t>(count * bin_bytes_));
-  };
-  if (!columns_.empty()) {
-    part.columns_.reserve(row_count * feature_count() * bin_bytes_);
+  part.column_places_ = every_column();
+  if (has_columns()) {
+    const size_t bytes = row_count * bin_bytes_;
+    part.columns_.resize(feature_count() * bytes);
     for (size_t f = 0; f < feature_count(); ++f) {
-      copy(columns_, f * row_count_ + first_row, row_count, part.columns_);
+      copy_column_bytes(f, first_row, row_count, part.columns_.data() + f * bytes);
     }
   }
   if (!sparse_.empty()) {
     part.build_rows();
   } else if (!rows_.empty()) {
-    copy(rows_, first_row * row_stride_, row_count * row_stride_, part.rows_);
+    const auto begin = rows_.begin() + static_cast<ptrdiff_t>(first_row * row_stride_ * bin_bytes_);
+    part.rows_.assign(begin, begin + static_cast<ptrdiff_t>(row_count * row_stride_ * bin_bytes_));
   }
   return part;
 }
+
+template void BinMatrix::copy_column(size_t, size_t, std::span<uint8_t>) const;
+template void BinMatrix::copy_column(size_t, size_t, std::span<uint16_t>) const;
 
 }  // namespace evergrove::bins

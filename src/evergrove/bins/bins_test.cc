@@ -184,11 +184,19 @@ TEST(BinMatrix, KeepsWhatIsSparseBesideItsRows) {
           is_usual ? uint8_t(f % 5) : uint8_t((dice >> 8) % matrix.bin_count(f));
     }
   }
+  const BinMatrix columns = matrix;
   const auto expect_as_columns = [&](const BinMatrix& rows, size_t first) {
     for (size_t row = 0; row < rows.row_count(); ++row) {
       for (size_t f = 0; f < features.size(); ++f) {
-        ASSERT_EQ(rows.bin(row, f), matrix.column<uint8_t>(f)[first + row]) << row << ", " << f;
+        ASSERT_EQ(rows.bin(row, f), columns.column<uint8_t>(f)[first + row]) << row << ", " << f;
       }
+    }
+    std::vector<uint8_t> some(rows.row_count() / 3);
+    for (size_t f = 0; f < features.size() && rows.has_columns(); ++f) {
+      const size_t begin = rows.row_count() / 2;
+      rows.copy_column(f, begin, std::span(some));
+      const uint8_t* const expected = columns.column<uint8_t>(f) + first + begin;
+      ASSERT_TRUE(std::equal(some.begin(), some.end(), expected)) << f;
     }
   };
   matrix.build_rows();
@@ -198,7 +206,7 @@ TEST(BinMatrix, KeepsWhatIsSparseBesideItsRows) {
   for (size_t row = 0; row < kRows; ++row) {
     std::vector<uint32_t> entries;
     for (const SparseBins::Feature& feature : sparse.features) {
-      const uint8_t bin = matrix.column<uint8_t>(feature.feature)[row];
+      const uint8_t bin = columns.column<uint8_t>(feature.feature)[row];
       if (bin != feature.usual_bin) entries.push_back(feature.start + bin);
     }
     const uint32_t begin = sparse.row_starts[row];

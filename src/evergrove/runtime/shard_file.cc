@@ -52,14 +52,14 @@ std::string_view bytes_of(const std::vector<T>& values) {
 // Validation sets have no columns any more; theirs are made of the rows.
 template <typename Bin>
 Status write_columns(const bins::BinMatrix& bins, bool has_columns, const WriteBytes& write) {
-  if (has_columns) {
-    const size_t byte_count = bins.row_count() * bins.feature_count() * sizeof(Bin);
-    return write({reinterpret_cast<const char*>(bins.column<Bin>(0)), byte_count});
-  }
   std::vector<Bin> column(bins.row_count());
   for (size_t feature = 0; feature < bins.feature_count(); ++feature) {
-    for (size_t row = 0; row < column.size(); ++row) {
-      column[row] = static_cast<Bin>(bins.bin(row, feature));
+    if (has_columns) {
+      bins.copy_column(feature, 0, std::span(column));
+    } else {
+      for (size_t row = 0; row < column.size(); ++row) {
+        column[row] = static_cast<Bin>(bins.bin(row, feature));
+      }
     }
     EVERGROVE_RETURN_IF_ERROR(write(bytes_of(column)));
   }

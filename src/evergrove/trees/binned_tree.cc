@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/trees/binned_tree.h"
 
-#include <tbb/blocked_range.h>
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
@@ -95,12 +94,21 @@ bool BinnedTree::goes_left(const Node& node, uint32_t bin) const {
 // Rows are gone along by column where the matrix has sparse features. A feature that shares its
 // cell has a table by the cell's value.
 BinnedTree::Walk BinnedTree::walk_of(const bins::BinMatrix& bins) const {
-  Walk walk{nodes_, tables_};
+  Walk walk{nodes_, tables_, {}};
+  std::vector<uint32_t>& columns = walk.columns;
+  const bool by_column = !bins.sparse().empty();
+  for (const Node& node : nodes_) {
+    const bool is_leaf = node.left == node.right;
+    if (by_column && !is_leaf) columns.push_back(static_cast<uint32_t>(node.feature));
+  }
+  std::sort(columns.begin(), columns.end());
+  columns.erase(std::unique(columns.begin(), columns.end()), columns.end());
   for (Node& node : walk.nodes) {
     if (node.left == node.right) continue;  // a leaf
     const auto feature = static_cast<uint32_t>(node.feature);
-    if (!bins.sparse().empty()) {
-      node.feature = feature * bins.row_count();
+    if (by_column) {
+      const auto place = std::lower_bound(columns.begin(), columns.end(), feature);
+      node.feature = static_cast<uint64_t>(place - columns.begin()) * kBlockRows;
       continue;
     }
     const uint32_t cell = bins.layout().cell(feature);
@@ -116,28 +124,44 @@ BinnedTree::Walk BinnedTree::walk_of(const bins::BinMatrix& bins) const {
 }
 
 template <typename Bin, bool kTables>
+void BinnedTree::add_block(const Walk& walk, const bins::BinMatrix& bins, size_t first_row,
+                           size_t row_count, std::span<const uint8_t> excluded,
+                           std::span<int64_t> margins) const {
+  const bool by_column = !bins.sparse().empty();
+  std::vector<Bin> columns(walk.columns.size() * kBlockRows);
+  for (size_t i = 0; i < walk.columns.size(); ++i) {
+    bins.copy_column(walk.columns[i], first_row,
+                     std::span<Bin>(columns).subspan(i * kBlockRows, row_count));
+  }
+  const Bin* const all =
+      by_column ? columns.data() : bins.rows<Bin>() + first_row * bins.row_stride();
+  const size_t row_stride = by_column ? 1 : bins.row_stride();
+  size_t places[kTogether];
+  const Bin* rows[kTogether];
+  uint32_t leaves[kTogether];
+  for (size_t i = 0; i < row_count;) {
+    size_t count = 0;
+    for (; count < kTogether && i < row_count; ++i) {
+      if (!excluded.empty() && excluded[first_row + i] != 0) continue;
+      places[count] = first_row + i;
+      rows[count++] = all + i * row_stride;
+    }
+    if (count == 0) return;
+    std::fill(rows + count, rows + kTogether, rows[0]);
+    walk_rows<kTables>(walk.nodes.data(), walk.tables.data(), rows, leaves);
+    for (size_t j = 0; j < count; ++j) margins[places[j]] += values_[leaves[j]];
+  }
+}
+
+template <typename Bin, bool kTables>
 void BinnedTree::add_rows(const Walk& walk, const bins::BinMatrix& bins,
                           std::span<const uint8_t> excluded, std::span<int64_t> margins) const {
-  const bool by_column = !bins.sparse().empty();
-  const Bin* const all = by_column ? bins.column<Bin>(0) : bins.rows<Bin>();
-  const size_t row_stride = by_column ? 1 : bins.row_stride();
-  tbb::parallel_for(tbb::blocked_range<size_t>(0, bins.row_count(), 4096), [&](const auto& range) {
+  const size_t block_count = (bins.row_count() + kBlockRows - 1) / kBlockRows;
+  tbb::parallel_for(size_t{0}, block_count, [&](size_t block) {
     const PhaseScope scope(Phase::walk);
-    size_t places[kTogether];
-    const Bin* rows[kTogether];
-    uint32_t leaves[kTogether];
-    for (size_t row = range.begin(); row < range.end();) {
-      size_t count = 0;
-      for (; count < kTogether && row < range.end(); ++row) {
-        if (!excluded.empty() && excluded[row] != 0) continue;
-        places[count] = row;
-        rows[count++] = all + row * row_stride;
-      }
-      if (count == 0) return;
-      std::fill(rows + count, rows + kTogether, rows[0]);
-      walk_rows<kTables>(walk.nodes.data(), walk.tables.data(), rows, leaves);
-      for (size_t i = 0; i < count; ++i) margins[places[i]] += values_[leaves[i]];
-    }
+    const size_t first = block * kBlockRows;
+    add_block<Bin, kTables>(walk, bins, first, std::min(kBlockRows, bins.row_count() - first),
+                            excluded, margins);
   });
 }
 

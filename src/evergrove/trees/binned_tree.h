@@ -38,12 +38,19 @@ class BinnedTree {
   struct Walk {
     std::vector<Node> nodes;
     std::vector<uint8_t> tables;
+    // The features of nodes, where rows are gone along by column: kBlockRows of each, one after the
+    // other. Empty: by row.
+    std::vector<uint32_t> columns;
   };
+  static constexpr size_t kBlockRows = 4096;
   bool goes_left(const Node& node, uint32_t bin) const;
   Walk walk_of(const bins::BinMatrix& bins) const;
   template <typename Bin, bool kTables>
   void add_rows(const Walk& walk, const bins::BinMatrix& bins, std::span<const uint8_t> excluded,
                 std::span<int64_t> margins) const;
+  template <typename Bin, bool kTables>
+  void add_block(const Walk& walk, const bins::BinMatrix& bins, size_t first_row, size_t row_count,
+                 std::span<const uint8_t> excluded, std::span<int64_t> margins) const;
 
   std::vector<Node> nodes_;
   std::vector<int64_t> values_;  // of leaves, by node

@@ -40,14 +40,13 @@ void clear(Histogram& histogram) {
   std::fill(histogram.count.begin(), histogram.count.end(), 0);
 }
 
-std::unique_ptr<Histogram> HistogramPool::take_unset(bool packed) {
+std::unique_ptr<Histogram> HistogramPool::take_from(Histograms& histograms, bool packed) {
   std::unique_ptr<Histogram> histogram;
   {
     std::lock_guard lock(mutex_);
-    auto& free = packed ? packed_ : wide_;
-    if (!free.empty()) {
-      histogram = std::move(free.back());
-      free.pop_back();
+    if (!histograms.empty()) {
+      histogram = std::move(histograms.back());
+      histograms.pop_back();
     }
   }
   if (histogram) return histogram;
@@ -61,6 +60,17 @@ std::unique_ptr<Histogram> HistogramPool::take_unset(bool packed) {
     histogram->count.resize(bin_count_);
   }
   return histogram;
+}
+
+std::unique_ptr<Histogram> HistogramPool::take_unset(bool packed) {
+  return take_from(packed ? packed_ : wide_, packed);
+}
+
+std::unique_ptr<Histogram> HistogramPool::take_zeros() { return take_from(zeros_, true); }
+
+void HistogramPool::give_back_zeros(std::unique_ptr<Histogram> histogram) {
+  std::lock_guard lock(mutex_);
+  zeros_.push_back(std::move(histogram));
 }
 
 std::unique_ptr<Histogram> HistogramPool::take(bool packed) {

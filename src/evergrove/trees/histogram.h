@@ -73,11 +73,19 @@ class HistogramPool {
   std::unique_ptr<Histogram> take_unset(bool packed);
   void give_back(std::unique_ptr<Histogram> histogram);
 
+  // Packed ones to add to, apart from those that are kept: few, which stay in the cache. Requires:
+  // all sums are 0 again when they are given back.
+  std::unique_ptr<Histogram> take_zeros();
+  void give_back_zeros(std::unique_ptr<Histogram> histogram);
+
  private:
+  using Histograms = std::vector<std::unique_ptr<Histogram>>;
+  std::unique_ptr<Histogram> take_from(Histograms& histograms, bool packed);
   size_t bin_count_;
   std::mutex mutex_;
-  std::vector<std::unique_ptr<Histogram>> packed_;
-  std::vector<std::unique_ptr<Histogram>> wide_;
+  Histograms zeros_;
+  Histograms packed_;
+  Histograms wide_;
 };
 
 // What a histogram is built from, besides the rows.

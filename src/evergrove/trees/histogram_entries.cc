@@ -5,6 +5,7 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "evergrove/base/phase.h"
@@ -13,37 +14,66 @@
 namespace evergrove::trees {
 namespace {
 
-// Rows with entries, which are added to a histogram itself and not by way of scratch. Where it is
-// to be a wide one, most entries are packed words until the end, for so few of all rows have each
-// that they cannot overflow; the others, and cells, go to a wide one from time to time.
-struct AtOnce {
-  std::unique_ptr<Histogram> entries;  // packed
-  std::unique_ptr<Histogram> cells;    // null: packed with the entries
+// Some of a node's rows. Most entries are packed words until the end, for so few of all rows have
+// each that they cannot overflow; those of frequent features, and cells, go to a wide histogram
+// from time to time, if the node has so many rows that it is to be one.
+struct SomeRows {
+  std::unique_ptr<Histogram> words;  // packed; 0 before and after
+  std::unique_ptr<Histogram> wide;   // null: all are in words. Else what is_wide_at_once()
   Sums total;
 };
 
-// Whether it may overflow a packed word.
-bool is_frequent(const bins::SparseBins::Feature& feature) {
-  return feature.rows_max > kPackedRows;
+bool is_wide_at_once(const bins::SparseBins::Feature* sparse) {
+  return sparse == nullptr || sparse->rows_max > kPackedRows;
 }
 
-AtOnce add_at_once(const HistogramPart& part, size_t begin, size_t end, bool is_packed,
-                   HistogramPool& pool) {
+// Calls visit(feature, sparse) for features first to last - 1; sparse: null where it is none.
+template <typename Visit>
+void for_each_feature(const bins::BinMatrix& bins, size_t first, size_t last, const Visit& visit) {
+  const std::span<const bins::SparseBins::Feature> sparse = bins.sparse().features;
+  auto next = std::lower_bound(sparse.begin(), sparse.end(), first,
+                               [](const bins::SparseBins::Feature& feature, size_t number) {
+                                 return feature.feature < number;
+                               });
+  for (size_t feature = first; feature < last; ++feature) {
+    const bool is_sparse = next != sparse.end() && next->feature == feature;
+    visit(feature, is_sparse ? &*next : nullptr);
+    if (is_sparse) ++next;
+  }
+}
+
+void clear_bins(Histogram& histogram, size_t begin, size_t bin_count) {
+  if (histogram.packed) {
+    std::fill_n(histogram.words.data() + begin, bin_count, 0);
+    return;
+  }
+  std::fill_n(histogram.g.data() + begin, bin_count, 0);
+  std::fill_n(histogram.h.data() + begin, bin_count, 0);
+  std::fill_n(histogram.count.data() + begin, bin_count, 0);
+}
+
+SomeRows add_some_rows(const HistogramPart& part, size_t begin, size_t end, bool is_packed,
+                       HistogramPool& pool) {
   const PhaseScope scope(Phase::histogram);
-  AtOnce sums{pool.take(true), is_packed ? nullptr : pool.take(false), {}};
+  const bins::BinMatrix& bins = *part.input.bins;
+  SomeRows sums{pool.take_zeros(), is_packed ? nullptr : pool.take_unset(false), {}};
+  if (sums.wide) {
+    for_each_feature(bins, 0, bins.feature_count(), [&](size_t feature, const auto* sparse) {
+      if (!is_wide_at_once(sparse)) return;
+      clear_bins(*sums.wide, bins.histogram_offsets()[feature], bins.bin_count(feature));
+    });
+  }
   Scratch& scratch = prepare_scratch(part.input);
-  scratch.entries = sums.entries->words.data();
+  scratch.entries = sums.words->words.data();
   for (size_t first = begin; first < end; first += kPackedRows) {
     add_to_scratch(part, scratch, first, std::min(kPackedRows, end - first));
-    flush_cells(part.input, scratch, is_packed ? *sums.entries : *sums.cells);
-    uint64_t& word = scratch.words[scratch.total];
-    sums.total = sums.total + unpack(word);
-    word = 0;
-    if (is_packed) continue;
-    for (const bins::SparseBins::Feature& feature : part.input.bins->sparse().features) {
-      if (!is_frequent(feature)) continue;
-      uint64_t* const words = sums.entries->words.data() + feature.start;
-      add_words(words, 1, feature.start, feature.bin_count, *sums.cells);
+    flush_cells(part.input, scratch, sums.wide ? *sums.wide : *sums.words);
+    sums.total = sums.total + unpack(std::exchange(scratch.words[scratch.total], 0));
+    if (!sums.wide) continue;
+    for (const bins::SparseBins::Feature& feature : bins.sparse().features) {
+      if (!is_wide_at_once(&feature)) continue;
+      uint64_t* const words = sums.words->words.data() + feature.start;
+      add_words(words, 1, feature.start, feature.bin_count, *sums.wide);
       std::fill_n(words, feature.bin_count, 0);
     }
   }
@@ -51,19 +81,23 @@ AtOnce add_at_once(const HistogramPart& part, size_t begin, size_t end, bool is_
 }
 
 // A sparse feature's bins, of words that have all but the usual one.
-void set_packed(const bins::SparseBins::Feature& feature, uint64_t total, uint64_t* words) {
-  uint64_t usual = total;
-  for (size_t bin = 0; bin < feature.bin_count; ++bin) usual -= words[bin];
-  words[feature.usual_bin] = usual;
+void set_packed(const bins::SparseBins::Feature& feature, uint64_t usual, const uint64_t* words,
+                uint64_t* to) {
+  for (size_t bin = 0; bin < feature.bin_count; ++bin) {
+    to[bin] = words[bin];
+    usual -= words[bin];
+  }
+  to[feature.usual_bin] = usual;
 }
-// to: what frequent bins have, or 0.
 void set_wide(const bins::SparseBins::Feature& feature, Sums usual, const uint64_t* words,
               Histogram& to) {
   int64_t* const g = to.g.data() + feature.start;
   int64_t* const h = to.h.data() + feature.start;
   uint32_t* const count = to.count.data() + feature.start;
+  const bool has_some = is_wide_at_once(&feature);
   for (size_t bin = 0; bin < feature.bin_count; ++bin) {
-    const Sums here = unpack(words[bin]) + Sums{g[bin], h[bin], int64_t{count[bin]}};
+    Sums here = unpack(words[bin]);
+    if (has_some) here = here + Sums{g[bin], h[bin], int64_t{count[bin]}};
     usual = usual - here;
     g[bin] = here.g;
     h[bin] = here.h;
@@ -74,52 +108,35 @@ void set_wide(const bins::SparseBins::Feature& feature, Sums usual, const uint64
   count[feature.usual_bin] = static_cast<uint32_t>(usual.count);
 }
 
-void clear_bins(Histogram& histogram, size_t begin, size_t bin_count) {
-  if (histogram.packed) {
-    std::fill_n(histogram.words.begin() + static_cast<ptrdiff_t>(begin), bin_count, 0);
-    return;
-  }
-  for (size_t bin = begin; bin < begin + bin_count; ++bin) {
-    histogram.g[bin] = 0;
-    histogram.h[bin] = 0;
-    histogram.count[bin] = 0;
-  }
-}
-
-// Adds up parts of the rows, features [first, last), and sets the usual bins: what the others leave
-// of all rows. Bins that nobody asked for become 0 again.
-void add_up_features(const HistogramInput& input, std::span<const AtOnce> parts, const Sums& total,
-                     size_t first, size_t last) {
+// Adds up the parts of a node's rows, features [first, last), and sets the usual bins: what the
+// others leave of all rows. Bins that nobody asked for become 0. `to` is the first part's wide
+// histogram where it is one.
+void add_up_features(const HistogramInput& input, std::span<const SomeRows> parts,
+                     const Sums& total, size_t first, size_t last, Histogram& to) {
   const PhaseScope scope(Phase::histogram);
-  const std::span<const uint32_t> offsets = input.bins->histogram_offsets();
-  const std::span<const bins::SparseBins::Feature> sparse = input.bins->sparse().features;
-  const AtOnce& sums = parts[0];
-  for (const AtOnce& part : parts.subspan(1)) {
-    add_bins(*part.entries, offsets[first], offsets[last], *sums.entries);
-  }
-  auto next = std::lower_bound(sparse.begin(), sparse.end(), first,
-                               [](const bins::SparseBins::Feature& feature, size_t number) {
-                                 return feature.feature < number;
-                               });
-  for (size_t feature = first; feature < last; ++feature) {
-    const bool is_sparse = next != sparse.end() && next->feature == feature;
-    const bool is_asked = is_asked_for(input, static_cast<uint32_t>(feature));
-    uint64_t* const words = sums.entries->words.data() + offsets[feature];
-    const size_t bin_count = offsets[feature + 1] - offsets[feature];
-    const bool is_split = sums.cells && (!is_sparse || is_frequent(*next));
-    for (const AtOnce& part : parts.subspan(1)) {
-      if (is_split) add_bins(*part.cells, offsets[feature], offsets[feature + 1], *sums.cells);
+  for_each_feature(*input.bins, first, last, [&](size_t feature, const auto* sparse) {
+    const size_t begin = input.bins->histogram_offsets()[feature];
+    const size_t bin_count = input.bins->bin_count(feature);
+    uint64_t* const words = parts[0].words->words.data() + begin;
+    for (const SomeRows& part : parts.subspan(1)) {
+      uint64_t* const others = part.words->words.data() + begin;
+      for (size_t bin = 0; bin < bin_count; ++bin) words[bin] += others[bin];
+      std::fill_n(others, bin_count, 0);
+      if (part.wide && is_wide_at_once(sparse)) {
+        add_bins(*part.wide, begin, begin + bin_count, to);
+      }
     }
-    if (is_sparse && !is_asked) {
-      sums.cells ? clear_bins(*sums.cells, offsets[feature], bin_count)
-                 : clear_bins(*sums.entries, offsets[feature], bin_count);
-    } else if (is_sparse && sums.cells) {
-      set_wide(*next, total, words, *sums.cells);
-    } else if (is_sparse) {
-      set_packed(*next, pack_sums(total), words);
+    if (sparse != nullptr && !is_asked_for(input, static_cast<uint32_t>(feature))) {
+      clear_bins(to, begin, bin_count);
+    } else if (sparse == nullptr) {
+      if (to.packed) std::copy_n(words, bin_count, to.words.data() + begin);
+    } else if (to.packed) {
+      set_packed(*sparse, pack_sums(total), words, to.words.data() + begin);
+    } else {
+      set_wide(*sparse, total, words, to);
     }
-    if (is_sparse) ++next;
-  }
+    std::fill_n(words, bin_count, 0);
+  });
 }
 
 }  // namespace
@@ -136,22 +153,23 @@ std::unique_ptr<Histogram> build_with_entries(const HistogramPart& part, Histogr
   const size_t row_count = part.row_count();
   const bool is_packed = row_count <= kPackedRows;
   const auto threads = static_cast<size_t>(tbb::this_task_arena::max_concurrency());
-  std::vector<AtOnce> parts(std::clamp<size_t>(row_count / kRowsMin, 1, threads));
+  std::vector<SomeRows> parts(std::clamp<size_t>(row_count / kRowsMin, 1, threads));
   tbb::parallel_for(size_t{0}, parts.size(), [&](size_t i) {
-    parts[i] = add_at_once(part, i * row_count / parts.size(), (i + 1) * row_count / parts.size(),
-                           is_packed, pool);
+    const size_t end = (i + 1) * row_count / parts.size();
+    parts[i] = add_some_rows(part, i * row_count / parts.size(), end, is_packed, pool);
   });
   Sums total;
-  for (const AtOnce& each : parts) total = total + each.total;
+  for (const SomeRows& each : parts) total = total + each.total;
+  std::unique_ptr<Histogram> sums =
+      is_packed ? pool.take_unset(true) : std::exchange(parts[0].wide, nullptr);
   const size_t feature_count = part.input.bins->feature_count();
   tbb::parallel_for(size_t{0}, (feature_count + kFeatures - 1) / kFeatures, [&](size_t i) {
     add_up_features(part.input, parts, total, i * kFeatures,
-                    std::min((i + 1) * kFeatures, feature_count));
+                    std::min((i + 1) * kFeatures, feature_count), *sums);
   });
-  std::unique_ptr<Histogram> sums = std::move(is_packed ? parts[0].entries : parts[0].cells);
-  for (AtOnce& each : parts) {
-    pool.give_back(std::move(each.entries));
-    pool.give_back(std::move(each.cells));
+  for (SomeRows& each : parts) {
+    pool.give_back_zeros(std::move(each.words));
+    pool.give_back(std::move(each.wide));
   }
   return sums;
 }

@@ -314,6 +314,7 @@ void add_bins(const Histogram& from, size_t begin, size_t end, Histogram& to) {
 }
 
 bool is_asked_for(const HistogramInput& input, uint32_t feature) {
+  if (input.features.size() == input.bins->feature_count()) return true;
   return std::binary_search(input.features.begin(), input.features.end(), feature);
 }
 

@@ -37,6 +37,14 @@ BinChoice<Bin> choice_of(const Bin* column, size_t stride, std::span<const uint8
   return choice;
 }
 
+// What a run is split into whose rows were put into its room, lefts first.
+std::pair<RowRun, RowRun> runs_in_room(const RowRun& run, size_t left_count) {
+  return {{.begin = run.room, .count = left_count, .room = run.begin},
+          {.begin = run.room + left_count,
+           .count = run.count - left_count,
+           .room = run.begin + left_count}};
+}
+
 // Calls work(first row, row count) for parts of all rows, in parallel.
 template <typename Work>
 void for_each_part(size_t row_count, Phase phase, const Work& work) {
@@ -259,10 +267,43 @@ std::pair<RowRun, RowRun> RowPartition::split_by(const RowRun& run, const Bin* c
                      {room + lefts[part], room + lefts[part + 1], rights + (first - lefts[part]),
                       rights + (last - lefts[part + 1])});
   });
-  return {{.begin = run.room, .count = left_count, .room = run.begin},
-          {.begin = run.room + left_count,
-           .count = count - left_count,
-           .room = run.begin + left_count}};
+  return runs_in_room(run, left_count);
+}
+
+// A sparse feature's bins are written down for all rows, which takes next to nothing beside the
+// histograms of a node, unless that is a small one.
+template <typename Bin>
+std::pair<RowRun, RowRun> RowPartition::split_by_sparse(const RowRun& run,
+                                                        const bins::SparseBins::Column& column,
+                                                        size_t row_count,
+                                                        std::span<const uint8_t> goes_left) {
+  constexpr size_t kSmallShare = 128;
+  if (run.is_listed && run.count < row_count / kSmallShare) {
+    const PhaseScope scope(Phase::partition);
+    const std::span<const TreeRow> all = rows(run);
+    std::vector<uint64_t> bits((all.size() + 63) / 64, 0);
+    size_t left_count = 0;
+    for (size_t i = 0; i < all.size(); ++i) {
+      const bool is_left = goes_left[column.bin(all[i].row)] != 0;
+      left_count += is_left;
+      bits[i / 64] |= uint64_t{is_left} << (i % 64);
+    }
+    TreeRow* const room = slots_.data() + run.room;
+    deal_marked_rows(all.data(), all.size(), bits.data(),
+                     {room, room + left_count, room + left_count, room + all.size()});
+    return runs_in_room(run, left_count);
+  }
+  // Another node's split may come to this thread while it waits for others.
+  thread_local LargeVector<Bin> kept;
+  LargeVector<Bin> bins = std::move(kept);
+  bins.resize(row_count);
+  {
+    const PhaseScope scope(Phase::partition);
+    column.copy(0, std::span<Bin>(bins));
+  }
+  const auto runs = split_by(run, bins.data(), 1, goes_left);
+  kept = std::move(bins);
+  return runs;
 }
 
 std::pair<RowRun, RowRun> RowPartition::split(const RowRun& run, const Split& split,
@@ -277,6 +318,9 @@ std::pair<RowRun, RowRun> RowPartition::split(const RowRun& run, const Split& sp
   }
   goes_left[0] = split.missing_left;
   const auto split_as = [&]<typename Bin>(Bin /*type*/) {
+    if (const auto* const sparse = bins.sparse().find(split.feature)) {
+      return split_by_sparse<Bin>(run, bins.sparse().column(*sparse), bins.row_count(), goes_left);
+    }
     if (bins.has_columns()) return split_by(run, bins.column<Bin>(split.feature), 1, goes_left);
     const bins::RowLayout& layout = bins.layout();
     const uint32_t cell = layout.cell(split.feature);
