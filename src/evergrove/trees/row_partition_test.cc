@@ -19,7 +19,9 @@ struct Column {
   bins::BinMatrix bins;
   Gradients gradients;
 
-  Column(size_t row_count, size_t cut_count, bool is_category) : features(2) {
+  // sparse_count: of features after the second that are as it is, all of them sparse.
+  Column(size_t row_count, size_t cut_count, bool is_category, size_t sparse_count = 0)
+      : features(2) {
     // Of two features the last one, so that there is nothing but padding behind its bins.
     model::Feature& feature = features[1];
     for (size_t i = 0; i < cut_count; ++i) feature.cuts.push_back(double(i));
@@ -28,6 +30,7 @@ struct Column {
       feature.kind = table::ColumnKind::categorical;
       feature.categories.resize(cut_count + 1);
     }
+    features.resize(2 + sparse_count, features[1]);
     bins = bins::BinMatrix(row_count, features);
     if (bins.bin_bytes() == 1) std::fill_n(bins.column<uint8_t>(0), row_count, 0);
     if (bins.bin_bytes() == 2) std::fill_n(bins.column<uint16_t>(0), row_count, 0);
@@ -35,10 +38,17 @@ struct Column {
     const RandomKey key(cut_count + row_count, "partition test");
     for (size_t row = 0; row < row_count; ++row) {
       const uint64_t dice = key.at(row);
-      const uint64_t bin = dice % bins.bin_count(1);
+      const bool is_usual = sparse_count > 0 && dice >> 60 != 0;
+      const uint64_t bin = is_usual ? 2 : dice % bins.bin_count(1);
       if (bins.bin_bytes() == 1) bins.column<uint8_t>(1)[row] = static_cast<uint8_t>(bin);
       if (bins.bin_bytes() == 2) bins.column<uint16_t>(1)[row] = static_cast<uint16_t>(bin);
       gradients.narrow[row] = {static_cast<int16_t>(dice >> 50), static_cast<uint16_t>(dice >> 40)};
+    }
+    for (size_t f = 2; f < features.size(); ++f) {
+      if (bins.bin_bytes() == 1)
+        std::copy_n(bins.column<uint8_t>(1), row_count, bins.column<uint8_t>(f));
+      if (bins.bin_bytes() == 2)
+        std::copy_n(bins.column<uint16_t>(1), row_count, bins.column<uint16_t>(f));
     }
     bins.build_rows();
   }
@@ -139,6 +149,25 @@ TEST(RowPartition, SplitsALargeRunInPartsAsAStablePartitionDoes) {
       split.bins_left = {3, last};
       for (const int threads : {1, 2, 5}) {
         for (const bool of_all : {false, true}) expect_split(column, split, of_all, threads);
+      }
+    }
+  }
+}
+
+// Nodes that are bits, listed ones, and those so small that their rows are looked up.
+TEST(RowPartition, SplitsBySparseFeaturesAsAStablePartitionDoes) {
+  for (const size_t cuts : {100, 300}) {
+    for (const bool is_category : {false, true}) {
+      const Column column(20'011, cuts, is_category, 60);
+      ASSERT_FALSE(column.bins.sparse().empty());
+      Split split;
+      split.feature = 1;
+      for (const uint32_t last : {uint32_t{1}, uint32_t{2}, uint32_t(cuts / 2), uint32_t(cuts)}) {
+        split.bin_last = last;
+        split.bins_left = {last};
+        for (const int threads : {1, 3}) {
+          for (const bool of_all : {false, true}) expect_split(column, split, of_all, threads);
+        }
       }
     }
   }
