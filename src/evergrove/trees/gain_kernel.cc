@@ -163,7 +163,7 @@ HWY_INLINE hn::Vec<D> load_some(D d, const T* from, size_t count) {
 // of what was asked for or found before, which takes none to know: a / b > c where a > c b. Where
 // numbers may be so small or large that rounding is not what it is elsewhere, all are divided.
 template <bool kPacked>
-BestCandidate best_of_form(const OrderedBins& bins, const AddedSums& added,
+BestCandidate best_of_form(const BinRange& bins, const AddedSums& added,
                            const CandidateLimits& asked_limits, double least) {
   constexpr double kNearly = 1 - 0x1p-44;
   const hn::CappedTag<double, 8> d;
@@ -227,7 +227,7 @@ BestCandidate best_of_form(const OrderedBins& bins, const AddedSums& added,
   return found;
 }
 
-BestCandidate best_of_bins_of(const OrderedBins& bins, const AddedSums& added,
+BestCandidate best_of_bins_of(const BinRange& bins, const AddedSums& added,
                               const CandidateLimits& limits, double least) {
   return bins.words != nullptr ? best_of_form<true>(bins, added, limits, least)
                                : best_of_form<false>(bins, added, limits, least);
@@ -247,7 +247,7 @@ HWY_EXPORT(best_of_bins_of);
 BestCandidate best_candidate(const CandidateSums& candidates, const CandidateLimits& limits) {
   return HWY_DYNAMIC_DISPATCH(best_of)(candidates, limits);
 }
-BestCandidate best_of_bins(const OrderedBins& bins, const AddedSums& added,
+BestCandidate best_of_bins(const BinRange& bins, const AddedSums& added,
                            const CandidateLimits& limits, double least) {
   return HWY_DYNAMIC_DISPATCH(best_of_bins_of)(bins, added, limits, least);
 }

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "evergrove/trees/histogram.h"
+
 namespace evergrove::trees {
 
 // Sums of the left side of each candidate: integers, held exactly in doubles.
@@ -13,15 +15,6 @@ struct CandidateSums {
   const double* h;
   const double* count;
   size_t size;
-};
-
-// A feature's bins in their order, as a histogram has them: packed words (histogram.h) or sums.
-struct OrderedBins {
-  const uint64_t* words = nullptr;  // null: the three others
-  const int64_t* g = nullptr;
-  const int64_t* h = nullptr;
-  const uint32_t* count = nullptr;
-  size_t size = 0;
 };
 
 // Goes left with each of them.
@@ -46,7 +39,7 @@ BestCandidate best_candidate(const CandidateSums& candidates, const CandidateLim
 
 // The best of as many candidates as there are bins: that bin and all before it go left. index is of
 // a bin that has rows. Candidates whose score is below `least` may be left out.
-BestCandidate best_of_bins(const OrderedBins& bins, const AddedSums& added,
+BestCandidate best_of_bins(const BinRange& bins, const AddedSums& added,
                            const CandidateLimits& limits, double least = 0);
 
 // The score of each candidate; -1 for one that may not be applied.

@@ -22,8 +22,8 @@ struct Case {
   CandidateLimits limits{};
 
   size_t size() const { return g.size(); }
-  OrderedBins packed() const { return {.words = words.data(), .size = size()}; }
-  OrderedBins wide() const {
+  BinRange packed() const { return {.words = words.data(), .size = size()}; }
+  BinRange wide() const {
     return {.g = g.data(), .h = h.data(), .count = count.data(), .size = size()};
   }
 };

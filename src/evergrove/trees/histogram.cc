@@ -12,6 +12,7 @@
 #include "evergrove/base/check.h"
 #include "evergrove/base/phase.h"
 #include "evergrove/trees/histogram_entries.h"
+#include "evergrove/trees/histogram_kernel.h"
 #include "evergrove/trees/histogram_scratch.h"
 
 namespace evergrove::trees {
@@ -129,7 +130,7 @@ std::unique_ptr<Histogram> build_histogram(std::span<const HistogramPart> parts,
   const PhaseScope scope(Phase::histogram);
   for (std::unique_ptr<Histogram>& part : partial) {
     if (!part) continue;
-    add_bins(*part, 0, histogram->bin_count(), *histogram);
+    add_to(part->range(0, part->bin_count()), histogram->sums(0, part->bin_count()));
     pool.give_back(std::move(part));
   }
   return histogram;
@@ -143,20 +144,11 @@ Subtraction::Subtraction(std::unique_ptr<Histogram> parent, const Histogram& par
 }
 
 void Subtraction::run(size_t begin, size_t end) {
-  Histogram& parent = *parent_;
-  if (parent.packed) {
-    for (size_t bin = begin; bin < end; ++bin) parent.words[bin] -= part_.words[bin];
-  } else if (target_) {
-    for (size_t bin = begin; bin < end; ++bin) {
-      target_->words[bin] = pack_sums(parent.at(bin) - part_.at(bin));
-    }
+  const BinRange part = part_.range(begin, end - begin);
+  if (target_) {
+    subtract_packed(parent_->range(begin, end - begin), part, target_->words.data() + begin);
   } else {
-    for (size_t bin = begin; bin < end; ++bin) {
-      const Sums sums = part_.at(bin);
-      parent.g[bin] -= sums.g;
-      parent.h[bin] -= sums.h;
-      parent.count[bin] -= static_cast<uint32_t>(sums.count);
-    }
+    subtract_from(part, parent_->sums(begin, end - begin));
   }
 }
 

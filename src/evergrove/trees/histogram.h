@@ -45,6 +45,23 @@ constexpr uint64_t pack_sums(const Sums& sums) {
          static_cast<uint64_t>(sums.count);
 }
 
+// Some bins of a histogram in either form: packed words, or g, h and count.
+struct BinRange {
+  const uint64_t* words = nullptr;  // packed; else null
+  const int64_t* g = nullptr;
+  const int64_t* h = nullptr;
+  const uint32_t* count = nullptr;
+  size_t size = 0;
+};
+// The same, to be changed.
+struct BinSums {
+  uint64_t* words = nullptr;  // packed; else null
+  int64_t* g = nullptr;
+  int64_t* h = nullptr;
+  uint32_t* count = nullptr;
+  size_t size = 0;
+};
+
 struct Histogram {
   bool packed = false;
   std::vector<uint64_t> words;  // packed
@@ -55,6 +72,16 @@ struct Histogram {
   size_t bin_count() const { return packed ? words.size() : g.size(); }
   Sums at(size_t bin) const {
     return packed ? unpack(words[bin]) : Sums{g[bin], h[bin], int64_t{count[bin]}};
+  }
+  BinRange range(size_t begin, size_t size) const {
+    if (packed) return {.words = words.data() + begin, .size = size};
+    return {
+        .g = g.data() + begin, .h = h.data() + begin, .count = count.data() + begin, .size = size};
+  }
+  BinSums sums(size_t begin, size_t size) {
+    if (packed) return {.words = words.data() + begin, .size = size};
+    return {
+        .g = g.data() + begin, .h = h.data() + begin, .count = count.data() + begin, .size = size};
   }
 };
 

@@ -12,6 +12,7 @@
 
 #include "evergrove/base/check.h"
 #include "evergrove/trees/histogram_items.h"
+#include "evergrove/trees/histogram_kernel.h"
 
 namespace evergrove::trees {
 namespace {
@@ -73,32 +74,6 @@ char* room(size_t bytes_max) {
 }
 
 size_t head_and_bits_bytes(size_t bin_count) { return kHeadBytes + (bin_count + 7) / 8; }
-
-BinRange range_of(const Histogram& histogram, size_t bin_begin, size_t bin_count) {
-  BinRange bins;
-  bins.size = bin_count;
-  if (histogram.packed) {
-    bins.words = histogram.words.data() + bin_begin;
-  } else {
-    bins.g = histogram.g.data() + bin_begin;
-    bins.h = histogram.h.data() + bin_begin;
-    bins.count = histogram.count.data() + bin_begin;
-  }
-  return bins;
-}
-
-BinSums sums_of(Histogram& histogram) {
-  BinSums sums;
-  sums.size = histogram.bin_count();
-  if (histogram.packed) {
-    sums.words = histogram.words.data();
-  } else {
-    sums.g = histogram.g.data();
-    sums.h = histogram.h.data();
-    sums.count = histogram.count.data();
-  }
-  return sums;
-}
 
 std::string encode_joined(const BinRange& bins, const ItemBits& widths) {
   const size_t before_items = head_and_bits_bytes(bins.size);
@@ -210,36 +185,24 @@ Histogram wide_histogram(size_t bin_count) {
 }
 
 void add_range(const Histogram& from, size_t bin_begin, Histogram& to) {
-  CHECK((from.packed ? from.words.size() : from.g.size()) >= bin_begin + to.bin_count());
-  if (to.packed) {
-    CHECK(from.packed);
-    for (size_t bin = 0; bin < to.words.size(); ++bin) to.words[bin] += from.words[bin_begin + bin];
-    return;
-  }
-  for (size_t bin = 0; bin < to.g.size(); ++bin) add_to_bin(to, bin, from.at(bin_begin + bin));
+  CHECK(from.bin_count() >= bin_begin + to.bin_count() && (from.packed || !to.packed));
+  add_to(from.range(bin_begin, to.bin_count()), to.sums(0, to.bin_count()));
 }
 
 void set_range(const Histogram& from, size_t bin_begin, Histogram& to) {
-  CHECK((from.packed ? from.words.size() : from.g.size()) >= bin_begin + to.bin_count());
-  if (to.packed) {
-    CHECK(from.packed);
-    std::copy_n(from.words.data() + bin_begin, to.words.size(), to.words.begin());
-  } else if (from.packed) {
-    for (size_t bin = 0; bin < to.g.size(); ++bin) {
-      const Sums sums = from.at(bin_begin + bin);
-      to.g[bin] = sums.g;
-      to.h[bin] = sums.h;
-      to.count[bin] = static_cast<uint32_t>(sums.count);
-    }
+  CHECK(from.bin_count() >= bin_begin + to.bin_count() && (from.packed || !to.packed));
+  const BinRange range = from.range(bin_begin, to.bin_count());
+  if (from.packed) {
+    set_to(range.words, to.sums(0, to.bin_count()));
   } else {
-    std::copy_n(from.g.data() + bin_begin, to.g.size(), to.g.begin());
-    std::copy_n(from.h.data() + bin_begin, to.h.size(), to.h.begin());
-    std::copy_n(from.count.data() + bin_begin, to.count.size(), to.count.begin());
+    std::copy_n(range.g, range.size, to.g.begin());
+    std::copy_n(range.h, range.size, to.h.begin());
+    std::copy_n(range.count, range.size, to.count.begin());
   }
 }
 
 std::string encode_block(const Histogram& histogram, size_t bin_begin, size_t bin_end) {
-  const BinRange bins = range_of(histogram, bin_begin, bin_end - bin_begin);
+  const BinRange bins = histogram.range(bin_begin, bin_end - bin_begin);
   const ItemBits widths = item_bits(bins);
   return widths.sum() <= 64 ? encode_joined(bins, widths)
                             : encode_wide(histogram, bin_begin, bins.size, widths);
@@ -254,7 +217,7 @@ Status add_block(std::string_view bytes, Histogram& to) {
   const int first = layout.widths[0], second = layout.widths[1], third = layout.widths[2];
   if (layout.form != kWide) {
     add_items(reinterpret_cast<const char*>(layout.bits), item, end, static_cast<size_t>(third),
-              first, second, sums_of(to));
+              first, second, to.sums(0, to.bin_count()));
     return {};
   }
   const auto g_bytes = static_cast<size_t>(first);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "evergrove/base/phase.h"
+#include "evergrove/trees/histogram_kernel.h"
 #include "evergrove/trees/histogram_scratch.h"
 
 namespace evergrove::trees {
@@ -80,32 +81,26 @@ SomeRows add_some_rows(const HistogramPart& part, size_t begin, size_t end, bool
   return sums;
 }
 
-// A sparse feature's bins, of words that have all but the usual one.
-void set_packed(const bins::SparseBins::Feature& feature, uint64_t usual, const uint64_t* words,
-                uint64_t* to) {
-  for (size_t bin = 0; bin < feature.bin_count; ++bin) {
-    to[bin] = words[bin];
-    usual -= words[bin];
+// Sets a sparse feature's bins, by words that have all but the usual one and what the histogram has
+// of them already.
+void set_sparse(const bins::SparseBins::Feature& feature, const Sums& total, const uint64_t* words,
+                Histogram& to) {
+  const BinSums bins = to.sums(feature.start, feature.bin_count);
+  Sums others;
+  if (!to.packed && is_wide_at_once(&feature)) {
+    add_to({.words = words, .size = bins.size}, bins);
+    for (size_t bin = 0; bin < bins.size; ++bin) others = others + to.at(feature.start + bin);
+  } else {
+    others = set_to(words, bins);
   }
-  to[feature.usual_bin] = usual;
-}
-void set_wide(const bins::SparseBins::Feature& feature, Sums usual, const uint64_t* words,
-              Histogram& to) {
-  int64_t* const g = to.g.data() + feature.start;
-  int64_t* const h = to.h.data() + feature.start;
-  uint32_t* const count = to.count.data() + feature.start;
-  const bool has_some = is_wide_at_once(&feature);
-  for (size_t bin = 0; bin < feature.bin_count; ++bin) {
-    Sums here = unpack(words[bin]);
-    if (has_some) here = here + Sums{g[bin], h[bin], int64_t{count[bin]}};
-    usual = usual - here;
-    g[bin] = here.g;
-    h[bin] = here.h;
-    count[bin] = static_cast<uint32_t>(here.count);
+  const Sums usual = total - others;
+  if (to.packed) {
+    bins.words[feature.usual_bin] = pack_sums(usual);
+  } else {
+    bins.g[feature.usual_bin] = usual.g;
+    bins.h[feature.usual_bin] = usual.h;
+    bins.count[feature.usual_bin] = static_cast<uint32_t>(usual.count);
   }
-  g[feature.usual_bin] = usual.g;
-  h[feature.usual_bin] = usual.h;
-  count[feature.usual_bin] = static_cast<uint32_t>(usual.count);
 }
 
 // Adds up the parts of a node's rows, features [first, last), and sets the usual bins: what the
@@ -117,25 +112,22 @@ void add_up_features(const HistogramInput& input, std::span<const SomeRows> part
   for_each_feature(*input.bins, first, last, [&](size_t feature, const auto* sparse) {
     const size_t begin = input.bins->histogram_offsets()[feature];
     const size_t bin_count = input.bins->bin_count(feature);
-    uint64_t* const words = parts[0].words->words.data() + begin;
+    const BinSums words = parts[0].words->sums(begin, bin_count);
     for (const SomeRows& part : parts.subspan(1)) {
-      uint64_t* const others = part.words->words.data() + begin;
-      for (size_t bin = 0; bin < bin_count; ++bin) words[bin] += others[bin];
-      std::fill_n(others, bin_count, 0);
+      add_to(part.words->range(begin, bin_count), words);
+      clear_bins(*part.words, begin, bin_count);
       if (part.wide && is_wide_at_once(sparse)) {
-        add_bins(*part.wide, begin, begin + bin_count, to);
+        add_to(part.wide->range(begin, bin_count), to.sums(begin, bin_count));
       }
     }
-    if (sparse != nullptr && !is_asked_for(input, static_cast<uint32_t>(feature))) {
-      clear_bins(to, begin, bin_count);
-    } else if (sparse == nullptr) {
-      if (to.packed) std::copy_n(words, bin_count, to.words.data() + begin);
-    } else if (to.packed) {
-      set_packed(*sparse, pack_sums(total), words, to.words.data() + begin);
+    if (sparse == nullptr) {
+      if (to.packed) std::copy_n(words.words, bin_count, to.words.data() + begin);
+    } else if (is_asked_for(input, static_cast<uint32_t>(feature))) {
+      set_sparse(*sparse, total, words.words, to);
     } else {
-      set_wide(*sparse, total, words, to);
+      clear_bins(to, begin, bin_count);
     }
-    std::fill_n(words, bin_count, 0);
+    std::fill_n(words.words, bin_count, 0);
   });
 }
 

@@ -6,16 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace evergrove::trees {
+#include "evergrove/trees/histogram.h"
 
-// Bins of a histogram in either form: packed words, or g, h and count.
-struct BinRange {
-  const uint64_t* words = nullptr;  // packed; else null
-  const int64_t* g = nullptr;
-  const int64_t* h = nullptr;
-  const uint32_t* count = nullptr;
-  size_t size = 0;
-};
+namespace evergrove::trees {
 
 struct ItemBits {
   int g = 1, h = 0, count = 0;  // g with its sign
@@ -33,13 +26,6 @@ char* write_items(const BinRange& bins, const ItemBits& bits, char* mask, char* 
 // Adds items to bins, g as two's complement of all bits above the others. Sums wrap; bits are of
 // any kind whose sum is 64 at most. Requires: `end` is where the items end, and mask says how many
 // there are; bits.bytes() is 1 to 8.
-struct BinSums {
-  uint64_t* words = nullptr;  // packed; else null
-  int64_t* g = nullptr;
-  int64_t* h = nullptr;
-  uint32_t* count = nullptr;
-  size_t size = 0;
-};
 void add_items(const char* mask, const char* items, const char* end, size_t item_bytes, int h_bits,
                int count_bits, const BinSums& to);
 

@@ -15,6 +15,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include "evergrove/trees/histogram_kernel.h"
+
 namespace evergrove::trees {
 namespace {
 
@@ -281,36 +283,8 @@ void add_to_scratch(const HistogramPart& part, Scratch& scratch, size_t first, s
 
 void add_words(const uint64_t* from, size_t value_words, size_t offset, size_t bin_count,
                Histogram& to) {
-  if (to.packed) {
-    uint64_t* const words = to.words.data() + offset;
-    for (size_t bin = 0; bin < bin_count; ++bin) words[bin] += from[bin];
-  } else if (value_words == 1) {
-    int64_t* g = to.g.data() + offset;
-    int64_t* h = to.h.data() + offset;
-    uint32_t* n = to.count.data() + offset;
-    for (size_t bin = 0; bin < bin_count; ++bin) {
-      const uint64_t word = from[bin];
-      g[bin] += static_cast<int64_t>(word) >> 38;
-      h[bin] += static_cast<int64_t>((word >> 13) & 0x1ffffff);
-      n[bin] += static_cast<uint32_t>(word & 0x1fff);
-    }
-  } else {
-    for (size_t bin = 0; bin < bin_count; ++bin) {
-      to.g[offset + bin] += static_cast<int64_t>(from[2 * bin]);
-      to.h[offset + bin] += static_cast<int64_t>(from[2 * bin + 1] >> 20);
-      to.count[offset + bin] += static_cast<uint32_t>(from[2 * bin + 1] & 0xfffff);
-    }
-  }
-}
-
-void add_bins(const Histogram& from, size_t begin, size_t end, Histogram& to) {
-  if (to.packed) {
-    for (size_t bin = begin; bin < end; ++bin) to.words[bin] += from.words[bin];
-    return;
-  }
-  for (size_t bin = begin; bin < end; ++bin) to.g[bin] += from.g[bin];
-  for (size_t bin = begin; bin < end; ++bin) to.h[bin] += from.h[bin];
-  for (size_t bin = begin; bin < end; ++bin) to.count[bin] += from.count[bin];
+  const BinSums sums = to.sums(offset, bin_count);
+  value_words == 1 ? add_to({.words = from, .size = bin_count}, sums) : add_pairs(from, sums);
 }
 
 bool is_asked_for(const HistogramInput& input, uint32_t feature) {

@@ -37,9 +37,6 @@ void flush_sparse(const HistogramInput& input, Scratch& scratch, Histogram& to);
 void add_words(const uint64_t* from, size_t value_words, size_t offset, size_t bin_count,
                Histogram& to);
 
-// Adds bins begin to end - 1. Requires: both of one form.
-void add_bins(const Histogram& from, size_t begin, size_t end, Histogram& to);
-
 bool is_asked_for(const HistogramInput& input, uint32_t feature);
 
 }  // namespace evergrove::trees

@@ -82,22 +82,11 @@ struct BestSplit {
   double least() const { return std::max(score_floor, node_score + 2 * split.gain); }
 };
 
-// Bins of a numeric feature, without that of missing values.
-OrderedBins ordered_bins(const Histogram& histogram, uint32_t start, uint32_t bin_count) {
-  const size_t first = size_t{start} + 1;
-  const size_t size = bin_count - 1;
-  if (histogram.packed) return {.words = histogram.words.data() + first, .size = size};
-  return {.g = histogram.g.data() + first,
-          .h = histogram.h.data() + first,
-          .count = histogram.count.data() + first,
-          .size = size};
-}
-
 void search_numeric(const SplitSearch& search, const Histogram& histogram, const Sums& sums,
                     const CandidateLimits& limits, uint32_t feature, BestSplit& best) {
   const uint32_t start = search.offsets[feature];
   const Sums missing = histogram.at(start);
-  const OrderedBins bins = ordered_bins(histogram, start, search.bin_count(feature));
+  const BinRange bins = histogram.range(start + 1, search.bin_count(feature) - 1);
   for (const bool missing_left : {false, true}) {
     if (missing_left && missing.count == 0) break;
     const Sums added = missing_left ? missing : Sums{};

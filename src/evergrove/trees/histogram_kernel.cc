@@ -1,0 +1,189 @@
+// A vector of bins at a time, and what is left over one by one with the same code.
+// SPDX-License-Identifier: Apache-2.0
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "evergrove/trees/histogram_kernel.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "evergrove/trees/histogram_kernel.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace evergrove::trees {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+template <class D>
+using Counts = hn::Rebind<uint32_t, D>;
+
+template <class Work>
+HWY_INLINE void for_each_vector(size_t size, const Work& work) {
+  const hn::ScalableTag<int64_t> d;
+  const hn::CappedTag<int64_t, 1> one;
+  size_t i = 0;
+  for (; i + hn::Lanes(d) <= size; i += hn::Lanes(d)) work(d, i);
+  for (; i < size; ++i) work(one, i);
+}
+
+// What a vector of bins has, where it is packed.
+template <class D>
+HWY_INLINE hn::Vec<D> words_at(D d, const uint64_t* words, size_t i) {
+  return hn::LoadU(d, reinterpret_cast<const int64_t*>(words) + i);
+}
+template <class D, class V>
+HWY_INLINE V g_of(D /*d*/, V words) {
+  return hn::ShiftRight<38>(words);
+}
+template <class D, class V>
+HWY_INLINE V h_of(D d, V words) {
+  return hn::And(hn::ShiftRight<13>(words), hn::Set(d, 0x1ffffff));
+}
+template <class D, class V>
+HWY_INLINE hn::Vec<Counts<D>> count_of(D d, V words) {
+  const hn::RebindToUnsigned<D> du;
+  return hn::TruncateTo(Counts<D>(), hn::BitCast(du, hn::And(words, hn::Set(d, 0x1fff))));
+}
+
+template <class D, class V>
+HWY_INLINE void store_wide(D d, V g, V h, hn::Vec<Counts<D>> count, const BinSums& to, size_t i) {
+  hn::StoreU(g, d, to.g + i);
+  hn::StoreU(h, d, to.h + i);
+  hn::StoreU(count, Counts<D>(), to.count + i);
+}
+
+void add_all(const BinRange& from, const BinSums& to) {
+  if (to.words != nullptr) {
+    for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
+      const auto sum = hn::Add(words_at(d, to.words, i), words_at(d, from.words, i));
+      hn::StoreU(sum, d, reinterpret_cast<int64_t*>(to.words) + i);
+    });
+  } else if (from.words != nullptr) {
+    for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
+      const Counts<decltype(d)> dn;
+      const auto words = words_at(d, from.words, i);
+      store_wide(d, hn::Add(hn::LoadU(d, to.g + i), g_of(d, words)),
+                 hn::Add(hn::LoadU(d, to.h + i), h_of(d, words)),
+                 hn::Add(hn::LoadU(dn, to.count + i), count_of(d, words)), to, i);
+    });
+  } else {
+    for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
+      const Counts<decltype(d)> dn;
+      store_wide(d, hn::Add(hn::LoadU(d, to.g + i), hn::LoadU(d, from.g + i)),
+                 hn::Add(hn::LoadU(d, to.h + i), hn::LoadU(d, from.h + i)),
+                 hn::Add(hn::LoadU(dn, to.count + i), hn::LoadU(dn, from.count + i)), to, i);
+    });
+  }
+}
+
+void subtract_all(const BinRange& part, const BinSums& whole) {
+  if (whole.words != nullptr) {
+    for_each_vector(whole.size, [&](auto d, size_t i) HWY_ATTR {
+      const auto left = hn::Sub(words_at(d, whole.words, i), words_at(d, part.words, i));
+      hn::StoreU(left, d, reinterpret_cast<int64_t*>(whole.words) + i);
+    });
+  } else if (part.words != nullptr) {
+    for_each_vector(whole.size, [&](auto d, size_t i) HWY_ATTR {
+      const Counts<decltype(d)> dn;
+      const auto words = words_at(d, part.words, i);
+      store_wide(d, hn::Sub(hn::LoadU(d, whole.g + i), g_of(d, words)),
+                 hn::Sub(hn::LoadU(d, whole.h + i), h_of(d, words)),
+                 hn::Sub(hn::LoadU(dn, whole.count + i), count_of(d, words)), whole, i);
+    });
+  } else {
+    for_each_vector(whole.size, [&](auto d, size_t i) HWY_ATTR {
+      const Counts<decltype(d)> dn;
+      store_wide(d, hn::Sub(hn::LoadU(d, whole.g + i), hn::LoadU(d, part.g + i)),
+                 hn::Sub(hn::LoadU(d, whole.h + i), hn::LoadU(d, part.h + i)),
+                 hn::Sub(hn::LoadU(dn, whole.count + i), hn::LoadU(dn, part.count + i)), whole, i);
+    });
+  }
+}
+
+// The fields of a word are far enough apart that words are what is added to and taken from.
+void subtract_packed_all(const BinRange& whole, const BinRange& part, uint64_t* to) {
+  const auto packed = [](auto d, const BinRange& wide, size_t i) HWY_ATTR {
+    const hn::RebindToUnsigned<decltype(d)> du;
+    const auto count = hn::PromoteTo(du, hn::LoadU(Counts<decltype(d)>(), wide.count + i));
+    const auto g = hn::ShiftLeft<38>(hn::LoadU(d, wide.g + i));
+    const auto h = hn::ShiftLeft<13>(hn::LoadU(d, wide.h + i));
+    return hn::Add(hn::Add(g, h), hn::BitCast(d, count));
+  };
+  for_each_vector(whole.size, [&](auto d, size_t i) HWY_ATTR {
+    const auto taken = part.words != nullptr ? words_at(d, part.words, i) : packed(d, part, i);
+    hn::StoreU(hn::Sub(packed(d, whole, i), taken), d, reinterpret_cast<int64_t*>(to) + i);
+  });
+}
+
+void add_pairs_all(const uint64_t* pairs, const BinSums& to) {
+  for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
+    const Counts<decltype(d)> dn;
+    const hn::RebindToUnsigned<decltype(d)> du;
+    hn::Vec<decltype(d)> g, h_count;
+    hn::LoadInterleaved2(d, reinterpret_cast<const int64_t*>(pairs) + 2 * i, g, h_count);
+    const auto counts = hn::And(hn::BitCast(du, h_count), hn::Set(du, 0xfffff));
+    const auto h = hn::BitCast(d, hn::ShiftRight<20>(hn::BitCast(du, h_count)));
+    store_wide(d, hn::Add(hn::LoadU(d, to.g + i), g), hn::Add(hn::LoadU(d, to.h + i), h),
+               hn::Add(hn::LoadU(dn, to.count + i), hn::TruncateTo(dn, counts)), to, i);
+  });
+}
+
+Sums set_all(const uint64_t* words, const BinSums& to) {
+  const hn::ScalableTag<int64_t> d;
+  auto g_all = hn::Zero(d), h_all = g_all, count_all = g_all;
+  Sums sums;
+  size_t i = 0;
+  for (; i + hn::Lanes(d) <= to.size; i += hn::Lanes(d)) {
+    const auto here = words_at(d, words, i);
+    const auto g = g_of(d, here), h = h_of(d, here);
+    g_all = hn::Add(g_all, g);
+    h_all = hn::Add(h_all, h);
+    count_all = hn::Add(count_all, hn::And(here, hn::Set(d, 0x1fff)));
+    if (to.words != nullptr) {
+      hn::StoreU(here, d, reinterpret_cast<int64_t*>(to.words) + i);
+    } else {
+      store_wide(d, g, h, count_of(d, here), to, i);
+    }
+  }
+  for (; i < to.size; ++i) {
+    const Sums here = unpack(words[i]);
+    sums = sums + here;
+    if (to.words != nullptr) {
+      to.words[i] = words[i];
+    } else {
+      to.g[i] = here.g;
+      to.h[i] = here.h;
+      to.count[i] = static_cast<uint32_t>(here.count);
+    }
+  }
+  return sums + Sums{hn::GetLane(hn::SumOfLanes(d, g_all)), hn::GetLane(hn::SumOfLanes(d, h_all)),
+                     hn::GetLane(hn::SumOfLanes(d, count_all))};
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace evergrove::trees
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace evergrove::trees {
+
+HWY_EXPORT(add_all);
+HWY_EXPORT(subtract_all);
+HWY_EXPORT(subtract_packed_all);
+HWY_EXPORT(add_pairs_all);
+HWY_EXPORT(set_all);
+
+void add_to(const BinRange& from, const BinSums& to) { HWY_DYNAMIC_DISPATCH(add_all)(from, to); }
+void subtract_from(const BinRange& part, const BinSums& whole) {
+  HWY_DYNAMIC_DISPATCH(subtract_all)(part, whole);
+}
+void subtract_packed(const BinRange& whole, const BinRange& part, uint64_t* to) {
+  HWY_DYNAMIC_DISPATCH(subtract_packed_all)(whole, part, to);
+}
+void add_pairs(const uint64_t* pairs, const BinSums& to) {
+  HWY_DYNAMIC_DISPATCH(add_pairs_all)(pairs, to);
+}
+Sums set_to(const uint64_t* words, const BinSums& to) {
+  return HWY_DYNAMIC_DISPATCH(set_all)(words, to);
+}
+
+}  // namespace evergrove::trees
+#endif
