@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "evergrove/trees/partition_kernel.cc"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 //
@@ -59,6 +60,13 @@ struct ListedRows {
 };
 struct AllRows {
   const NarrowGradient* gradients;
+  // Of 64 rows, those whose bits are set.
+  HWY_INLINE void prefetch(size_t first, uint64_t bits) const {
+    constexpr size_t kLineRows = 64 / sizeof(NarrowGradient);
+    for (size_t i = 0; i < kWordRows; i += kLineRows, bits >>= kLineRows) {
+      if ((bits & ((uint64_t{1} << kLineRows) - 1)) != 0) hwy::Prefetch(gradients + first + i);
+    }
+  }
   HWY_INLINE uint32_t row(size_t i) const { return static_cast<uint32_t>(i); }
   HWY_INLINE TreeRow tree_row(size_t i) const { return {row(i), gradients[i]}; }
   HWY_INLINE hn::Vec<D> load(size_t i) const {
@@ -69,6 +77,7 @@ struct AllRows {
   }
 };
 struct AllRowsAlone {
+  HWY_INLINE void prefetch(size_t /*first*/, uint64_t /*bits*/) const {}
   HWY_INLINE uint32_t row(size_t i) const { return static_cast<uint32_t>(i); }
   HWY_INLINE TreeRow tree_row(size_t i) const { return {row(i), {}}; }
   HWY_INLINE hn::Vec<D> load(size_t i) const { return hn::Iota(D(), i); }
@@ -251,11 +260,13 @@ size_t divide_pairs(const uint64_t* bits, size_t first_row, size_t row_count,
 template <typename Rows>
 HWY_INLINE TreeRow* list_of(const Rows& rows, const uint64_t* bits, size_t first_row,
                             size_t row_count, TreeRow* to, const TreeRow* end) {
+  constexpr size_t kAhead = 8 * kWordRows;
   const D d;
   const size_t lanes = hn::Lanes(d);
   for (size_t i = 0; i < row_count; i += kWordRows) {
     const size_t first = first_row + i;
     uint64_t rest = bits[i / kWordRows];
+    if (row_count - i > kAhead) rows.prefetch(first + kAhead, bits[(i + kAhead) / kWordRows]);
     const size_t count = hwy::PopCount(rest);
     if (lanes >= 4 && count >= kMany && row_count - i >= kWordRows) {
       const uint64_t all = (uint64_t{1} << lanes) - 1;

@@ -23,6 +23,7 @@ namespace {
 constexpr size_t kPartRows = 1 << 13;  // a multiple of 64
 constexpr size_t kSharedRows = 1 << 15;
 constexpr size_t kPartBits = 1 << 16;  // a multiple of 64
+constexpr size_t kStretchRows = 1 << 15;
 
 // Whether goes_left is of a range of bins, and which.
 template <typename Bin>
@@ -188,9 +189,15 @@ void RowPartition::fill(size_t row_count, const Gradients& gradients, const RowA
 }
 
 // Those that are not listed one after the other, each by all threads: 64 rows are written as one.
+// Of the others, a stretch of rows at a time, so that the values which all leaves together change
+// are in the cache.
 void RowPartition::add(std::span<const LeafRows> leaves, std::span<int64_t> values) const {
+  std::vector<LeafRows> listed;
   for (const LeafRows& leaf : leaves) {
-    if (leaf.run.is_listed) continue;
+    if (leaf.run.is_listed) {
+      listed.push_back(leaf);
+      continue;
+    }
     const uint64_t* const bits = leaf.run.is_all() ? nullptr : bits_->words(leaf.run.bits);
     for_each_part(row_count_, Phase::leaves, [&](size_t first, size_t count) {
       if (bits != nullptr) {
@@ -200,17 +207,27 @@ void RowPartition::add(std::span<const LeafRows> leaves, std::span<int64_t> valu
       }
     });
   }
-  tbb::parallel_for(size_t{0}, leaves.size(), [&](size_t i) {
-    const LeafRows& leaf = leaves[i];
-    if (!leaf.run.is_listed) return;
-    const std::span<const TreeRow> all = rows(leaf.run);
-    const tbb::blocked_range<size_t> pieces(0, all.size(), kSharedRows);
-    tbb::parallel_for(pieces, [&](const tbb::blocked_range<size_t>& range) {
-      const PhaseScope scope(Phase::leaves);
-      for (const TreeRow& row : all.subspan(range.begin(), range.size())) {
-        values[row.row] += leaf.value;
+  const size_t stretch_count = (values.size() + kStretchRows - 1) / kStretchRows;
+  const tbb::blocked_range<size_t> stretches(0, stretch_count, 2);
+  tbb::parallel_for(stretches, [&](const tbb::blocked_range<size_t>& range) {
+    const PhaseScope scope(Phase::leaves);
+    std::vector<const TreeRow*> next;
+    for (const LeafRows& leaf : listed) {
+      const std::span<const TreeRow> all = rows(leaf.run);
+      next.push_back(std::partition_point(all.data(), all.data() + all.size(), [&](TreeRow row) {
+        return row.row < range.begin() * kStretchRows;
+      }));
+    }
+    for (size_t stretch = range.begin(); stretch < range.end(); ++stretch) {
+      const size_t end_row = (stretch + 1) * kStretchRows;
+      for (size_t i = 0; i < listed.size(); ++i) {
+        const TreeRow* const end = slots_.data() + listed[i].run.begin + listed[i].run.count;
+        const int64_t value = listed[i].value;
+        const TreeRow* row = next[i];
+        for (; row != end && row->row < end_row; ++row) values[row->row] += value;
+        next[i] = row;
       }
-    });
+    }
   });
 }
 
