@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <numeric>
 
 #include "evergrove/bins/row_tiles.h"
 
@@ -13,6 +12,27 @@ namespace {
 // The kernels take four cells at a time.
 constexpr size_t kRowPadding = 4;
 constexpr size_t kCacheLine = 64;
+
+// A sparse feature's part of the cells of rows first to last - 1; steps: empty where the cell is
+// its own.
+template <typename Bin>
+void fill_cells(const SparseColumn& column, std::span<const uint8_t> steps, size_t first,
+                size_t last, size_t stride, Bin* cells) {
+  if (steps.empty()) {
+    const auto usual = static_cast<Bin>(column.usual_bin);
+    for (size_t row = first; row < last; ++row) cells[row * stride] = usual;
+  }
+  // The usual bin may be another one than the cell's.
+  const uint8_t usual_step = steps.empty() ? 0 : steps[column.usual_bin];
+  for (size_t row = first; row < last && usual_step != 0; ++row) {
+    cells[row * stride] = static_cast<Bin>(cells[row * stride] + usual_step);
+  }
+  for (size_t i = column.place(first); i < column.rows.size() && column.rows[i] < last; ++i) {
+    Bin& cell = cells[column.rows[i] * stride];
+    const uint16_t bin = column.bins[i];
+    cell = static_cast<Bin>(steps.empty() ? bin : cell - usual_step + steps[bin]);
+  }
+}
 
 template <typename Bin>
 void transpose(const BinMatrix& matrix, Bin* rows) {
@@ -30,6 +50,10 @@ void transpose(const BinMatrix& matrix, Bin* rows) {
     for (size_t feature = 0; feature < feature_count; ++feature) {
       const uint32_t cell = layout.cell(feature);
       if (cell == RowLayout::kNoCell) continue;
+      if (const SparseColumn* const sparse = matrix.sparse_column(feature)) {
+        fill_cells(*sparse, steps[feature], first, last, stride, rows + cell);
+        continue;
+      }
       const Bin* const column = matrix.column<Bin>(feature);
       if (!layout.is_shared(cell)) {
         for (size_t row = first; row < last; ++row) rows[row * stride + cell] = column[row];
@@ -54,8 +78,19 @@ size_t row_stride(size_t cell_count, size_t bin_bytes) {
   return whole * bin_bytes <= kCacheLine && whole <= stride + kRowPadding ? whole : stride;
 }
 
-BinMatrix::BinMatrix(size_t row_count, std::span<const model::Feature> features)
-    : row_count_(row_count) {
+BinMatrix::BinMatrix(size_t row_count, std::span<const model::Feature> features) {
+  describe(features);
+  row_count_ = row_count;
+  columns_ = BinColumns::dense(row_count, features.size(), bin_bytes_);
+}
+
+BinMatrix::BinMatrix(BinColumns columns, std::span<const model::Feature> features) {
+  describe(features);
+  row_count_ = columns.row_count();
+  columns_ = std::move(columns);
+}
+
+void BinMatrix::describe(std::span<const model::Feature> features) {
   uint32_t total = 0;
   for (const model::Feature& feature : features) {
     bin_counts_.push_back(feature.bin_count());
@@ -64,15 +99,7 @@ BinMatrix::BinMatrix(size_t row_count, std::span<const model::Feature> features)
     if (feature.bin_count() > 256) bin_bytes_ = 2;
   }
   offsets_.push_back(total);
-  column_places_ = every_column();
   lay_out_alone();
-  columns_.resize(row_count * features.size() * bin_bytes_);
-}
-
-std::vector<uint32_t> BinMatrix::every_column() const {
-  std::vector<uint32_t> places(feature_count());
-  std::iota(places.begin(), places.end(), 0);
-  return places;
 }
 
 // How rows lie whatever they are.
@@ -91,61 +118,35 @@ void BinMatrix::lay_out_rows(std::span<const Bundle> bundles) {
 // Features that are together in a bundle take less than they would as sparse ones, and others that
 // are sparse less than in a digit of their own.
 void BinMatrix::build_rows() {
+  // What a column of so few other rows saves when it is split by is more than it costs to write it
+  // down for that.
+  constexpr size_t kOtherShare = 32;
+  columns_.make_sparse(bin_counts_);
   std::vector<uint8_t> is_placed(feature_count(), 0);
   std::vector<Bundle> bundles;
-  if (bin_bytes_ == 1) bundles = find_bundles(column<uint8_t>(0), row_count_, bin_counts_);
+  if (bin_bytes_ == 1) bundles = find_bundles(columns_, bin_counts_);
   for (const Bundle& bundle : bundles) {
     if (bundle.members.size() == 1) continue;
     for (const Bundle::Member& member : bundle.members) is_placed[member.feature] = 1;
   }
-  sparse_ = bin_bytes_ == 1
-                ? find_sparse_bins(column<uint8_t>(0), row_count_, bin_counts_, is_placed)
-                : find_sparse_bins(column<uint16_t>(0), row_count_, bin_counts_, is_placed);
-  std::erase_if(bundles, [&](const Bundle& bundle) {
-    return std::any_of(sparse_.features.begin(), sparse_.features.end(),
-                       [&](const SparseBins::Feature& feature) {
-                         return feature.feature == bundle.members[0].feature;
-                       });
-  });
+  sparse_ = find_sparse_bins(columns_, bin_counts_, is_placed);
+  std::erase_if(bundles,
+                [&](const Bundle& bundle) { return sparse_.has(bundle.members[0].feature); });
+  for (size_t feature = 0; feature < feature_count(); ++feature) {
+    const SparseColumn* const column = columns_.sparse(feature);
+    if (column == nullptr || sparse_.has(feature)) continue;
+    if (column->rows.size() > row_count_ / kOtherShare) columns_.make_dense(feature);
+  }
+  columns_.compact();
   lay_out_rows(bundles);
-  if (!sparse_.empty()) {
-    free_sparse_columns();
-    fill_sparse_rows(row_count_, sparse_);
-  }
   fill_rows();
-}
-
-// Others stay, one after the other.
-void BinMatrix::free_sparse_columns() {
-  const size_t bytes = row_count_ * static_cast<size_t>(bin_bytes_);
-  LargeVector<uint8_t> kept((feature_count() - sparse_.features.size()) * bytes);
-  uint32_t place = 0;
-  for (size_t feature = 0; feature < feature_count(); ++feature) {
-    if (sparse_.find(feature) != nullptr) continue;
-    std::copy_n(columns_.begin() + static_cast<ptrdiff_t>(column_places_[feature] * bytes), bytes,
-                kept.begin() + static_cast<ptrdiff_t>(place * bytes));
-    column_places_[feature] = place++;
-  }
-  columns_ = std::move(kept);
-}
-
-// The columns of all features again, where some are sparse.
-void BinMatrix::give_back_columns() {
-  if (sparse_.empty()) return;
-  LargeVector<uint8_t> all(feature_count() * row_count_ * static_cast<size_t>(bin_bytes_));
-  for (size_t feature = 0; feature < feature_count(); ++feature) {
-    copy_column_bytes(feature, 0, row_count_, &all[feature * row_count_ * bin_bytes_]);
-  }
-  columns_ = std::move(all);
-  column_places_ = every_column();
-  sparse_ = {};
 }
 
 void BinMatrix::build_rows_alone() {
-  give_back_columns();
+  sparse_ = {};
   lay_out_alone();
   fill_rows();
-  free_columns();
+  columns_ = {};
 }
 
 void BinMatrix::fill_rows() {
@@ -154,27 +155,15 @@ void BinMatrix::fill_rows() {
                   : transpose(*this, reinterpret_cast<uint16_t*>(rows_.data()));
 }
 
-template <typename Bin>
-void BinMatrix::copy_column(size_t feature, size_t first_row, std::span<Bin> to) const {
-  if (const SparseBins::Feature* const sparse = sparse_.find(feature)) {
-    sparse_.column(*sparse).copy(first_row, to);
-  } else {
-    std::copy_n(column<Bin>(feature) + first_row, to.size(), to.begin());
-  }
-}
-
-void BinMatrix::copy_column_bytes(size_t feature, size_t first_row, size_t row_count,
-                                  uint8_t* to) const {
+void BinMatrix::copy_rows(size_t feature, size_t first_row, size_t row_count, size_t to_row,
+                          BinColumns& to) const {
   if (bin_bytes_ == 1) {
-    copy_column(feature, first_row, std::span(to, row_count));
+    uint8_t* const column = to.column<uint8_t>(feature) + to_row;
+    columns_.copy(feature, first_row, std::span(column, row_count));
   } else {
-    copy_column(feature, first_row, std::span(reinterpret_cast<uint16_t*>(to), row_count));
+    uint16_t* const column = to.column<uint16_t>(feature) + to_row;
+    columns_.copy(feature, first_row, std::span(column, row_count));
   }
-}
-
-void BinMatrix::free_columns() {
-  columns_.clear();
-  columns_.shrink_to_fit();
 }
 
 // Columns first: the parts' are given back before the rows of the whole take memory.
@@ -185,7 +174,6 @@ BinMatrix BinMatrix::join(std::vector<BinMatrix> parts) {
   whole.offsets_ = parts[0].offsets_;
   whole.layout_ = parts[0].layout_;
   whole.row_stride_ = parts[0].row_stride_;
-  whole.column_places_ = whole.every_column();
   size_t row_bytes = 0;
   bool is_alike = true, has_columns = true;
   for (const BinMatrix& part : parts) {
@@ -194,13 +182,14 @@ BinMatrix BinMatrix::join(std::vector<BinMatrix> parts) {
     whole.row_count_ += part.row_count_;
     row_bytes += part.rows_.size();
   }
-  if (has_columns)
-    whole.columns_.resize(whole.feature_count() * whole.row_count_ * whole.bin_bytes_);
-  uint8_t* to = whole.columns_.data();
-  for (size_t f = 0; f < whole.feature_count() && has_columns; ++f) {
-    for (const BinMatrix& part : parts) {
-      part.copy_column_bytes(f, 0, part.row_count_, to);
-      to += part.row_count_ * part.bin_bytes_;
+  if (has_columns) {
+    whole.columns_ = BinColumns::dense(whole.row_count_, whole.feature_count(), whole.bin_bytes_);
+    for (size_t f = 0; f < whole.feature_count(); ++f) {
+      size_t row = 0;
+      for (const BinMatrix& part : parts) {
+        part.copy_rows(f, 0, part.row_count_, row, whole.columns_);
+        row += part.row_count_;
+      }
     }
   }
   if (!is_alike) {  // each may be bundled and sparse in features of its own
@@ -208,7 +197,7 @@ BinMatrix BinMatrix::join(std::vector<BinMatrix> parts) {
     whole.build_rows();
     return whole;
   }
-  for (BinMatrix& part : parts) part.free_columns();
+  for (BinMatrix& part : parts) part.columns_ = {};
   whole.rows_.reserve(row_bytes);
   for (BinMatrix& part : parts) {
     whole.rows_.insert(whole.rows_.end(), part.rows_.begin(), part.rows_.end());
@@ -225,12 +214,10 @@ BinMatrix BinMatrix::slice(size_t first_row, size_t row_count) const {
   part.offsets_ = offsets_;
   part.layout_ = layout_;
   part.row_stride_ = row_stride_;
-  part.column_places_ = every_column();
   if (has_columns()) {
-    const size_t bytes = row_count * bin_bytes_;
-    part.columns_.resize(feature_count() * bytes);
+    part.columns_ = BinColumns::dense(row_count, feature_count(), bin_bytes_);
     for (size_t f = 0; f < feature_count(); ++f) {
-      copy_column_bytes(f, first_row, row_count, part.columns_.data() + f * bytes);
+      copy_rows(f, first_row, row_count, 0, part.columns_);
     }
   }
   if (!sparse_.empty()) {
@@ -241,8 +228,5 @@ BinMatrix BinMatrix::slice(size_t first_row, size_t row_count) const {
   }
   return part;
 }
-
-template void BinMatrix::copy_column(size_t, size_t, std::span<uint8_t>) const;
-template void BinMatrix::copy_column(size_t, size_t, std::span<uint16_t>) const;
 
 }  // namespace evergrove::bins

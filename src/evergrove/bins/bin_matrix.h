@@ -4,8 +4,8 @@
 // column-major for partitioning and binning (one feature of many rows). Rows are padded with 0 to a
 // multiple of 4 cells at least, so that a kernel may read past the last one. Columns are filled
 // from many threads on disjoint rows, then build_rows() makes the other copy, then the matrix is
-// immutable. Features that have one bin in nearly all rows are in neither copy from then on but
-// beside both, as what is otherwise (sparse_bins.h).
+// immutable. A feature that has one bin in nearly all rows is the rows that have another, in both
+// orders (sparse_column.h, sparse_bins.h).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "evergrove/base/large_vector.h"
+#include "evergrove/bins/bin_columns.h"
 #include "evergrove/bins/row_layout.h"
 #include "evergrove/bins/sparse_bins.h"
 #include "evergrove/model/model.h"
@@ -30,6 +31,8 @@ class BinMatrix {
   BinMatrix() = default;
   // Bins are not set. Two bytes a bin if any feature has more than 256 bins.
   BinMatrix(size_t row_count, std::span<const model::Feature> features);
+  // Requires: columns of as many bytes as the features' bins need.
+  BinMatrix(BinColumns columns, std::span<const model::Feature> features);
 
   size_t row_count() const { return row_count_; }
   size_t feature_count() const { return bin_counts_.size(); }
@@ -39,27 +42,30 @@ class BinMatrix {
   // Where a feature's bins start in a histogram over all features; the last entry is the total.
   std::span<const uint32_t> histogram_offsets() const { return offsets_; }
 
-  // Requires: Bin is uint8_t or uint16_t, as bin_bytes() says; the feature is not sparse.
+  // Requires: Bin is uint8_t or uint16_t, as bin_bytes() says, here and below; rows are not built
+  // yet, or the column is not sparse.
   template <typename Bin>
   Bin* column(size_t feature) {
-    return reinterpret_cast<Bin*>(columns_.data()) + column_places_[feature] * row_count_;
+    return columns_.column<Bin>(feature);
   }
   template <typename Bin>
   const Bin* column(size_t feature) const {
-    return reinterpret_cast<const Bin*>(columns_.data()) + column_places_[feature] * row_count_;
+    return columns_.column<Bin>(feature);
   }
+  // Null: it is not sparse. Requires: has columns.
+  const SparseColumn* sparse_column(size_t feature) const { return columns_.sparse(feature); }
   // The bins of any feature, of as many consecutive rows as `to` has room for. Requires: has
   // columns.
   template <typename Bin>
-  void copy_column(size_t feature, size_t first_row, std::span<Bin> to) const;
+  void copy_column(size_t feature, size_t first_row, std::span<Bin> to) const {
+    columns_.copy(feature, first_row, to);
+  }
   template <typename Bin>
   const Bin* rows() const {
     return reinterpret_cast<const Bin*>(rows_.data());
   }
   // Without them, only what goes by row is to be had.
-  bool has_columns() const {
-    return !columns_.empty() || !sparse_.empty() || feature_count() == 0 || row_count_ == 0;
-  }
+  bool has_columns() const { return columns_.feature_count() == feature_count(); }
   // In cells. Before rows are built, what it is at most.
   size_t row_stride() const { return row_stride_; }
   const RowLayout& layout() const { return layout_; }
@@ -69,7 +75,7 @@ class BinMatrix {
   // Requires: build_rows() was called.
   uint32_t bin(size_t row, size_t feature) const {
     if (layout_.cell(feature) == RowLayout::kNoCell) {
-      return sparse_.column(*sparse_.find(feature)).bin(row);
+      return columns_.sparse(feature)->bin(row);
     }
     const size_t cell = row * row_stride_ + layout_.cell(feature);
     const uint32_t value = bin_bytes_ == 1 ? rows<uint8_t>()[cell] : rows<uint16_t>()[cell];
@@ -95,11 +101,9 @@ class BinMatrix {
   void lay_out_alone();
   void lay_out_rows(std::span<const Bundle> bundles);
   void fill_rows();
-  void free_columns();
-  void free_sparse_columns();
-  void give_back_columns();
-  std::vector<uint32_t> every_column() const;
-  void copy_column_bytes(size_t feature, size_t first_row, size_t row_count, uint8_t* to) const;
+  void describe(std::span<const model::Feature> features);
+  void copy_rows(size_t feature, size_t first_row, size_t row_count, size_t to_row,
+                 BinColumns& to) const;
 
   size_t row_count_ = 0;
   size_t row_stride_ = 0;
@@ -107,8 +111,7 @@ class BinMatrix {
   std::vector<uint32_t> bin_counts_;
   std::vector<uint32_t> offsets_;
   RowLayout layout_;
-  LargeVector<uint8_t> columns_;
-  std::vector<uint32_t> column_places_;  // by feature, that of a sparse one means nothing
+  BinColumns columns_;
   LargeVector<uint8_t> rows_;
   SparseBins sparse_;
 };

@@ -225,6 +225,15 @@ TEST(BinMatrix, KeepsWhatIsSparseBesideItsRows) {
   rows_alone.build_rows_alone();
   EXPECT_TRUE(rows_alone.sparse().empty());
   expect_as_columns(rows_alone, 0);
+  // Column by column.
+  BinColumns given(kRows, features.size(), 1);
+  for (size_t f = features.size(); f-- > 0;) {
+    given.set(f, matrix.bin_count(f), std::span(columns.column<uint8_t>(f), kRows));
+  }
+  BinMatrix of_columns(std::move(given), features);
+  of_columns.build_rows();
+  EXPECT_EQ(of_columns.sparse().entries, sparse.entries);
+  expect_as_columns(of_columns, 0);
 }
 
 // A part's rows may fit bundles that the whole's do not, and the other way round.

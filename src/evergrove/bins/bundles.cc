@@ -22,20 +22,36 @@ constexpr size_t kChunkRows = 16384;  // counted while they are in the cache
 // A small feature in these rows.
 struct Column {
   Bundle::Member member;
-  const uint8_t* bins = nullptr;
+  const SparseColumn* sparse = nullptr;
+  const uint8_t* bins = nullptr;  // where it is not sparse
   size_t other_rows = 0;
 };
 
-Column count_column(uint32_t feature, const uint8_t* bins, size_t row_count, uint32_t bin_count) {
-  std::array<size_t, kSharedBinsMax> counts{};
+using Counts = std::array<size_t, kSharedBinsMax>;
+
+Counts count_bins(const Column& column, size_t row_count, uint32_t bin_count) {
+  Counts counts{};
+  if (column.sparse != nullptr) {
+    for (const uint16_t bin : column.sparse->bins) ++counts[bin];
+    counts[column.sparse->usual_bin] = row_count - column.sparse->bins.size();
+    return counts;
+  }
   for (size_t first = 0; first < row_count; first += kChunkRows) {
     const size_t last = std::min(row_count, first + kChunkRows);
     for (uint32_t bin = 0; bin < bin_count; ++bin) {
-      counts[bin] +=
-          static_cast<size_t>(std::count(bins + first, bins + last, static_cast<uint8_t>(bin)));
+      counts[bin] += static_cast<size_t>(
+          std::count(column.bins + first, column.bins + last, static_cast<uint8_t>(bin)));
     }
   }
+  return counts;
+}
+
+Column count_column(uint32_t feature, const BinColumns& columns, uint32_t bin_count) {
   Column column;
+  column.sparse = columns.sparse(feature);
+  if (column.sparse == nullptr) column.bins = columns.column<uint8_t>(feature);
+  const size_t row_count = columns.row_count();
+  const Counts counts = count_bins(column, row_count, bin_count);
   const auto most = std::max_element(counts.begin(), counts.begin() + bin_count);
   column.member.feature = feature;
   column.member.usual_bin = static_cast<uint8_t>(most - counts.begin());
@@ -43,7 +59,6 @@ Column count_column(uint32_t feature, const uint8_t* bins, size_t row_count, uin
     if (counts[bin] == 0 || bin == column.member.usual_bin) continue;
     column.member.other_bins.push_back(static_cast<uint8_t>(bin));
   }
-  column.bins = bins;
   column.other_rows = row_count - *most;
   return column;
 }
@@ -95,11 +110,14 @@ class Bundler {
       }
     }
     const bool may_open = open_.size() < kOpenMax;
+    if (column.sparse != nullptr) set_bits(*column.sparse);
     for (size_t word = 0; word < bits_.size(); ++word) {
-      const size_t first = word * 64;
-      const size_t count = std::min<size_t>(64, row_count_ - first);
-      bits_[word] = count == 64 ? other_bits_of_64(column.bins + first, column.member.usual_bin)
-                                : other_bits(column.bins + first, count, column.member.usual_bin);
+      if (column.sparse == nullptr) {
+        const size_t first = word * 64;
+        const size_t count = std::min<size_t>(64, row_count_ - first);
+        bits_[word] = count == 64 ? other_bits_of_64(column.bins + first, column.member.usual_bin)
+                                  : other_bits(column.bins + first, count, column.member.usual_bin);
+      }
       std::erase_if(fitting, [&](size_t i) { return (open_[i].rows[word] & bits_[word]) != 0; });
       if (fitting.empty() && !may_open) {
         finished_.push_back({{std::move(column.member)}});
@@ -128,8 +146,13 @@ class Bundler {
   }
 
  private:
+  void set_bits(const SparseColumn& column) {
+    std::fill(bits_.begin(), bits_.end(), 0);
+    for (const uint32_t row : column.rows) bits_[row / 64] |= uint64_t{1} << (row % 64);
+  }
+
   size_t row_count_;
-  std::vector<uint64_t> bits_;
+  std::vector<uint64_t> bits_;  // of a column at hand, as far as they are looked at
   std::vector<Open> open_;
   std::vector<Bundle> finished_;
 };
@@ -149,8 +172,7 @@ std::vector<Bundle> plain_bundles(std::span<const uint32_t> bin_counts) {
   return bundles;
 }
 
-std::vector<Bundle> find_bundles(const uint8_t* columns, size_t row_count,
-                                 std::span<const uint32_t> bin_counts) {
+std::vector<Bundle> find_bundles(const BinColumns& columns, std::span<const uint32_t> bin_counts) {
   std::vector<uint32_t> small;
   for (uint32_t feature = 0; feature < bin_counts.size(); ++feature) {
     if (bin_counts[feature] <= kSharedBinsMax) small.push_back(feature);
@@ -158,14 +180,13 @@ std::vector<Bundle> find_bundles(const uint8_t* columns, size_t row_count,
   std::vector<Column> found(small.size());
   tbb::parallel_for(size_t{0}, small.size(), [&](size_t i) {
     const PhaseScope scope(Phase::lay_out);
-    found[i] =
-        count_column(small[i], columns + small[i] * row_count, row_count, bin_counts[small[i]]);
+    found[i] = count_column(small[i], columns, bin_counts[small[i]]);
   });
   // Those with the most rows first, for they have the fewest places to go.
   std::stable_sort(found.begin(), found.end(),
                    [](const Column& a, const Column& b) { return a.other_rows > b.other_rows; });
   const PhaseScope scope(Phase::lay_out);
-  Bundler bundler(row_count);
+  Bundler bundler(columns.row_count());
   for (Column& column : found) bundler.add(std::move(column));
   return bundler.finish();
 }

@@ -11,6 +11,8 @@
 #include <span>
 #include <vector>
 
+#include "evergrove/bins/bin_columns.h"
+
 namespace evergrove::bins {
 
 struct Bundle {
@@ -39,9 +41,8 @@ inline constexpr uint32_t kSharedBinsMax = 16;
 std::vector<Bundle> plain_bundles(std::span<const uint32_t> bin_counts);
 
 // The bundles of the small features that these rows fit: bins that no row has are left out, and
-// features are together where they can be. columns: by feature, row_count bins each. In parallel,
-// the same for any number of threads.
-std::vector<Bundle> find_bundles(const uint8_t* columns, size_t row_count,
-                                 std::span<const uint32_t> bin_counts);
+// features are together where they can be. Requires: columns of one byte. In parallel, the same for
+// any number of threads.
+std::vector<Bundle> find_bundles(const BinColumns& columns, std::span<const uint32_t> bin_counts);
 
 }  // namespace evergrove::bins

@@ -14,9 +14,15 @@ namespace {
 using Columns = std::vector<std::vector<uint8_t>>;
 
 std::vector<Bundle> bundles_of(const Columns& columns, std::span<const uint32_t> bin_counts) {
-  std::vector<uint8_t> all;
-  for (const auto& column : columns) all.insert(all.end(), column.begin(), column.end());
-  return find_bundles(all.data(), columns[0].size(), bin_counts);
+  BinColumns all(columns[0].size(), columns.size(), 1);
+  BinColumns dense = BinColumns::dense(columns[0].size(), columns.size(), 1);
+  for (size_t f = 0; f < columns.size(); ++f) {
+    all.set<uint8_t>(f, bin_counts[f], columns[f]);
+    std::copy(columns[f].begin(), columns[f].end(), dense.column<uint8_t>(f));
+  }
+  const std::vector<Bundle> bundles = find_bundles(all, bin_counts);
+  EXPECT_EQ(find_bundles(dense, bin_counts), bundles);  // whether columns are sparse or not
+  return bundles;
 }
 
 std::vector<std::vector<uint32_t>> names(const std::vector<Bundle>& bundles) {

@@ -61,6 +61,7 @@ RC_GTEST_PROP(RowLayout, LosesNoBin, ()) {
                             [](uint32_t bin) { return static_cast<uint8_t>(bin); }));
     std::copy(column.begin(), column.end(), matrix.column<uint8_t>(f));
   }
+  const BinMatrix columns = matrix;
   matrix.build_rows();
   const RowLayout& layout = matrix.layout();
   for (size_t cell = 0; cell < layout.cell_count(); ++cell) {
@@ -68,7 +69,7 @@ RC_GTEST_PROP(RowLayout, LosesNoBin, ()) {
   }
   for (size_t row = 0; row < kRows; ++row) {
     for (size_t f = 0; f < counts.size(); ++f) {
-      RC_ASSERT(matrix.bin(row, f) == matrix.column<uint8_t>(f)[row]);
+      RC_ASSERT(matrix.bin(row, f) == columns.column<uint8_t>(f)[row]);
     }
   }
 }

@@ -291,7 +291,7 @@ std::pair<RowRun, RowRun> RowPartition::split_by(const RowRun& run, const Bin* c
 // histograms of a node, unless that is a small one.
 template <typename Bin>
 std::pair<RowRun, RowRun> RowPartition::split_by_sparse(const RowRun& run,
-                                                        const bins::SparseBins::Column& column,
+                                                        const bins::SparseColumn& column,
                                                         size_t row_count,
                                                         std::span<const uint8_t> goes_left) {
   constexpr size_t kSmallShare = 128;
@@ -335,10 +335,11 @@ std::pair<RowRun, RowRun> RowPartition::split(const RowRun& run, const Split& sp
   }
   goes_left[0] = split.missing_left;
   const auto split_as = [&]<typename Bin>(Bin /*type*/) {
-    if (const auto* const sparse = bins.sparse().find(split.feature)) {
-      return split_by_sparse<Bin>(run, bins.sparse().column(*sparse), bins.row_count(), goes_left);
+    if (bins.has_columns()) {
+      const auto* const sparse = bins.sparse_column(split.feature);
+      return sparse == nullptr ? split_by(run, bins.column<Bin>(split.feature), 1, goes_left)
+                               : split_by_sparse<Bin>(run, *sparse, bins.row_count(), goes_left);
     }
-    if (bins.has_columns()) return split_by(run, bins.column<Bin>(split.feature), 1, goes_left);
     const bins::RowLayout& layout = bins.layout();
     const uint32_t cell = layout.cell(split.feature);
     if (!layout.is_shared(cell)) {

@@ -86,8 +86,7 @@ class RowPartition {
   std::pair<RowRun, RowRun> split_by(const RowRun& run, const Bin* column, size_t stride,
                                      std::span<const uint8_t> goes_left);
   template <typename Bin>
-  std::pair<RowRun, RowRun> split_by_sparse(const RowRun& run,
-                                            const bins::SparseBins::Column& column,
+  std::pair<RowRun, RowRun> split_by_sparse(const RowRun& run, const bins::SparseColumn& column,
                                             size_t row_count, std::span<const uint8_t> goes_left);
   template <typename Bin>
   std::pair<RowRun, RowRun> split_tightly(const RowRun& run, const BinChoice<Bin>& choice);
