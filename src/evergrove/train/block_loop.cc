@@ -2,6 +2,7 @@
 #include "evergrove/train/block_loop.h"
 
 #include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
 
 #include <algorithm>
 
@@ -62,7 +63,7 @@ Status for_each_column(const table::RowSource& source, std::span<const size_t> c
     return {};
   }
   std::vector<Status> statuses(columns.size());
-  tbb::parallel_for(size_t{0}, columns.size(), [&](size_t column) {
+  const auto visit_column = [&](size_t column) {
     statuses[column] = for_each_block(source, columns.subspan(column, 1),
                                       [&](size_t index, const table::RowBlock& block) -> Status {
                                         if (meter.asked_to_stop()) return stopped();
@@ -71,6 +72,11 @@ Status for_each_column(const table::RowSource& source, std::span<const size_t> c
                                         meter.tick();
                                         return status;
                                       });
+  };
+  tbb::parallel_for(size_t{0}, columns.size(), [&](size_t column) {
+    // A thread that waits for others must not begin another column meanwhile: what is kept of one
+    // until it is done would add up.
+    tbb::this_task_arena::isolate([&] { visit_column(column); });
     if (statuses[column].ok() && after_column) after_column(column);
   });
   return first_failure(statuses);

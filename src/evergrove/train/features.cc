@@ -6,6 +6,7 @@
 #include <deque>
 #include <mutex>
 
+#include "evergrove/base/check.h"
 #include "evergrove/base/phase.h"
 
 namespace evergrove::train {
@@ -259,10 +260,14 @@ Result<model::Feature> make_feature(const table::ColumnSpec& column, ColumnFacts
 Result<std::vector<model::Feature>> find_features(const table::RowSource& source,
                                                   std::span<const size_t> columns,
                                                   const Parameters& parameters,
-                                                  const TrainingRows& rows, ProgressMeter& meter) {
+                                                  const TrainingRows& rows, ProgressMeter& meter,
+                                                  const ColumnTaker& take) {
+  CHECK(!take || source.reads_single_columns());
   std::deque<ColumnReader> readers = readers_of(source, columns);
   BlockSamples samples(source, rows);
   std::vector<Result<model::Feature>> found(columns.size(), model::Feature());
+  std::vector<std::vector<table::RowBlock>> kept(
+      columns.size(), std::vector<table::RowBlock>(take ? source.blocks().size() : 0));
   const auto column_of = [&](size_t i) -> const table::ColumnSpec& {
     return source.schema().columns[columns[i]];
   };
@@ -270,10 +275,17 @@ Result<std::vector<model::Feature>> find_features(const table::RowSource& source
       source, columns, meter,
       [&](size_t block_index, size_t i, const table::RowBlock& block,
           const table::ColumnValues& values) -> Status {
-        if (readers[i].add(block_index, block, values, rows, samples)) return {};
-        return refuse_categories(column_of(i).name);
+        if (!readers[i].add(block_index, block, values, rows, samples)) {
+          return refuse_categories(column_of(i).name);
+        }
+        if (take) kept[i][block_index] = block;
+        return {};
       },
-      [&](size_t i) { found[i] = make_feature(column_of(i), readers[i].take(), parameters); }));
+      [&](size_t i) {
+        found[i] = make_feature(column_of(i), readers[i].take(), parameters);
+        if (take && found[i].ok()) take(i, *found[i], kept[i]);
+        kept[i].clear();
+      }));
   std::vector<model::Feature> features;
   for (Result<model::Feature>& feature : found) {
     EVERGROVE_ASSIGN_OR_RETURN(features.emplace_back(), std::move(feature));

@@ -56,10 +56,17 @@ Result<std::vector<ColumnFacts>> read_column_facts(const table::RowSource& sourc
 Result<model::Feature> make_feature(const table::ColumnSpec& column, ColumnFacts facts,
                                     const Parameters& parameters);
 
-// Both, of all rows at once, with less memory: a column's facts are gone when it is decided.
+// Takes a column that is decided, with all of its blocks; from many threads.
+using ColumnTaker = std::function<void(size_t column, const model::Feature& feature,
+                                       std::span<const table::RowBlock> blocks)>;
+
+// Both, of all rows at once, with less memory: a column's facts are gone when it is decided. With
+// `take`, its values are kept until then, of as many columns at a time as there are threads.
+// Requires: take is null, or the source reads single columns.
 Result<std::vector<model::Feature>> find_features(const table::RowSource& source,
                                                   std::span<const size_t> columns,
                                                   const Parameters& parameters,
-                                                  const TrainingRows& rows, ProgressMeter& meter);
+                                                  const TrainingRows& rows, ProgressMeter& meter,
+                                                  const ColumnTaker& take);
 
 }  // namespace evergrove::train

@@ -74,6 +74,18 @@ uint64_t sampling_bytes(const MemoryShape& s) {
   return values * 8 * (std::min<uint64_t>(s.feature_count, kColumnsAtOnce) + 3 * s.thread_count);
 }
 
+constexpr uint64_t kFewValueBytes = 16 * kMiB;
+
+uint64_t value_bytes(uint64_t row_count, uint64_t feature_count, uint64_t threads) {
+  return row_count * 8 * std::min(feature_count, threads);
+}
+
+// What is kept until it is binned, beside the memory that rows take later.
+uint64_t kept_bytes(const MemoryShape& s) {
+  const uint64_t bytes = value_bytes(s.row_count, s.feature_count, s.thread_count);
+  return bytes <= s.row_count * s.row_stride ? 0 : std::min(bytes, kFewValueBytes);
+}
+
 uint64_t label_bytes(const MemoryShape& s) { return s.label_bytes + (s.is_weighted ? 4 : 0); }
 uint64_t margin_bytes(const MemoryShape& s) { return 8 * s.output_count; }
 uint64_t softmax_bytes(const MemoryShape& s) { return s.output_count > 1 ? 16 : 0; }
@@ -93,7 +105,7 @@ MemoryNeed need_in_memory(const MemoryShape& s) {
       s.row_count * (17 + gradient_bytes(s) * s.output_count + softmax_bytes(s) + sample_bytes(s)) +
       all_rows * margin_bytes(s) + histogram_bytes(s, 2 * s.thread_count) +
       ranking_bytes(s, kRankedRows);
-  const uint64_t reading = reading_bytes(s) + sampling_bytes(s) + s.row_count * 16;
+  const uint64_t reading = reading_bytes(s) + sampling_bytes(s) + s.row_count * 16 + kept_bytes(s);
   MemoryNeed need;
   need.items = {{"bins, by column and by row",
                  s.row_count * bins + s.valid_row_count * s.bin_bytes * s.row_stride},
@@ -178,6 +190,11 @@ MemoryShape memory_shape(const DataSpec& spec, const RunHeader& header, uint64_t
   shape.row_stride = none.row_stride();
   shape.output_count = header.base_margins.size();
   return shape;
+}
+
+bool may_keep_values(uint64_t row_count, uint64_t feature_count, uint64_t threads) {
+  const uint64_t bytes = value_bytes(row_count, feature_count, threads);
+  return bytes <= std::max(kFewValueBytes, row_count * bins::row_stride(feature_count, 1));
 }
 
 uint64_t MemoryNeed::total() const {

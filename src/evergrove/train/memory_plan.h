@@ -43,6 +43,10 @@ MemoryShape memory_shape(const DataSpec& spec, const Parameters& parameters, uin
 // Of a run that is described.
 MemoryShape memory_shape(const DataSpec& spec, const RunHeader& header, uint64_t threads);
 
+// Whether the values of as many columns as there are threads are kept until they are binned: they
+// take no more than the rows' own bins, which come later, or next to nothing.
+bool may_keep_values(uint64_t row_count, uint64_t feature_count, uint64_t threads);
+
 struct MemoryNeed {
   struct Item {
     std::string what;

@@ -1,11 +1,16 @@
-// Labels first, then features (unless known), then the bins of every data set.
+// Labels first, then features (unless known), then the bins of every data set; where it can be, a
+// column's bins as soon as its feature is decided, so that it is read once.
 // SPDX-License-Identifier: Apache-2.0
+#include <tbb/task_arena.h>
+
 #include <algorithm>
+#include <optional>
 
 #include "evergrove/train/dataset.h"
 #include "evergrove/train/description.h"
 #include "evergrove/train/features.h"
 #include "evergrove/train/label_choice.h"
+#include "evergrove/train/memory_plan.h"
 #include "evergrove/train/set_reader.h"
 
 namespace evergrove::train {
@@ -18,7 +23,21 @@ struct FirstPass {
   RowDivision division;
   std::vector<size_t> columns;  // of the training data, as header.features has them
   std::vector<std::vector<size_t>> valid_columns;  // the same of each of spec.valid
+  std::optional<TakenColumns> taken;               // where the training data are binned already
 };
+
+// Whether columns can be binned as soon as they are read: a byte a bin is enough, whatever is
+// found, and the values of those at hand are no more than memory that is not used yet.
+bool may_read_once(const DataSpec& spec, const Parameters& parameters,
+                   std::span<const size_t> columns) {
+  if (!spec.data->reads_single_columns() || parameters.max_bins > 255) return false;
+  for (const size_t column : columns) {
+    const bool is_numeric = spec.data->schema().columns[column].kind == table::ColumnKind::numeric;
+    if (!is_numeric && parameters.max_categories > 255) return false;
+  }
+  const auto threads = static_cast<uint64_t>(tbb::this_task_arena::max_concurrency());
+  return may_keep_values(spec.data->row_count(), columns.size(), threads);
+}
 
 // Sets the features that are learnt from.
 Status decide_features(const DataSpec& spec, const RunHeader* known,
@@ -39,8 +58,16 @@ Status decide_features(const DataSpec& spec, const RunHeader* known,
   if (!division.whole()) {
     rows.in_training = [&](uint64_t row) { return division.in_training(row); };
   }
-  EVERGROVE_ASSIGN_OR_RETURN(header.features,
-                             find_features(source, pass.columns, header.parameters, rows, meter));
+  ColumnTaker take;
+  if (may_read_once(spec, header.parameters, pass.columns)) {
+    pass.taken.emplace(division, pass.columns.size());
+    take = [&](size_t column, const model::Feature& feature,
+               std::span<const table::RowBlock> blocks) {
+      pass.taken->take(column, feature, blocks, division);
+    };
+  }
+  EVERGROVE_ASSIGN_OR_RETURN(
+      header.features, find_features(source, pass.columns, header.parameters, rows, meter, take));
   return {};
 }
 
@@ -89,7 +116,8 @@ Result<FirstPass> first_pass(const DataSpec& spec, const Parameters& parameters,
                  .data = {},
                  .division = RowDivision(source.row_count(), spec.valid_fraction, parameters.seed),
                  .columns = std::move(columns),
-                 .valid_columns = {}};
+                 .valid_columns = {},
+                 .taken = std::nullopt};
   RunHeader& header = pass.header;
   header.parameters = parameters;
   header.label = spec.label;
@@ -120,8 +148,12 @@ Result<PreparedData> prepare(const DataSpec& spec, const Parameters& parameters,
   std::vector<Dataset>& valid = pass.data.valid;
   const size_t held_out_count = pass.division.whole() ? 0 : 1;
   Dataset* const held_out = held_out_count > 0 ? &valid.front() : nullptr;
-  EVERGROVE_RETURN_IF_ERROR(read_bins(*spec.data, pass.columns, features, pass.division, progress,
-                                      pass.data.train, held_out));
+  if (pass.taken) {
+    pass.taken->give(features, pass.data.train, held_out);
+  } else {
+    EVERGROVE_RETURN_IF_ERROR(read_bins(*spec.data, pass.columns, features, pass.division, progress,
+                                        pass.data.train, held_out));
+  }
   pass.data.train.bins.build_rows();
   if (held_out != nullptr) held_out->bins.build_rows_alone();
   for (size_t i = 0; i < spec.valid.size(); ++i) {

@@ -73,6 +73,38 @@ Result<Dataset> label_rows(const table::RowSource& source, const RawLabels& raw,
   return data;
 }
 
+TakenColumns::TakenColumns(const RowDivision& division, size_t feature_count)
+    : train_(division.training_count(), feature_count, 1),
+      held_out_(division.held_out_count(), feature_count, 1) {}
+
+void TakenColumns::take(size_t feature, const model::Feature& decided,
+                        std::span<const table::RowBlock> blocks, const RowDivision& division) {
+  const PhaseScope scope(Phase::bin);
+  thread_local std::vector<uint8_t> column, held_out;
+  const bins::Binner binner(decided);
+  column.resize(division.training_count() + division.held_out_count());
+  for (const table::RowBlock& block : blocks) {
+    binner.bin<uint8_t>(block.columns[0],
+                        std::span(column).subspan(block.first_row, block.row_count));
+  }
+  if (!division.whole()) {
+    held_out.resize(division.held_out_count());
+    for (size_t row = 0; row < column.size(); ++row) {
+      // No place is behind the row's own.
+      (division.in_training(row) ? column : held_out)[division.place(row)] = column[row];
+    }
+    column.resize(division.training_count());
+    held_out_.set<uint8_t>(feature, decided.bin_count(), held_out);
+  }
+  train_.set<uint8_t>(feature, decided.bin_count(), column);
+}
+
+void TakenColumns::give(std::span<const model::Feature> features, Dataset& train,
+                        Dataset* held_out) {
+  train.bins = bins::BinMatrix(std::move(train_), features);
+  if (held_out != nullptr) held_out->bins = bins::BinMatrix(std::move(held_out_), features);
+}
+
 Status read_bins(const table::RowSource& source, std::span<const size_t> columns,
                  std::span<const model::Feature> features, const RowDivision& division,
                  const PrepareProgress& progress, Dataset& train, Dataset* held_out) {

@@ -41,6 +41,24 @@ class RowDivision {
 Result<Dataset> label_rows(const table::RowSource& source, const RawLabels& raw,
                            const RunHeader& header);
 
+// The bins of columns that come one by one, a byte each.
+class TakenColumns {
+ public:
+  TakenColumns(const RowDivision& division, size_t feature_count);
+
+  // Takes all blocks of a feature's column. Requires: 256 bins at most; the same division.
+  // Different features from different threads.
+  void take(size_t feature, const model::Feature& decided, std::span<const table::RowBlock> blocks,
+            const RowDivision& division);
+  // Gives them to the sets, whose rows are left to be built. Requires: all features were taken;
+  // held_out, unless the division was whole().
+  void give(std::span<const model::Feature> features, Dataset& train, Dataset* held_out);
+
+ private:
+  bins::BinColumns train_;
+  bins::BinColumns held_out_;
+};
+
 // Reads the given columns, which are those of header.features, into train.bins and held_out->bins,
 // whose rows are left to be built. Requires: held_out, unless division.whole().
 Status read_bins(const table::RowSource& source, std::span<const size_t> columns,
