@@ -1,8 +1,8 @@
 // Dataset: binned rows with their labels and weights; TrainingData: one to learn from and those to
-// evaluate on. prepare() makes them from row sources, in two passes: the hash sample and the
-// categories first (unless the features are known from a log), then the bins, block by block in
-// parallel, so that memory holds bins and never the table. describe() does the first pass only, for
-// a run whose rows are read elsewhere, in parts (train/shard.h).
+// evaluate on. prepare() makes them from row sources: the hash sample and the categories first
+// (unless the features are known from a log), then the bins, in a second pass over the blocks or of
+// each column as soon as it is decided, so that memory holds bins and never the table. describe()
+// does the first part only, for a run whose rows are read elsewhere, in parts (train/shard.h).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
