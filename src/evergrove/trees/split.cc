@@ -232,6 +232,11 @@ Split SplitSearch::best_here(const Histogram& histogram, const Sums& sums,
   BestSplit best(sums, *this);
   const CandidateLimits limits = limits_of(sums, *this);
   for (const uint32_t feature : candidates) {
+    // One side of any split has none of the rows with the usual bin.
+    if (!usual_bins.empty()) {
+      const Sums usual = histogram.at(offsets[feature] + usual_bins[feature]);
+      if (double(sums.count - usual.count) < limits.rows_min) continue;
+    }
     if (features[feature].kind == ColumnKind::numeric) {
       search_numeric(*this, histogram, sums, limits, feature, best);
     } else {

@@ -50,6 +50,9 @@ struct SplitSearch {
   std::span<const model::Feature> features;
   GradientUnits units;
   const GrowthOptions* options;
+  // By feature, a bin that most rows have; empty: not known. A feature of which too few rows of a
+  // node have another one cannot split it, and need not be looked at.
+  std::span<const uint32_t> usual_bins = {};
 
   uint32_t bin_count(size_t feature) const { return offsets[feature + 1] - offsets[feature]; }
 

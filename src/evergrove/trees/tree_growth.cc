@@ -24,6 +24,22 @@ Sums sums_of(const Histogram& histogram, std::span<const uint32_t> offsets, uint
   return sums;
 }
 
+// By feature that was built, the bin with the most rows.
+std::vector<uint32_t> fullest_bins(const Histogram& histogram, std::span<const uint32_t> offsets,
+                                   std::span<const uint32_t> columns) {
+  std::vector<uint32_t> fullest(offsets.size() - 1, 0);
+  for (const uint32_t feature : columns) {
+    int64_t most = -1;
+    for (uint32_t bin = offsets[feature]; bin < offsets[feature + 1]; ++bin) {
+      const int64_t count =
+          histogram.packed ? unpack(histogram.words[bin]).count : int64_t{histogram.count[bin]};
+      if (count > most) fullest[feature] = bin - offsets[feature];
+      most = std::max(most, count);
+    }
+  }
+  return fullest;
+}
+
 }  // namespace
 
 TreeGrowth::TreeGrowth(const Place& place, uint64_t tree_index, std::vector<uint32_t> columns,
@@ -31,7 +47,8 @@ TreeGrowth::TreeGrowth(const Place& place, uint64_t tree_index, std::vector<uint
     : tree_index_(tree_index),
       columns_(std::move(columns)),
       wide_(wide),
-      search_{place.offsets, place.features, units, place.options},
+      usual_bins_(fullest_bins(*root.histogram, place.offsets, columns_)),
+      search_{place.offsets, place.features, units, place.options, usual_bins_},
       walk_(*place.options, sums_of(*root.histogram, place.offsets, columns_.front())),
       pool_(pool) {
   items_.push_back(std::move(root));

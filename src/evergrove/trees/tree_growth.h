@@ -115,6 +115,7 @@ class TreeGrowth {
   uint64_t tree_index_;
   std::vector<uint32_t> columns_;
   bool wide_;
+  std::vector<uint32_t> usual_bins_;
   SplitSearch search_;
   TreeWalk walk_;
   std::deque<Item> items_;  // by the walk's ids
