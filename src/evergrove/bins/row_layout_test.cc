@@ -56,12 +56,21 @@ RC_GTEST_PROP(RowLayout, LosesNoBin, ()) {
   BinMatrix matrix(kRows, features);
   for (size_t f = 0; f < counts.size(); ++f) {
     RC_ASSERT(matrix.bin_count(f) == counts[f]);
+    const auto rarity = *rc::gen::element<uint32_t>(1, 12, 40);  // of other bins than one of them
+    const auto usual = *rc::gen::inRange<uint32_t>(0, counts[f]);
     const auto column = *rc::gen::container<std::vector<uint8_t>>(
-        kRows, rc::gen::map(rc::gen::inRange<uint32_t>(0, counts[f]),
-                            [](uint32_t bin) { return static_cast<uint8_t>(bin); }));
+        kRows, rc::gen::map(rc::gen::inRange<uint32_t>(0, counts[f] * rarity), [&](uint32_t dice) {
+          return static_cast<uint8_t>(dice < counts[f] ? dice : usual);
+        }));
     std::copy(column.begin(), column.end(), matrix.column<uint8_t>(f));
   }
   const BinMatrix columns = matrix;
+  BinColumns given(kRows, counts.size(), 1);
+  for (size_t f = 0; f < counts.size(); ++f) {
+    given.set(f, counts[f], std::span(columns.column<uint8_t>(f), kRows));
+  }
+  BinMatrix of_columns(std::move(given), features);
+  of_columns.build_rows();
   matrix.build_rows();
   const RowLayout& layout = matrix.layout();
   for (size_t cell = 0; cell < layout.cell_count(); ++cell) {
@@ -70,6 +79,14 @@ RC_GTEST_PROP(RowLayout, LosesNoBin, ()) {
   for (size_t row = 0; row < kRows; ++row) {
     for (size_t f = 0; f < counts.size(); ++f) {
       RC_ASSERT(matrix.bin(row, f) == columns.column<uint8_t>(f)[row]);
+      RC_ASSERT(of_columns.bin(row, f) == columns.column<uint8_t>(f)[row]);
+    }
+  }
+  std::vector<uint8_t> column(kRows);
+  for (size_t f = 0; f < counts.size(); ++f) {
+    for (const BinMatrix* each : {&matrix, &of_columns}) {
+      each->copy_column(f, 0, std::span(column));
+      RC_ASSERT(std::equal(column.begin(), column.end(), columns.column<uint8_t>(f)));
     }
   }
 }
