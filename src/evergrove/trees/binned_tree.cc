@@ -128,7 +128,8 @@ void BinnedTree::add_block(const Walk& walk, const bins::BinMatrix& bins, size_t
                            size_t row_count, std::span<const uint8_t> excluded,
                            std::span<int64_t> margins) const {
   const bool by_column = !bins.sparse().empty();
-  std::vector<Bin> columns(walk.columns.size() * kBlockRows);
+  // A leaf looks at a bin, too: of a tree of one leaf, at any.
+  std::vector<Bin> columns(std::max<size_t>(1, walk.columns.size()) * kBlockRows);
   for (size_t i = 0; i < walk.columns.size(); ++i) {
     bins.copy_column(walk.columns[i], first_row,
                      std::span<Bin>(columns).subspan(i * kBlockRows, row_count));

@@ -138,6 +138,13 @@ TEST(BinnedTree, WalksSparseRowsAsOthers) {
   binned->add(bins, {}, margins);
   binned->add(dense, {}, expected);
   EXPECT_EQ(margins, expected);
+  model::Tree leaf;
+  leaf.nodes.emplace_back();
+  leaf.nodes[0].value = 5;
+  const auto binned_leaf = BinnedTree::make(leaf, features);
+  ASSERT_TRUE(binned_leaf.ok()) << binned_leaf.status().message();
+  binned_leaf->add(bins, {}, margins);
+  for (size_t row = 0; row < kRows; ++row) ASSERT_EQ(margins[row], expected[row] + 5);
 }
 
 }  // namespace
