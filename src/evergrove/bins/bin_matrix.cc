@@ -13,24 +13,19 @@ namespace {
 constexpr size_t kRowPadding = 4;
 constexpr size_t kCacheLine = 64;
 
-// A sparse feature's part of the cells of rows first to last - 1; steps: empty where the cell is
-// its own.
+// A sparse feature's part of the cells of rows first to last - 1, which are 0 where the cell is its
+// own; steps: empty there.
 template <typename Bin>
 void fill_cells(const SparseColumn& column, std::span<const uint8_t> steps, size_t first,
                 size_t last, size_t stride, Bin* cells) {
-  if (steps.empty()) {
-    const auto usual = static_cast<Bin>(column.usual_bin);
-    for (size_t row = first; row < last; ++row) cells[row * stride] = usual;
-  }
-  // The usual bin may be another one than the cell's.
-  const uint8_t usual_step = steps.empty() ? 0 : steps[column.usual_bin];
-  for (size_t row = first; row < last && usual_step != 0; ++row) {
-    cells[row * stride] = static_cast<Bin>(cells[row * stride] + usual_step);
+  const auto step = [&](uint32_t bin) { return steps.empty() ? bin : steps[bin]; };
+  const uint32_t usual = step(column.usual_bin);  // not 0 where the cell has another usual bin
+  for (size_t row = first; row < last && usual != 0; ++row) {
+    cells[row * stride] = static_cast<Bin>(cells[row * stride] + usual);
   }
   for (size_t i = column.place(first); i < column.rows.size() && column.rows[i] < last; ++i) {
     Bin& cell = cells[column.rows[i] * stride];
-    const uint16_t bin = column.bins[i];
-    cell = static_cast<Bin>(steps.empty() ? bin : cell - usual_step + steps[bin]);
+    cell = static_cast<Bin>(cell - usual + step(column.bins[i]));
   }
 }
 

@@ -36,7 +36,7 @@ void fill_rows(const BinColumns& columns, SparseBins& sparse) {
   constexpr size_t kStretchRows = 1 << 14;
   const size_t row_count = columns.row_count();
   const size_t stretch_count = (row_count + kStretchRows - 1) / kStretchRows;
-  // Visits the entries of a stretch, feature by feature, in parallel stretches.
+  // Visits the entries of a stretch, feature by feature.
   const auto for_each_entry = [&](size_t stretch, const auto& visit) {
     const PhaseScope scope(Phase::lay_out);
     const size_t first = stretch * kStretchRows;

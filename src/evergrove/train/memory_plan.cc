@@ -76,13 +76,13 @@ uint64_t sampling_bytes(const MemoryShape& s) {
 
 constexpr uint64_t kFewValueBytes = 16 * kMiB;
 
-uint64_t value_bytes(uint64_t row_count, uint64_t feature_count, uint64_t threads) {
-  return row_count * 8 * std::min(feature_count, threads);
+uint64_t value_bytes(const MemoryShape& s) {
+  return s.row_count * 8 * std::min(s.feature_count, s.thread_count);
 }
 
 // What is kept until it is binned, beside the memory that rows take later.
 uint64_t kept_bytes(const MemoryShape& s) {
-  const uint64_t bytes = value_bytes(s.row_count, s.feature_count, s.thread_count);
+  const uint64_t bytes = value_bytes(s);
   return bytes <= s.row_count * s.row_stride ? 0 : std::min(bytes, kFewValueBytes);
 }
 
@@ -192,9 +192,8 @@ MemoryShape memory_shape(const DataSpec& spec, const RunHeader& header, uint64_t
   return shape;
 }
 
-bool may_keep_values(uint64_t row_count, uint64_t feature_count, uint64_t threads) {
-  const uint64_t bytes = value_bytes(row_count, feature_count, threads);
-  return bytes <= std::max(kFewValueBytes, row_count * bins::row_stride(feature_count, 1));
+bool may_keep_values(const MemoryShape& shape) {
+  return value_bytes(shape) <= std::max(kFewValueBytes, shape.row_count * shape.row_stride);
 }
 
 uint64_t MemoryNeed::total() const {

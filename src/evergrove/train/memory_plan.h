@@ -45,7 +45,7 @@ MemoryShape memory_shape(const DataSpec& spec, const RunHeader& header, uint64_t
 
 // Whether the values of as many columns as there are threads are kept until they are binned: they
 // take no more than the rows' own bins, which come later, or next to nothing.
-bool may_keep_values(uint64_t row_count, uint64_t feature_count, uint64_t threads);
+bool may_keep_values(const MemoryShape& shape);
 
 struct MemoryNeed {
   struct Item {

@@ -28,15 +28,10 @@ struct FirstPass {
 
 // Whether columns can be binned as soon as they are read: a byte a bin is enough, whatever is
 // found, and the values of those at hand are no more than memory that is not used yet.
-bool may_read_once(const DataSpec& spec, const Parameters& parameters,
-                   std::span<const size_t> columns) {
-  if (!spec.data->reads_single_columns() || parameters.max_bins > 255) return false;
-  for (const size_t column : columns) {
-    const bool is_numeric = spec.data->schema().columns[column].kind == table::ColumnKind::numeric;
-    if (!is_numeric && parameters.max_categories > 255) return false;
-  }
+bool may_read_once(const DataSpec& spec, const Parameters& parameters) {
   const auto threads = static_cast<uint64_t>(tbb::this_task_arena::max_concurrency());
-  return may_keep_values(spec.data->row_count(), columns.size(), threads);
+  const MemoryShape shape = memory_shape(spec, parameters, threads);
+  return spec.data->reads_single_columns() && shape.bin_bytes == 1 && may_keep_values(shape);
 }
 
 // Sets the features that are learnt from.
@@ -59,7 +54,7 @@ Status decide_features(const DataSpec& spec, const RunHeader* known,
     rows.in_training = [&](uint64_t row) { return division.in_training(row); };
   }
   ColumnTaker take;
-  if (may_read_once(spec, header.parameters, pass.columns)) {
+  if (may_read_once(spec, header.parameters)) {
     pass.taken.emplace(division, pass.columns.size());
     take = [&](size_t column, const model::Feature& feature,
                std::span<const table::RowBlock> blocks) {

@@ -122,7 +122,7 @@ HWY_INLINE bool are_usual(const CandidateLimits& limits) {
          limits.h * limits.h_unit <= kLarge;
 }
 
-// The lanes of up to 2^k, 2^(k+1), ... before each added to it: running sums.
+// Each lane with all before it: those a step before are added, of steps 1, 2, 4.
 template <size_t kStep = 1, class D, class V = hn::Vec<D>>
 HWY_INLINE V running_sums(D d, V v) {
   if constexpr (kStep >= hn::MaxLanes(D())) {

@@ -34,11 +34,16 @@ void add_part(const HistogramPart& part, size_t begin, size_t end, Histogram& to
 
 }  // namespace
 
-void clear(Histogram& histogram) {
-  std::fill(histogram.words.begin(), histogram.words.end(), 0);
-  std::fill(histogram.g.begin(), histogram.g.end(), 0);
-  std::fill(histogram.h.begin(), histogram.h.end(), 0);
-  std::fill(histogram.count.begin(), histogram.count.end(), 0);
+void clear(Histogram& histogram) { clear(histogram, 0, histogram.bin_count()); }
+
+void clear(Histogram& histogram, size_t begin, size_t size) {
+  if (histogram.packed) {
+    std::fill_n(histogram.words.data() + begin, size, 0);
+    return;
+  }
+  std::fill_n(histogram.g.data() + begin, size, 0);
+  std::fill_n(histogram.h.data() + begin, size, 0);
+  std::fill_n(histogram.count.data() + begin, size, 0);
 }
 
 std::unique_ptr<Histogram> HistogramPool::take_from(Histograms& histograms, bool packed) {

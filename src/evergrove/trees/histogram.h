@@ -73,6 +73,12 @@ struct Histogram {
   Sums at(size_t bin) const {
     return packed ? unpack(words[bin]) : Sums{g[bin], h[bin], int64_t{count[bin]}};
   }
+  // What bins begin to begin + size - 1 have together.
+  Sums total(size_t begin, size_t size) const {
+    Sums sums;
+    for (size_t bin = begin; bin < begin + size; ++bin) sums = sums + at(bin);
+    return sums;
+  }
   BinRange range(size_t begin, size_t size) const {
     if (packed) return {.words = words.data() + begin, .size = size};
     return {
@@ -85,8 +91,9 @@ struct Histogram {
   }
 };
 
-// Sets all sums to 0.
+// Sets all sums to 0, or those of bins begin to begin + size - 1.
 void clear(Histogram& histogram);
+void clear(Histogram& histogram, size_t begin, size_t size);
 
 // Keeps histograms for reuse, so that a tree takes no memory after the first one.
 // Safe to use from many threads.

@@ -43,16 +43,6 @@ void for_each_feature(const bins::BinMatrix& bins, size_t first, size_t last, co
   }
 }
 
-void clear_bins(Histogram& histogram, size_t begin, size_t bin_count) {
-  if (histogram.packed) {
-    std::fill_n(histogram.words.data() + begin, bin_count, 0);
-    return;
-  }
-  std::fill_n(histogram.g.data() + begin, bin_count, 0);
-  std::fill_n(histogram.h.data() + begin, bin_count, 0);
-  std::fill_n(histogram.count.data() + begin, bin_count, 0);
-}
-
 SomeRows add_some_rows(const HistogramPart& part, size_t begin, size_t end, bool is_packed,
                        HistogramPool& pool) {
   const PhaseScope scope(Phase::histogram);
@@ -61,7 +51,7 @@ SomeRows add_some_rows(const HistogramPart& part, size_t begin, size_t end, bool
   if (sums.wide) {
     for_each_feature(bins, 0, bins.feature_count(), [&](size_t feature, const auto* sparse) {
       if (!is_wide_at_once(sparse)) return;
-      clear_bins(*sums.wide, bins.histogram_offsets()[feature], bins.bin_count(feature));
+      clear(*sums.wide, bins.histogram_offsets()[feature], bins.bin_count(feature));
     });
   }
   Scratch& scratch = prepare_scratch(part.input);
@@ -89,7 +79,7 @@ void set_sparse(const bins::SparseBins::Feature& feature, const Sums& total, con
   Sums others;
   if (!to.packed && is_wide_at_once(&feature)) {
     add_to({.words = words, .size = bins.size}, bins);
-    for (size_t bin = 0; bin < bins.size; ++bin) others = others + to.at(feature.start + bin);
+    others = to.total(feature.start, bins.size);
   } else {
     others = set_to(words, bins);
   }
@@ -115,7 +105,7 @@ void add_up_features(const HistogramInput& input, std::span<const SomeRows> part
     const BinSums words = parts[0].words->sums(begin, bin_count);
     for (const SomeRows& part : parts.subspan(1)) {
       add_to(part.words->range(begin, bin_count), words);
-      clear_bins(*part.words, begin, bin_count);
+      clear(*part.words, begin, bin_count);
       if (part.wide && is_wide_at_once(sparse)) {
         add_to(part.wide->range(begin, bin_count), to.sums(begin, bin_count));
       }
@@ -125,7 +115,7 @@ void add_up_features(const HistogramInput& input, std::span<const SomeRows> part
     } else if (is_asked_for(input, static_cast<uint32_t>(feature))) {
       set_sparse(*sparse, total, words.words, to);
     } else {
-      clear_bins(to, begin, bin_count);
+      clear(to, begin, bin_count);
     }
     std::fill_n(words.words, bin_count, 0);
   });

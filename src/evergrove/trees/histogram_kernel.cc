@@ -50,52 +50,48 @@ HWY_INLINE void store_wide(D d, V g, V h, hn::Vec<Counts<D>> count, const BinSum
   hn::StoreU(count, Counts<D>(), to.count + i);
 }
 
-void add_all(const BinRange& from, const BinSums& to) {
+struct Add {
+  template <class V>
+  HWY_INLINE V operator()(V a, V b) const {
+    return hn::Add(a, b);
+  }
+};
+struct Subtract {
+  template <class V>
+  HWY_INLINE V operator()(V a, V b) const {
+    return hn::Sub(a, b);
+  }
+};
+
+// Sets each sum of `to` to what `combine` makes of it and that of `from`.
+template <class Combine>
+HWY_INLINE void combine_all(const BinRange& from, const BinSums& to, const Combine& combine) {
   if (to.words != nullptr) {
     for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
-      const auto sum = hn::Add(words_at(d, to.words, i), words_at(d, from.words, i));
-      hn::StoreU(sum, d, reinterpret_cast<int64_t*>(to.words) + i);
+      const auto words = combine(words_at(d, to.words, i), words_at(d, from.words, i));
+      hn::StoreU(words, d, reinterpret_cast<int64_t*>(to.words) + i);
     });
   } else if (from.words != nullptr) {
     for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
       const Counts<decltype(d)> dn;
       const auto words = words_at(d, from.words, i);
-      store_wide(d, hn::Add(hn::LoadU(d, to.g + i), g_of(d, words)),
-                 hn::Add(hn::LoadU(d, to.h + i), h_of(d, words)),
-                 hn::Add(hn::LoadU(dn, to.count + i), count_of(d, words)), to, i);
+      store_wide(d, combine(hn::LoadU(d, to.g + i), g_of(d, words)),
+                 combine(hn::LoadU(d, to.h + i), h_of(d, words)),
+                 combine(hn::LoadU(dn, to.count + i), count_of(d, words)), to, i);
     });
   } else {
     for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
       const Counts<decltype(d)> dn;
-      store_wide(d, hn::Add(hn::LoadU(d, to.g + i), hn::LoadU(d, from.g + i)),
-                 hn::Add(hn::LoadU(d, to.h + i), hn::LoadU(d, from.h + i)),
-                 hn::Add(hn::LoadU(dn, to.count + i), hn::LoadU(dn, from.count + i)), to, i);
+      store_wide(d, combine(hn::LoadU(d, to.g + i), hn::LoadU(d, from.g + i)),
+                 combine(hn::LoadU(d, to.h + i), hn::LoadU(d, from.h + i)),
+                 combine(hn::LoadU(dn, to.count + i), hn::LoadU(dn, from.count + i)), to, i);
     });
   }
 }
 
+void add_all(const BinRange& from, const BinSums& to) { combine_all(from, to, Add()); }
 void subtract_all(const BinRange& part, const BinSums& whole) {
-  if (whole.words != nullptr) {
-    for_each_vector(whole.size, [&](auto d, size_t i) HWY_ATTR {
-      const auto left = hn::Sub(words_at(d, whole.words, i), words_at(d, part.words, i));
-      hn::StoreU(left, d, reinterpret_cast<int64_t*>(whole.words) + i);
-    });
-  } else if (part.words != nullptr) {
-    for_each_vector(whole.size, [&](auto d, size_t i) HWY_ATTR {
-      const Counts<decltype(d)> dn;
-      const auto words = words_at(d, part.words, i);
-      store_wide(d, hn::Sub(hn::LoadU(d, whole.g + i), g_of(d, words)),
-                 hn::Sub(hn::LoadU(d, whole.h + i), h_of(d, words)),
-                 hn::Sub(hn::LoadU(dn, whole.count + i), count_of(d, words)), whole, i);
-    });
-  } else {
-    for_each_vector(whole.size, [&](auto d, size_t i) HWY_ATTR {
-      const Counts<decltype(d)> dn;
-      store_wide(d, hn::Sub(hn::LoadU(d, whole.g + i), hn::LoadU(d, part.g + i)),
-                 hn::Sub(hn::LoadU(d, whole.h + i), hn::LoadU(d, part.h + i)),
-                 hn::Sub(hn::LoadU(dn, whole.count + i), hn::LoadU(dn, part.count + i)), whole, i);
-    });
-  }
+  combine_all(part, whole, Subtract());
 }
 
 // The fields of a word are far enough apart that words are what is added to and taken from.

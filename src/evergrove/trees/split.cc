@@ -48,12 +48,6 @@ Candidates& scratch() {
   return candidates;
 }
 
-Sums sums_of_bins(const Histogram& histogram, size_t first, size_t count) {
-  Sums sums;
-  for (size_t bin = first; bin < first + count; ++bin) sums = sums + histogram.at(bin);
-  return sums;
-}
-
 CandidateLimits limits_of(const Sums& sums, const SplitSearch& search) {
   const GrowthOptions& o = *search.options;
   return {double(sums.g),     double(sums.h),
@@ -99,7 +93,7 @@ void search_numeric(const SplitSearch& search, const Histogram& histogram, const
                   bin_last,
                   {},
                   missing_left,
-                  sums_of_bins(histogram, start + 1, bin_last) + added};
+                  histogram.total(start + 1, bin_last) + added};
     // No missing here: should one come later, it goes where most rows went.
     if (missing.count == 0) {
       best.split.missing_left = 2 * best.split.left.count >= sums.count;
@@ -269,7 +263,7 @@ Split SplitSearch::apply(const Split& split, const Histogram& histogram, const S
   Split here = split;
   here.left = {};
   if (features[split.feature].kind == ColumnKind::numeric) {
-    here.left = sums_of_bins(histogram, start + 1, split.bin_last);
+    here.left = histogram.total(start + 1, split.bin_last);
   } else {
     for (uint32_t bin : split.bins_left) here.left = here.left + histogram.at(start + bin);
   }

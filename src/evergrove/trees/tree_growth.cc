@@ -15,15 +15,6 @@
 namespace evergrove::trees {
 namespace {
 
-// Any feature's bins have the sums of all rows.
-Sums sums_of(const Histogram& histogram, std::span<const uint32_t> offsets, uint32_t feature) {
-  Sums sums;
-  for (uint32_t bin = offsets[feature]; bin < offsets[feature + 1]; ++bin) {
-    sums = sums + histogram.at(bin);
-  }
-  return sums;
-}
-
 // By feature that was built, the bin with the most rows.
 std::vector<uint32_t> fullest_bins(const Histogram& histogram, std::span<const uint32_t> offsets,
                                    std::span<const uint32_t> columns) {
@@ -31,8 +22,7 @@ std::vector<uint32_t> fullest_bins(const Histogram& histogram, std::span<const u
   for (const uint32_t feature : columns) {
     int64_t most = -1;
     for (uint32_t bin = offsets[feature]; bin < offsets[feature + 1]; ++bin) {
-      const int64_t count =
-          histogram.packed ? unpack(histogram.words[bin]).count : int64_t{histogram.count[bin]};
+      const int64_t count = histogram.at(bin).count;
       if (count > most) fullest[feature] = bin - offsets[feature];
       most = std::max(most, count);
     }
@@ -49,7 +39,9 @@ TreeGrowth::TreeGrowth(const Place& place, uint64_t tree_index, std::vector<uint
       wide_(wide),
       usual_bins_(fullest_bins(*root.histogram, place.offsets, columns_)),
       search_{place.offsets, place.features, units, place.options, usual_bins_},
-      walk_(*place.options, sums_of(*root.histogram, place.offsets, columns_.front())),
+      // Any feature's bins have the sums of all rows.
+      walk_(*place.options, root.histogram->total(place.offsets[columns_.front()],
+                                                  search_.bin_count(columns_.front()))),
       pool_(pool) {
   items_.push_back(std::move(root));
 }
