@@ -343,7 +343,8 @@ void Simulation::replace_coordinator() {
   options.epoch = ++epoch_;
   if (!case_) {
     options.rounds_max = 1 + dice(3);
-    options.round_nodes_min = 1 + dice(4);
+    options.round_nodes = 1 + dice(4);
+    options.latency_us = static_cast<uint32_t>(options.round_nodes * 100);
     options.fan_in = dice(2) == 0 ? 2 : 16;  // of few members only the smallest makes a tree
     options.lease = Time(3000);
     options.say_again_after = Time(800);

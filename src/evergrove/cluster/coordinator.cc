@@ -16,7 +16,9 @@ Coordinator::Coordinator(CoordinatorOptions options, RunSetup setup, std::vector
       shards_(std::move(shards)),
       history_(setup_.header),
       growth_(train::growth_options(setup_.header)),
-      output_count_(setup_.header.base_margins.size()) {
+      output_count_(setup_.header.base_margins.size()),
+      least_gains_(output_count_, 0) {
+  for (const model::Feature& feature : setup_.header.features) bin_count_ += feature.bin_count();
   std::sort(shards_.begin(), shards_.end(),
             [](const ShardRows& a, const ShardRows& b) { return a.id < b.id; });
   // Fewer iterations may be asked for now than were logged.

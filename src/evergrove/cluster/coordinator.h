@@ -45,8 +45,10 @@ struct CoordinatorOptions {
   uint64_t epoch = 1;
   size_t rounds_max = 2;  // under way at once
   uint32_t fan_in = 16;   // of sums (sum_route.h)
-  // A round's messages cost about as much as the histograms of so many small nodes.
-  size_t round_nodes_min = 12;
+  // A round's messages cost about as much as the histograms of so many small nodes, and those of
+  // not many more stay in a core's cache until others' are added to them.
+  size_t round_nodes = 12;
+  uint32_t latency_us = 300;    // of a round, from its last histogram to the next one's first row
   Time lease{10'000};           // without a word from a worker, it is lost
   Time say_again_after{2'000};  // without progress, the plan is said again
   Time weigh_every{5'000};      // whether rows lie as the workers' speeds want it
@@ -203,6 +205,8 @@ class Coordinator {
   bool add_values(const train::MetricSummary& summary, const std::string& set,
                   std::vector<model::MetricValue>& to);
   void start_root(std::optional<FinishedTree> finish);
+  double expansion_us(uint32_t id) const;
+  std::vector<uint32_t> next_batch(size_t rounds_max);
   void grow();
   Expansion expansion_of(uint32_t id) const;
   bool is_symmetric() const { return growth_.order == trees::GrowthOrder::symmetric; }
@@ -259,7 +263,11 @@ class Coordinator {
 
   TreeState state_;  // as of the last completed round
   std::optional<trees::TreeWalk> walk_;
-  train::Iteration iteration_;  // at hand
+  uint64_t bin_count_ = 0;           // of all features
+  uint32_t threads_most_ = 1;        // of a member
+  uint64_t threads_all_ = 1;         // of all members
+  std::vector<double> least_gains_;  // by output, of its last tree; 0: there was none
+  train::Iteration iteration_;       // at hand
   // Symmetric growth: the level whose histograms the owners have, and those of its nodes that are
   // to be expanded.
   std::vector<uint32_t> level_batch_;

@@ -167,21 +167,60 @@ Expansion Coordinator::expansion_of(uint32_t id) const {
   return {id, node.split, child_of(node.left), child_of(node.right)};
 }
 
+// How long a node's expansion keeps a member busy, about: it divides the node's rows and adds the
+// smaller child's, and it clears, encodes, adds, subtracts and searches bins.
+double Coordinator::expansion_us(uint32_t id) const {
+  constexpr double kDivideUs = 0.0015, kAddUs = 0.00035, kBinUs = 0.008;  // a row; and feature; bin
+  const trees::TreeWalk::Node& node = walk_->node(id);
+  const auto rows = double(node.sums.count);
+  const auto left = double(node.split.left.count);
+  const double feature_count = double(setup_.header.features.size());
+  return (rows * kDivideUs + std::min(left, rows - left) * feature_count * kAddUs) /
+             double(threads_all_) +
+         double(bin_count_) * kBinUs / threads_most_;
+}
+
+// The leaves to expand next. A node that the tree turns out not to want costs time, and so does a
+// round's latency. Where the tree before says which nodes this one will want (its least gain is
+// about the same), those are expanded, and others only as long as members have less to do than a
+// round's latency lasts.
+std::vector<uint32_t> Coordinator::next_batch(size_t rounds_max) {
+  const size_t many = std::max<size_t>(options_.round_nodes, threads_most_);
+  const double least_gain = least_gains_[iteration_.trees.size()];
+  if (least_gain == 0) return walk_->next_batch(many, rounds_max);
+  const size_t share = rounds_max - rounds_.size();
+  const trees::TreeWalk::Ahead ahead = walk_->ahead(many * share, least_gain);
+  const size_t sure_wanted =
+      std::max<size_t>((ahead.sure_count + share - 1) / share, threads_most_);
+  double under_way_us = 0;
+  for (const OpenRound& open : rounds_) {
+    for (const Expansion& each : open.round.expansions) under_way_us += expansion_us(each.node);
+  }
+  std::vector<uint32_t> batch;
+  double batch_us = 0;
+  for (size_t i = 0; i < ahead.nodes.size() && i < many; ++i) {
+    const double latency_us = double(options_.latency_us);
+    const bool is_sure = i < ahead.sure_count;
+    const bool is_worth =
+        is_sure ? i < sure_wanted || batch_us < latency_us : under_way_us + batch_us < latency_us;
+    if (!is_worth) break;
+    batch.push_back(ahead.nodes[i]);
+    batch_us += expansion_us(ahead.nodes[i]);
+  }
+  walk_->expand(batch);
+  return batch;
+}
+
 // Says what to expand next, unless the view is to change when the rounds under way are done.
 void Coordinator::grow() {
   if (is_symmetric()) return grow_level();
   if (walk_->finished()) return finish_tree();
   if (!rounds_.empty() && rounds_.front().round.kind == RoundKind::rebuild) return;
-  // Every member works on all nodes of a round, with its own rows of them.
-  size_t parallel = options_.round_nodes_min;
-  for (const auto& [name, worker] : workers_) parallel = std::max<size_t>(parallel, worker.threads);
   const size_t rounds_max = is_settled() ? options_.rounds_max : 1;
   while (rounds_.size() < rounds_max) {
     Round round;
     round.kind = RoundKind::expand;
-    for (uint32_t id : walk_->next_batch(parallel, rounds_max)) {
-      round.expansions.push_back(expansion_of(id));
-    }
+    for (uint32_t id : next_batch(rounds_max)) round.expansions.push_back(expansion_of(id));
     if (round.expansions.empty()) return;
     issue(std::move(round));
   }
@@ -193,6 +232,7 @@ void Coordinator::finish_tree() {
   finished.tree = walk_->tree(setup_.header.features, units(), &finished.leaves);
   finished.tree.output = static_cast<uint32_t>(iteration_.trees.size());
   iteration_.trees.push_back(finished.tree);
+  least_gains_[finished.tree.output] = walk_->least_gain();
   finish_ = std::move(finished);
   walk_.reset();
   rounds_.clear();  // what was expanded and not needed

@@ -108,7 +108,16 @@ void Coordinator::begin_view(View view) {
   }
   view_ = std::move(view);
   member_places_.clear();
-  for (size_t i = 0; i < view_.members.size(); ++i) member_places_[view_.members[i].name] = i;
+  threads_most_ = 1;
+  threads_all_ = 0;
+  for (size_t i = 0; i < view_.members.size(); ++i) {
+    const std::string& name = view_.members[i].name;
+    member_places_[name] = i;
+    const auto worker = workers_.find(name);
+    const uint32_t threads = worker == workers_.end() ? 1 : worker->second.threads;
+    threads_most_ = std::max(threads_most_, threads);
+    threads_all_ += threads;
+  }
   is_view_lost_ = false;
   is_view_new_ = true;
   is_placement_due_ = true;

@@ -69,6 +69,7 @@ class CoordinatorHost {
   Status open_status_page();
   Status listen();
   Status serve();
+  std::optional<CoordinatorEvent> next_event(Clock::time_point until);
   Status handle(TransportEvent event);
   Status receive(const Received& received);
   Status answer(const Received& received);
@@ -158,21 +159,24 @@ Result<train::RunDescription> CoordinatorHost::describe() {
     training_.data.data->manifest();
     for (const auto& valid : training_.data.valid) valid.source->manifest();
   });
-  EVERGROVE_ASSIGN_OR_RETURN(
-      describing_,
-      ClusterDescription::begin(
-          {.spec = training_.data,
-           .data = request_.data,
-           .parameters = parameters,
-           .known = past_.header ? &*past_.header : nullptr,
-           .threads = training_.threads,
-           .part_rows = shard_rows()},
-          [this](ConnectionId to, std::string bytes) { transport_->send(to, std::move(bytes)); },
-          [this](NumberedFacts facts) { events_.push(std::move(facts)); }));
+  EVERGROVE_ASSIGN_OR_RETURN(describing_, ClusterDescription::begin(
+                                              {.spec = training_.data,
+                                               .data = request_.data,
+                                               .parameters = parameters,
+                                               .known = past_.header ? &*past_.header : nullptr,
+                                               .threads = training_.threads,
+                                               .part_rows = shard_rows()},
+                                              [this](ConnectionId to, std::string bytes) {
+                                                transport_->send(to, std::move(bytes));
+                                              },
+                                              [this](NumberedFacts facts) {
+                                                events_.push(std::move(facts));
+                                                transport_->wake();
+                                              }));
   for (const ConnectionId connection : opened_) describing_->opened(connection);
   Clock::time_point tick_at = Clock::now();
   while (!describing_->is_complete()) {
-    if (std::optional<CoordinatorEvent> event = events_.pop(tick_at + kTickEvery)) {
+    if (std::optional<CoordinatorEvent> event = next_event(tick_at + kTickEvery)) {
       if (auto* facts = std::get_if<NumberedFacts>(&*event)) {
         EVERGROVE_RETURN_IF_ERROR(describing_->read_here(std::move(*facts)));
       } else {
@@ -286,6 +290,14 @@ Status CoordinatorHost::listen() {
   return {};
 }
 
+std::optional<CoordinatorEvent> CoordinatorHost::next_event(Clock::time_point until) {
+  for (;;) {
+    if (auto event = events_.take()) return event;
+    if (Clock::now() >= until) return std::nullopt;
+    transport_->attend(until);
+  }
+}
+
 Status CoordinatorHost::serve() {
   Clock::time_point tick_at = Clock::now();
   Clock::time_point show_at = tick_at;
@@ -294,7 +306,7 @@ Status CoordinatorHost::serve() {
   EVERGROVE_RETURN_IF_ERROR(act(machine_->tick(now())));
   progress_.add(seconds_since(start_), machine_->status().iterations);
   while (!is_over_) {
-    if (std::optional<CoordinatorEvent> event = events_.pop(tick_at + kTickEvery)) {
+    if (std::optional<CoordinatorEvent> event = next_event(tick_at + kTickEvery)) {
       if (auto* from_transport = std::get_if<TransportEvent>(&*event)) {
         EVERGROVE_RETURN_IF_ERROR(handle(std::move(*from_transport)));
       }

@@ -81,6 +81,10 @@ class WorkerHost {
   void note(const std::string& text) {
     if (request_.note) request_.note(text);
   }
+  void push(WorkerEvent event);
+  void wait_until(Clock::time_point until);
+  std::optional<WorkerEvent> next_event(Clock::time_point until);
+  bool is_of_coordinator(const WorkerEvent& event) const;
   Status handle(TransportEvent event);
   Status receive(const Received& received);
   Result<bool> describe(const Received& received);
@@ -98,6 +102,7 @@ class WorkerHost {
   std::string name_;
   int threads_;
   EventQueue<WorkerEvent> events_;
+  std::deque<WorkerEvent> later_;  // of the coordinator's, in order
   std::unique_ptr<Transport> transport_;
   ConnectionId coordinator_ = 0;  // dialled; 0: none
   bool is_connected_ = false;
@@ -179,6 +184,7 @@ Status WorkerHost::run() {
   options.tls_key_pem = request_.tls_key_pem;
   options.tls_ca_pem = request_.tls_ca_pem;
   options.name = name_;
+  options.reading_threads = std::clamp<size_t>(size_t(threads_) / 4, 1, 4);
   EVERGROVE_ASSIGN_OR_RETURN(transport_, Transport::open(options, [this](TransportEvent event) {
                                events_.push(std::move(event));
                              }));
@@ -189,9 +195,9 @@ Status WorkerHost::run() {
   Clock::time_point beat_at = Clock::now() + kHeartbeatEvery;
   while (!is_over_) {
     const Clock::time_point until = coordinator_ == 0 ? std::min(beat_at, dial_at_) : beat_at;
-    const bool is_idle = worker_ && events_.is_empty();
-    const bool kept_up = is_idle && threads.execute([&] { return worker_->keep_up(); });
-    std::optional<WorkerEvent> event = events_.pop(kept_up ? Clock::now() : until);
+    std::optional<WorkerEvent> event = next_event(Clock::now());
+    const bool kept_up = !event && worker_ && threads.execute([&] { return worker_->keep_up(); });
+    if (!event && !kept_up) event = next_event(until);
     if (event) {
       EVERGROVE_RETURN_IF_ERROR(threads.execute([&]() -> Status {
         if (auto* from_transport = std::get_if<TransportEvent>(&*event)) {
@@ -252,6 +258,42 @@ Status WorkerHost::leave(Clock::time_point now) {
   return act(worker_->leave());
 }
 
+// Of other threads than the transport's.
+void WorkerHost::push(WorkerEvent event) {
+  events_.push(std::move(event));
+  transport_->wake();
+}
+
+bool WorkerHost::is_of_coordinator(const WorkerEvent& event) const {
+  const auto* from_transport = std::get_if<TransportEvent>(&event);
+  const auto* received =
+      from_transport != nullptr ? std::get_if<Received>(from_transport) : nullptr;
+  return received != nullptr && received->connection == coordinator_;
+}
+
+// Who computes on one thread would be disturbed by another one that reads; of more, one can.
+void WorkerHost::wait_until(Clock::time_point until) {
+  if (threads_ == 1) return transport_->attend(until);
+  events_.wait(until);
+}
+
+// What there is, or comes until then. Others' parts come before the next round: when one is
+// complete the coordinator says what is to follow while there is still something to do here.
+std::optional<WorkerEvent> WorkerHost::next_event(Clock::time_point until) {
+  for (bool has_looked = false;; has_looked = true) {
+    while (auto event = events_.take()) {
+      if (!is_of_coordinator(*event)) return event;
+      later_.push_back(std::move(*event));
+    }
+    if (has_looked && (!later_.empty() || Clock::now() >= until)) break;
+    wait_until(later_.empty() ? until : Clock::now());
+  }
+  if (later_.empty()) return std::nullopt;
+  WorkerEvent event = std::move(later_.front());
+  later_.pop_front();
+  return event;
+}
+
 Status WorkerHost::handle(TransportEvent event) {
   if (const auto* opened = std::get_if<Opened>(&event)) {
     if (opened->connection == coordinator_) {
@@ -295,7 +337,7 @@ Result<bool> WorkerHost::describe(const Received& received) {
       described_ = bytes;
       opened_ = open_data(data, request_.fetch);
       part_reader_ = std::make_unique<PartReader>(
-          *opened_, threads_, [this](NumberedFacts facts) { events_.push(std::move(facts)); });
+          *opened_, threads_, [this](NumberedFacts facts) { push(std::move(facts)); });
     }
     part_reader_->forget();  // what another coordinator asked
     send("", std::string(1, kReaderTag));
@@ -444,7 +486,7 @@ void WorkerHost::read_shards(const Result<train::DataSpec>& spec) {
                                                      std::move(data).value());
       threads.execute([&] { cluster::catch_up(*next.decided, *read.store); });
     }
-    events_.push(std::move(read));
+    push(std::move(read));
   }
 }
 

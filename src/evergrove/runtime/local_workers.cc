@@ -71,13 +71,13 @@ LocalWorkers::LocalWorkers(LocalWorkers&& other) noexcept
 
 LocalWorkers::~LocalWorkers() {
   // They end by themselves when the run is finished; whoever has not after a while is ended.
-  for (int wait = 0; wait < 200 && !processes_.empty(); ++wait) {
-    if (wait == 20) {
+  for (int wait = 0; wait < 2000 && !processes_.empty(); ++wait) {
+    if (wait == 200) {
       for (pid_t process : processes_) kill(process, SIGKILL);
     }
     std::erase_if(processes_,
                   [](pid_t process) { return waitpid(process, nullptr, WNOHANG) != 0; });
-    if (!processes_.empty()) usleep(10'000);
+    if (!processes_.empty()) usleep(1'000);
   }
   if (!token_path_.empty()) unlink(token_path_.c_str());
 }

@@ -1,9 +1,8 @@
-// Threads. Each open connection has one, which reads, and sleeps in the very call that reads: one
-// change of thread a message, and a callback that blocks holds back its own connection alone. Who
-// calls send() writes. The watcher writes what a socket did not take at once, and looks after all
-// connections ten times a second: who is silent, or late. The listener's thread talks to strangers.
-// A connection that we dial has its thread from the beginning; the destructor gives up on one that
-// still asks for a host's address, which owns what it needs, and ends when it has been told.
+// Threads. Who attends reads, and the reader's threads where nobody does. Who calls send() writes.
+// The watcher writes what a socket did not take at once, and looks after all connections ten times
+// a second: who is silent, or late. The listener's thread talks to strangers. A connection that we
+// dial has a thread until it is open; the destructor gives up on one that still asks for a host's
+// address, which owns what it needs, and ends when it has been told.
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/transport.h"
 
@@ -27,6 +26,7 @@
 #include "evergrove/runtime/transport_dialler.h"
 #include "evergrove/runtime/transport_greeting.h"
 #include "evergrove/runtime/transport_listener.h"
+#include "evergrove/runtime/transport_reader.h"
 #include "evergrove/runtime/transport_sockets.h"
 
 namespace evergrove::runtime {
@@ -75,12 +75,16 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
     context->options = std::move(given);
     context->emit = [this](TransportEvent event) { emit(std::move(event)); };
     context->call_when_writable = [this](ConnectionId id, int socket) { watch(id, socket); };
+    reader.emplace([this](ConnectionId id) { return read(id); });
   }
 
   void emit(TransportEvent event) {
     if (has_ended) return;
-    const std::shared_lock lock(callback_mutex);
-    if (!has_ended) callback(std::move(event));
+    {
+      const std::shared_lock lock(callback_mutex);
+      if (!has_ended) callback(std::move(event));
+    }
+    if (!reader->is_attending_here()) reader->wake();
   }
 
   // Counts who was refused.
@@ -114,7 +118,7 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
     return connection;
   }
 
-  // The last that a connection's thread does here.
+  // The last that is done with a connection.
   void remove(ConnectionId id) {
     const std::lock_guard lock(mutex);
     connections.erase(id);
@@ -134,17 +138,34 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
     return list;
   }
 
-  // Runs a connection on a thread of its own, to its end.
-  template <typename Work>
-  void start(const std::shared_ptr<Connection>& connection, Work work) {
-    const bool has_thread =
-        start_thread([self = shared_from_this(), connection, work = std::move(work)] {
-          work();
-          self->remove(connection->id());
-        });
+  // Opens a connection that we dial, on a thread of its own.
+  void dial(const std::shared_ptr<Connection>& connection) {
+    const bool has_thread = start_thread([self = shared_from_this(), connection] {
+      if (!open_dialled(self->context->options, self->tls.get(), *connection)) {
+        return self->remove(connection->id());
+      }
+      self->begin_to_read(*connection);
+    });
     if (has_thread) return;
     connection->fail(storage_error("There is no thread for a connection; raise `ulimit -u`"));
     remove(connection->id());
+  }
+
+  // Requires: open().
+  void begin_to_read(Connection& connection) {
+    // What came with the greeting makes no socket readable.
+    bool goes_on = true;
+    while (goes_on && connection.stream().has_pending()) goes_on = connection.read_some();
+    if (goes_on && reader->add(connection.id(), connection.stream().socket())) return;
+    if (goes_on) connection.fail(storage_error("There is no memory to wait for one more socket"));
+    remove(connection.id());
+  }
+
+  bool read(ConnectionId id) {
+    const auto connection = find(id);
+    if (connection && connection->read_some()) return true;
+    remove(id);
+    return false;
   }
 
   // Has the watcher told, once, when the socket takes bytes.
@@ -172,7 +193,10 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
       // A longer time is one in which we were stopped, and could have heard nobody.
       const auto elapsed = std::chrono::duration_cast<milliseconds>(now - last);
       if (elapsed < kTick) continue;
-      for (const auto& connection : all()) connection->tick(std::min(elapsed, 3 * kTick));
+      const bool is_listening = reader->has_listened();
+      for (const auto& connection : all()) {
+        connection->tick(std::min(elapsed, 3 * kTick), is_listening);
+      }
       last = now;
       tell_refusals(now);
     }
@@ -202,7 +226,8 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
               std::unique_ptr<TransportStream> stream) {
     const auto connection = add(/*is_dialled=*/false, address);
     if (!connection->adopt(std::move(stream))) return remove(connection->id());
-    start(connection, [connection, name] { connection->run(name); });
+    if (!connection->open(name)) return remove(connection->id());
+    begin_to_read(*connection);
   }
 
   bool wait_until_none(milliseconds time_max) {
@@ -224,6 +249,7 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
   std::optional<steady_clock::time_point> last_told;
   std::string last_note;
 
+  std::optional<TransportReader> reader;
   const Descriptor epoll{::epoll_create1(EPOLL_CLOEXEC)};
   const WakeUp wake;  // of the watcher
   std::atomic<bool> watch_is_over = false;
@@ -239,7 +265,7 @@ Result<std::unique_ptr<Transport>> Transport::open(TransportOptions options, Cal
   EVERGROVE_RETURN_IF_ERROR(check(options));
   auto state = std::make_shared<State>(std::move(options), std::move(callback));
   const TransportOptions& given = state->context->options;
-  if (!state->epoll.is_open() || !state->wake.is_open()) {
+  if (!state->epoll.is_open() || !state->wake.is_open() || !state->reader->is_open()) {
     return storage_error("There are no more descriptors for a connection; raise `ulimit -n`");
   }
   if (!given.tls_ca_pem.empty()) {
@@ -251,6 +277,7 @@ Result<std::unique_ptr<Transport>> Transport::open(TransportOptions options, Cal
   epoll_event woken = {};
   woken.events = EPOLLIN;
   (void)::epoll_ctl(state->epoll.get(), EPOLL_CTL_ADD, state->wake.get(), &woken);
+  state->reader->start(std::max<size_t>(1, given.reading_threads));
   state->watcher = std::thread([raw = state.get()] { raw->run_watcher(); });
   return std::unique_ptr<Transport>(new Transport(std::move(state)));
 }
@@ -259,6 +286,7 @@ Transport::~Transport() {
   State& state = *state_;
   state.listener.reset();  // so that nobody comes who would not be told
   for (const auto& connection : state.all()) connection->close();
+  state.reader->stand_in();
   // Closing has its own limit, after which the watcher cuts.
   state.wait_until_none(state.context->options.close_max + kTick);
   state.has_ended = true;
@@ -270,17 +298,20 @@ Transport::~Transport() {
   state.watcher.join();
   for (const auto& connection : state.all()) connection->cut(Status());
   state.wait_until_none(kThreadsMax);
+  state.reader->stop();
 }
 
 std::string Transport::address() const { return state_->own_address; }
 
 ConnectionId Transport::dial(std::string address) {
   const auto connection = state_->add(/*is_dialled=*/true, std::move(address));
-  state_->start(connection, [state = state_.get(), connection] {
-    run_dialled(state->context->options, state->tls.get(), *connection);
-  });
+  state_->dial(connection);
   return connection->id();
 }
+
+void Transport::attend(steady_clock::time_point until) { state_->reader->attend(until); }
+
+void Transport::wake() { state_->reader->wake(); }
 
 bool Transport::send(ConnectionId connection, std::string bytes) {
   const auto found = state_->find(connection);

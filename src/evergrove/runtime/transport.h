@@ -53,6 +53,8 @@ struct TransportOptions {
   std::chrono::milliseconds unauthenticated_max{10000};  // a stranger's connection is cut then
   uint32_t unauthenticated_count_max = 64;               // and the oldest of more than these
 
+  size_t reading_threads = 1;  // where nobody attends
+
   // For tests of what a later version is told.
   uint32_t version = kTransportVersion;
 };
@@ -90,9 +92,9 @@ using TransportEvent = std::variant<Opened, Received, Closed, Refused>;
 class Transport {
  public:
   // The events of one connection come in order, one at a time; those of several from several
-  // threads. A callback that blocks holds back the sender of that connection, and nothing else;
-  // it must not call the destructor. It may use the Transport (by a plain pointer: a unique_ptr is
-  // null while it is being reset) until the destructor returns, and is not called after that.
+  // threads. A callback that blocks holds back who reads; it must not call the destructor. It may
+  // use the Transport (by a plain pointer: a unique_ptr is null while it is being reset) until the
+  // destructor returns, and is not called after that.
   using Callback = std::function<void(TransportEvent)>;
 
   // Listens, if it is to. invalid_input for a host, certificate or key that cannot be, and for
@@ -111,6 +113,12 @@ class Transport {
   // open (yet), or if with it more than queue_bytes_max would wait. One message may always wait.
   // Requires: bytes.size() <= kMessageBytesMax.
   bool send(ConnectionId connection, std::string bytes);
+  // Reads what comes, on this thread, with its callbacks, until something came, or wake() was
+  // called since the last time, or `until`. While somebody does so again and again a message costs
+  // no change of thread; after 10 ms without, and where nobody ever does, threads of the
+  // transport's own read. One thread at a time.
+  void attend(std::chrono::steady_clock::time_point until);
+  void wake();
   // Sends what waits for at most close_max, then ends the connection; Closed follows.
   void close(ConnectionId connection);
   // How many bytes wait to be sent on a connection; 0 for one that is gone.

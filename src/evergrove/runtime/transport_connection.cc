@@ -12,7 +12,7 @@
 namespace evergrove::runtime {
 namespace {
 
-constexpr size_t kTurnBytes = size_t{256} << 10;  // written by one call at most
+constexpr size_t kTurnBytes = size_t{256} << 10;  // written, or read, by one call at most
 constexpr size_t kPiecesMax = 64;  // of one write: the headers and bodies of 32 frames
 
 }  // namespace
@@ -23,7 +23,8 @@ Connection::Connection(ConnectionId id, bool is_dialled, std::string peer_addres
       is_dialled_(is_dialled),
       peer_address_(std::move(peer_address)),
       context_(std::move(context)),
-      left_(context_->options.dial_max) {}
+      left_(context_->options.dial_max),
+      frames_(kMessageBytesMax) {}
 
 bool Connection::send(std::string bytes) {
   std::unique_lock lock(mutex_);
@@ -68,7 +69,7 @@ bool Connection::is_ending() const {
   return is_cut_ || phase_ == Phase::closing || phase_ == Phase::ended;
 }
 
-void Connection::tick(std::chrono::milliseconds elapsed) {
+void Connection::tick(std::chrono::milliseconds elapsed, bool is_listening) {
   Phase phase;
   bool is_late = false;
   bool has_stream = false;
@@ -96,7 +97,7 @@ void Connection::tick(std::chrono::milliseconds elapsed) {
   // The thread that dials asks for the host's address, perhaps for long, and is not waited for.
   if (is_late && !has_stream) return end(std::move(why));
   if (is_late) return cut(std::move(why));
-  if (phase != Phase::open || !is_reading_) return;
+  if (phase != Phase::open || !is_listening) return;
   const int64_t silent_ms = silent_ms_ += elapsed.count();
   if (silent_ms < context_->options.silence_max.count()) return;
   cut(storage_error("Nothing was heard from the peer; it is stopped, or the network is cut",
@@ -118,16 +119,19 @@ bool Connection::adopt(std::unique_ptr<TransportStream> stream) {
   return true;
 }
 
-void Connection::run(const std::string& peer_name) {
+bool Connection::open(const std::string& peer_name) {
   bool is_open = false;
   {
     const std::lock_guard lock(mutex_);
     is_open = !is_cut_ && (!is_dialled_ || phase_ == Phase::dialling);
     if (phase_ == Phase::dialling) phase_ = Phase::open;
   }
-  if (!is_open) return end({});
+  if (!is_open) {
+    end({});
+    return false;
+  }
   context_->emit(Opened{id_, peer_name, peer_address_, is_dialled_});
-  end(receive_all());
+  return true;
 }
 
 void Connection::fail(Status why) { end(std::move(why)); }
@@ -151,27 +155,32 @@ void Connection::end(Status why) {
   context_->emit(Closed{id_, std::move(why)});
 }
 
-Status Connection::receive_all() {
-  FrameReader frames(kMessageBytesMax);
-  std::vector<Bytes> messages;
-  while (!frames.has_said_goodbye()) {
-    silent_ms_ = 0;
-    is_reading_ = true;
-    const Io io = stream_->read_waiting(frames.room());
-    is_reading_ = false;
+bool Connection::read_some() {
+  size_t turn_bytes = kTurnBytes;
+  while (turn_bytes > 0 || stream_->has_pending()) {
+    const std::span<char> room = frames_.room();
+    const Io io = stream_->read(room);
+    if (io.state == Io::wants_read || io.state == Io::wants_write) return true;
     if (io.state == Io::over) {
-      return storage_error("The peer ended without a goodbye; it was killed, or the network is cut",
-                           {{"address", peer_address_}});
+      end(storage_error("The peer ended without a goodbye; it was killed, or the network is cut",
+                        {{"address", peer_address_}}));
+      return false;
     }
-    const Status status = frames.take(io.bytes, messages);
-    for (Bytes& message : messages) {
+    silent_ms_ = 0;
+    turn_bytes -= std::min(turn_bytes, io.bytes);
+    const Status status = frames_.take(io.bytes, messages_);
+    for (Bytes& message : messages_) {
       context_->received_bytes += message.view.size();
       context_->emit(Received{id_, std::move(message)});
     }
-    messages.clear();
-    if (!status.ok()) return status.with_context(peer_address_);
+    messages_.clear();
+    if (!status.ok() || frames_.has_said_goodbye()) {
+      end(status.with_context(peer_address_));
+      return false;
+    }
+    if (io.bytes < room.size() && !stream_->has_pending()) return true;  // most likely that was all
   }
-  return {};
+  return true;
 }
 
 void Connection::enqueue(FrameKind kind, std::string body) {

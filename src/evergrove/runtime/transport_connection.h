@@ -1,10 +1,10 @@
 // Connection: one connection of a Transport, whichever side dialled it: its queue, and its reading.
 //
-// run() reads, on the thread that calls it, until either side has closed it, it is cut, or nothing
-// is heard, and emits Opened, Received and Closed. There is no thread that sends: who calls send()
-// writes, if nobody else does just then and the socket takes it; what it does not take at once is
-// written by go_on(), which whoever watches the sockets calls. tick() is called regularly.
-// Shared by the Transport and the thread that runs it; all methods but run() from any thread.
+// open() emits Opened; read_some(), which whoever watches the sockets calls, emits Received, and
+// Closed when either side has closed it, it is cut, or nothing is heard. There is no thread that
+// sends: who calls send() writes, if nobody else does just then and the socket takes it; what it
+// does not take at once is written by go_on(). tick() is called regularly.
+// All methods but open() and read_some() from any thread; these by one thread at a time.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -17,6 +17,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "evergrove/base/status.h"
 #include "evergrove/runtime/transport.h"
@@ -48,8 +49,9 @@ class Connection {
   uint64_t waiting_bytes() const;
   // Ends it now; `why` is what Closed says, if nothing was said before.
   void cut(Status why);
-  // Takes note that some time has gone by: pings, and cuts it if it is silent or late.
-  void tick(std::chrono::milliseconds elapsed);
+  // Takes note that some time has gone by: pings, and cuts it if it is silent or late. Who does not
+  // listen to the connections hears nothing, and it does not count as silence.
+  void tick(std::chrono::milliseconds elapsed, bool is_listening);
   // Writes more of what waits.
   void go_on();
   bool is_ending() const;
@@ -58,8 +60,10 @@ class Connection {
   bool adopt(std::unique_ptr<TransportStream> stream);
   // Requires: adopt().
   TransportStream& stream() { return *stream_; }
-  // Runs the connection from where both have greeted each other to its end.
-  void run(const std::string& peer_name);
+  // Both have greeted each other. False: it has ended.
+  bool open(const std::string& peer_name);
+  // Reads what is there, or as much of it as others can wait for. False: it has ended.
+  bool read_some();
   // Ends a connection that got no further; does nothing if tick() has.
   void fail(Status why);
 
@@ -76,7 +80,6 @@ class Connection {
   size_t gather(std::span<iovec> pieces, size_t bytes_max) const;
   void drop_written(size_t bytes);
   void drop_all();
-  Status receive_all();
   void end(Status why);
 
   const ConnectionId id_;
@@ -99,7 +102,8 @@ class Connection {
   std::chrono::milliseconds left_{0};   // to open, or to close
   std::chrono::milliseconds quiet_{0};  // since something was written
 
-  std::atomic<bool> is_reading_ = false;
+  FrameReader frames_;
+  std::vector<Bytes> messages_;         // just read
   std::atomic<int64_t> silent_ms_ = 0;  // of ticks: time in which we ran, too
 };
 

@@ -107,12 +107,14 @@ Result<std::string> connect(const TransportOptions& options, const TransportTls*
 
 }  // namespace
 
-void run_dialled(const TransportOptions& options, const TransportTls* tls, Connection& connection) {
+bool open_dialled(const TransportOptions& options, const TransportTls* tls,
+                  Connection& connection) {
   const Result<std::string> peer_name = connect(options, tls, connection);
   if (!peer_name.ok()) {
-    return connection.fail(peer_name.status().with_context(connection.peer_address()));
+    connection.fail(peer_name.status().with_context(connection.peer_address()));
+    return false;
   }
-  connection.run(*peer_name);
+  return connection.open(*peer_name);
 }
 
 }  // namespace evergrove::runtime

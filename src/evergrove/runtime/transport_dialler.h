@@ -1,4 +1,4 @@
-// Dialling: makes the stream of a connection that we begin, and runs it to its end.
+// Dialling: makes the stream of a connection that we begin, until it is open.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,8 +8,8 @@
 
 namespace evergrove::runtime {
 
-// Connects to connection.peer_address(), says who we are, and runs the connection on this thread
-// until it has ended. `tls`: null for none.
-void run_dialled(const TransportOptions& options, const TransportTls* tls, Connection& connection);
+// Connects to connection.peer_address(), says who we are, and opens the connection. False: it has
+// ended instead. `tls`: null for none.
+bool open_dialled(const TransportOptions& options, const TransportTls* tls, Connection& connection);
 
 }  // namespace evergrove::runtime

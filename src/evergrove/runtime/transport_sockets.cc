@@ -143,6 +143,11 @@ void WakeUp::call() const {
   (void)!::write(event_.get(), &one, sizeof one);
 }
 
+void WakeUp::drain() const {
+  uint64_t count = 0;
+  (void)!::read(event_.get(), &count, sizeof count);
+}
+
 AcceptedSocket accept_from(const ListeningSocket& listening) {
   sockaddr_storage peer = {};
   socklen_t size = sizeof peer;

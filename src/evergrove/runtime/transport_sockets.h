@@ -27,11 +27,12 @@ struct AcceptedSocket {
   bool is_short = false;  // of descriptors or memory, so that others may be waiting
 };
 
-// Has a thread that polls end its wait, for good; it is readable from then on.
+// Has a thread that polls end its wait; it is readable from then on, for good or until drain().
 class WakeUp {
  public:
   WakeUp();
   void call() const;
+  void drain() const;
   bool is_open() const { return event_.is_open(); }  // false: there was no room for it
   int get() const { return event_.get(); }           // to be polled
 

@@ -1,5 +1,4 @@
-// Sockets are in blocking mode, and each call that is not to block says so: a thread that reads
-// waits in the very call that reads, one call and one change of thread a message.
+// Sockets are in blocking mode, and each call that is not to block says so.
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/transport_stream.h"
 

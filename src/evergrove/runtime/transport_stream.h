@@ -40,6 +40,8 @@ class TransportStream {
   // Reads what is there, or waits until something is.
   virtual Io read(std::span<char> room) = 0;
   virtual Io read_waiting(std::span<char> room) = 0;
+  // Whether read() has something that has left the socket already.
+  virtual bool has_pending() { return false; }
   // Writes as much as it can at once. After wants_write the next call has to begin with the bytes
   // that this one began with.
   virtual Io write(std::span<const iovec> pieces) = 0;

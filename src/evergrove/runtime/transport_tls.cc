@@ -132,6 +132,10 @@ class TlsTransportStream : public TransportStream {
         mbedtls_ssl_read(&ssl_, reinterpret_cast<unsigned char*>(room.data()), room.size());
     return code == 0 ? Io{Io::over} : io(code);
   }
+  bool has_pending() override {
+    const std::lock_guard lock(mutex_);
+    return mbedtls_ssl_check_pending(&ssl_) != 0;
+  }
   Io read_waiting(std::span<char> room) override {
     for (;;) {
       const Io got = read(room);

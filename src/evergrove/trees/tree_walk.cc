@@ -82,22 +82,25 @@ bool TreeWalk::finished() {
   return nodes_[0].is_known && (queue_.empty() || leaf_count() >= options_.leaves_max);
 }
 
-// Walks on as if the nodes whose children are not known had none, to the end of the tree; returns
-// the first ones on the way that are in no batch. A node that is not come to may still be wanted
-// when others are known better, but whether it is has nothing to do with how large its own gain
-// is: a large one under a small one waits for the small one's turn.
-std::vector<uint32_t> TreeWalk::candidates(size_t count, double gain_min) const {
+// Walks on as if the nodes whose children are not known had none, to the end of the tree. A node
+// that is not come to may still be wanted when others are known better, but whether it is has
+// nothing to do with how large its own gain is: a large one under a small one waits for the small
+// one's turn.
+TreeWalk::Ahead TreeWalk::ahead(size_t count, double least_gain, double gain_min) const {
   const auto order = [this](uint32_t a, uint32_t b) { return after(a, b); };
-  std::vector<uint32_t> found;
+  Ahead ahead;
+  bool is_sure = true;
   std::vector<uint32_t> queue = queue_;
   for (size_t leaves = leaf_count(); leaves < options_.leaves_max && !queue.empty(); ++leaves) {
     const uint32_t best = queue.front();
     const Node& node = nodes_[best];
     std::pop_heap(queue.begin(), queue.end(), order);
     queue.pop_back();
+    is_sure = is_sure && (options_.order == GrowthOrder::by_level || node.split.gain >= least_gain);
     if (!node.in_batch() && node.split.gain >= gain_min) {
-      found.push_back(best);
-      if (found.size() == count) break;
+      ahead.nodes.push_back(best);
+      if (is_sure) ahead.sure_count = ahead.nodes.size();
+      if (ahead.nodes.size() == count) break;
     }
     if (!knows_children(node)) continue;
     for (int32_t child : {node.left, node.right}) {
@@ -106,7 +109,7 @@ std::vector<uint32_t> TreeWalk::candidates(size_t count, double gain_min) const 
       std::push_heap(queue.begin(), queue.end(), order);
     }
   }
-  return found;
+  return ahead;
 }
 
 double TreeWalk::least_gain() const {
@@ -119,9 +122,13 @@ std::vector<uint32_t> TreeWalk::next_batch(size_t parallel, size_t window, doubl
   if (finished()) return {};
   const size_t leaves_left = options_.leaves_max - leaf_count();
   const size_t wanted = std::min(std::max(leaves_left / (10 * window), parallel), leaves_left);
-  std::vector<uint32_t> batch = candidates(std::max<size_t>(wanted, 1), gain_min);
-  for (uint32_t id : batch) add_children(id);
+  std::vector<uint32_t> batch = ahead(std::max<size_t>(wanted, 1), 0, gain_min).nodes;
+  expand(batch);
   return batch;
+}
+
+void TreeWalk::expand(std::span<const uint32_t> ids) {
+  for (uint32_t id : ids) add_children(id);
 }
 
 std::vector<uint32_t> TreeWalk::take_level(std::span<const uint32_t> nodes,

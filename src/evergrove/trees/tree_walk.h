@@ -59,6 +59,16 @@ class TreeWalk {
   // gain_min: leaves that promise less are left out.
   std::vector<uint32_t> next_batch(size_t parallel, size_t window = 1, double gain_min = 0);
   bool finished();
+  // For who chooses himself: the leaves that next_batch() would choose among, `count` at most, in
+  // that order. The first sure_count of them are all but sure to be of the tree, if its least gain
+  // will be about least_gain, which the tree before had. Of those that he takes the children exist
+  // after expand().
+  struct Ahead {
+    std::vector<uint32_t> nodes;
+    size_t sure_count = 0;
+  };
+  Ahead ahead(size_t count, double least_gain, double gain_min = 0) const;
+  void expand(std::span<const uint32_t> ids);
 
   // Symmetric growth: splits nodes of a level (ascending), each by its own split, for good, where
   // one was found and the tree has room for another leaf. Returns those; their children exist.
@@ -85,7 +95,6 @@ class TreeWalk {
   bool knows_children(const Node& node) const;
   bool after(uint32_t a, uint32_t b) const;
   void add_children(uint32_t id);
-  std::vector<uint32_t> candidates(size_t count, double gain_min) const;
 
   GrowthOptions options_;
   std::deque<Node> nodes_;

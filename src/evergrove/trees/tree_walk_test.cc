@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 
 #include "evergrove/base/hash.h"
@@ -114,6 +115,39 @@ TEST(TreeWalk, ExpandsLittleInVainWhereSmallNodesPromiseMost) {
     EXPECT_TRUE(same(one_by_one, tree));
     EXPECT_EQ(tree.nodes.size(), 509u);
     EXPECT_LE(expanded_count, 254 * (1 + window)) << window;
+  }
+}
+
+// A tree like the one before is foreseen: nothing in vain, and nothing left for a round of its own.
+TEST(TreeWalk, IsSureOfWhatTheTreeBeforeHad) {
+  for (const GrowthOrder order : {GrowthOrder::best_first, GrowthOrder::by_level}) {
+    const GrowthOptions options = options_with(order, 64);
+    const model::Tree one_by_one = grow(options, 1, 1);
+    double least_gain = 1e300;
+    for (const model::Node& node : one_by_one.nodes) {
+      if (node.feature >= 0) least_gain = std::min<double>(least_gain, node.gain);
+    }
+    TreeWalk walk(options, {1000, 50'000, 50'000});
+    walk.set_split(0, split_of(walk, 0));
+    while (!walk.finished()) {
+      TreeWalk::Ahead ahead = walk.ahead(1000, least_gain);
+      ASSERT_GT(ahead.sure_count, 0u);
+      ASSERT_LE(ahead.sure_count, ahead.nodes.size());
+      EXPECT_EQ(walk.ahead(1, least_gain).nodes.size(), 1u);
+      EXPECT_EQ(walk.ahead(1000, 1e300).sure_count,
+                order == GrowthOrder::by_level ? ahead.nodes.size() : 0);
+      // Of as large gains there are more than fit where they tie with the least.
+      ahead.nodes.resize(ahead.sure_count);
+      walk.expand(ahead.nodes);
+      for (uint32_t id : ahead.nodes) {
+        for (int32_t child : {walk.node(id).left, walk.node(id).right}) {
+          walk.set_split(child, split_of(walk, child));
+        }
+      }
+    }
+    EXPECT_TRUE(same(one_by_one, walk.tree(one_feature(), {})));
+    const uint64_t vain_max = order == GrowthOrder::best_first ? 20 : 63;
+    EXPECT_LE(walk.expanded_count(), 63 + vain_max);
   }
 }
 

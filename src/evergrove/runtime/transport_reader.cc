@@ -1,0 +1,142 @@
+// A socket is armed for one event, so that one thread has it, and armed again when it was read.
+// SPDX-License-Identifier: Apache-2.0
+#include "evergrove/runtime/transport_reader.h"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace evergrove::runtime {
+namespace {
+
+constexpr int64_t kWaitMaxMs = 3'600'000;
+constexpr size_t kEventsMax = 16;
+
+// What an event tells: connections are numbered from 1 on, and descriptors are small.
+constexpr int kSocketBits = 24;
+uint64_t name_of(ConnectionId id, int socket) {
+  return id << kSocketBits | static_cast<uint64_t>(socket);
+}
+
+}  // namespace
+
+TransportReader::TransportReader(Read read)
+    : read_(std::move(read)), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  if (!is_open()) return;
+  epoll_event wanted = {};
+  wanted.events = EPOLLIN;
+  (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, attention_.get(), &wanted);
+}
+
+void TransportReader::start(size_t thread_count) {
+  thread_count_ = thread_count;
+  for (size_t i = 0; i < thread_count; ++i) threads_.emplace_back([this] { run(); });
+}
+
+void TransportReader::stand_in() {
+  {
+    const std::lock_guard lock(mutex_);
+    left_at_ = Clock::time_point::min().time_since_epoch().count();
+  }
+  changed_.notify_all();
+}
+
+void TransportReader::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_over_ = true;
+  }
+  changed_.notify_all();
+  attention_.call();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+bool TransportReader::arm(int how, ConnectionId id, int socket) {
+  epoll_event wanted = {};
+  wanted.events = EPOLLIN | EPOLLONESHOT;
+  wanted.data.u64 = name_of(id, socket);
+  return ::epoll_ctl(epoll_.get(), how, socket, &wanted) == 0;
+}
+
+bool TransportReader::add(ConnectionId id, int socket) { return arm(EPOLL_CTL_ADD, id, socket); }
+
+// The role is held while it waits.
+void TransportReader::read_once(int timeout_ms, size_t events_max) {
+  std::array<epoll_event, kEventsMax> readable;
+  has_listened_ = true;
+  ++listening_count_;
+  const int count =
+      ::epoll_wait(epoll_.get(), readable.data(), static_cast<int>(events_max), timeout_ms);
+  --listening_count_;
+  for (int i = 0; i < count; ++i) {
+    const uint64_t name = readable[i].data.u64;
+    const ConnectionId id = name >> kSocketBits;
+    if (id == 0) {
+      attention_.drain();
+    } else if (read_(id)) {
+      (void)arm(EPOLL_CTL_MOD, id, static_cast<int>(name & ((1 << kSocketBits) - 1)));
+    }
+  }
+}
+
+void TransportReader::attend(Clock::time_point until) {
+  ++attend_count_;
+  is_attending_ = true;
+  if (!role_.try_lock()) {
+    attention_.call();
+    role_.lock();
+  }
+  attending_ = std::this_thread::get_id();
+  const int64_t left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
+  const bool is_woken = is_woken_.exchange(false);
+  read_once(is_woken ? 0 : static_cast<int>(std::clamp(left, int64_t{0}, kWaitMaxMs)), kEventsMax);
+  attending_ = std::thread::id();
+  role_.unlock();
+  left_at_ = Clock::now().time_since_epoch().count();
+  is_attending_ = false;
+  if (asleep_count_ == 0) return;
+  const std::lock_guard lock(mutex_);
+  changed_.notify_all();
+}
+
+// What was said before attend() has begun to wait ends that wait, too.
+void TransportReader::wake() {
+  is_woken_ = true;
+  if (is_attending_) attention_.call();
+}
+
+bool TransportReader::is_away() const {
+  const Clock::time_point left_at{Clock::duration(left_at_.load())};
+  return !is_attending_ && left_at < Clock::now() - kAwayMax;
+}
+
+void TransportReader::run() {
+  const size_t events_max = thread_count_ > 1 ? 1 : kEventsMax;  // so that none takes all
+  uint64_t seen_count = 0;
+  std::unique_lock lock(mutex_);
+  while (!is_over_) {
+    if (is_away()) {
+      lock.unlock();
+      {
+        const std::shared_lock role(role_);
+        while (!is_over_ && !is_attending_) read_once(-1, events_max);
+        attention_.call();  // for the others of us; who attends drains it
+      }
+      lock.lock();
+    } else if (is_attending_ && attend_count_ == seen_count) {
+      // It has waited for a while, and may for long.
+      ++asleep_count_;
+      changed_.wait(lock,
+                    [&] { return is_over_ || !is_attending_ || attend_count_ != seen_count; });
+      --asleep_count_;
+    } else {
+      seen_count = attend_count_;
+      changed_.wait_for(lock, kAwayMax);
+    }
+  }
+}
+
+}  // namespace evergrove::runtime
