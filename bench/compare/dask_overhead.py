@@ -7,9 +7,10 @@ docs/dask_figures.md.
     script/campaign dask_figures --small             to see that it runs; writes build/
 
 overhead: evergrove.dask.train on 2 workers of 1 thread beside `evergrove train --workers 2`, in
-turn, on runs of a minute or more. peers: the same trees by xgboost.dask and lightgbm.dask, all from
-Dask's memory. rows: CPU and memory of the client and of the scheduler, processes of their own, by
-the number of rows.
+turn, on runs of a minute or more; and that command while a Dask cluster of as many workers is
+there and has nothing to do, which tells what the engine takes by itself. peers: the same trees by
+xgboost.dask and lightgbm.dask, all from Dask's memory. rows: CPU and memory of the client and of
+the scheduler, processes of their own, by the number of rows.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.compare import cluster_figures, dask_figures_page
+from bench.compare import cluster_figures, dask_figures_page, dask_train
 from bench.compare.cluster_figures import Case, run_peer, run_train
 from bench.compare.figure_parts import Figures, measure_parts, parse_parts, part_parser
 from bench.compare.process_figures import ProcessFigures
@@ -106,11 +107,12 @@ def measure_overhead(plan: Plan) -> Figures:
         longer = with_trees(case, trees)
         for repetition in range(plan.repetitions):
             command = run_train(plan.evergrove, longer, WORKERS)
+            with dask_train.connected({"scheduler": "", "workers": WORKERS}):
+                beside = run_train(plan.evergrove, longer, WORKERS)
             dask = run_dask(longer)
-            runs.setdefault(case.name, []).append(
-                {"trees": trees, "command": command, "dask": dask}
-            )
-            say(f"overhead {repetition + 1}: {case.name}, {trees} trees: {command}, {dask}")
+            took = {"command": command, "beside": beside, "dask": dask}
+            runs.setdefault(case.name, []).append({"trees": trees, **took})
+            say(f"overhead {repetition + 1}: {case.name}, {trees} trees: {took}")
             if command["digest"] != dask["digest"]:
                 raise RuntimeError("the digests differ")
     return {"titles": titles(plan), "runs": runs}

@@ -14,6 +14,7 @@
 #include "evergrove/cluster/worker.h"
 #include "evergrove/runtime/backoff.h"
 #include "evergrove/runtime/cluster_setup.h"
+#include "evergrove/runtime/cpu_hold.h"
 #include "evergrove/runtime/event_queue.h"
 #include "evergrove/runtime/machine_memory.h"
 #include "evergrove/runtime/part_reader.h"
@@ -58,8 +59,12 @@ class WorkerHost {
                                      : static_cast<int>(std::thread::hardware_concurrency())),
         dial_again_({.seed = hash_name(name_), .first = kDialAgainMin, .most = kDialAgainMax}) {}
   ~WorkerHost() {
-    // No event may come after the queue is gone.
-    transport_.reset();
+    std::unique_ptr<Transport> transport;
+    {
+      const std::lock_guard lock(transport_mutex_);
+      transport = std::move(transport_);
+    }
+    transport.reset();  // others need not wait until what is being read here is read
     part_reader_.reset();
     {
       std::lock_guard lock(reader_mutex_);
@@ -101,9 +106,10 @@ class WorkerHost {
   const WorkerRequest& request_;
   std::string name_;
   int threads_;
-  EventQueue<WorkerEvent> events_;
-  std::deque<WorkerEvent> later_;  // of the coordinator's, in order
+  EventQueue<WorkerEvent> events_;  // outlives all that puts something into it
+  std::deque<WorkerEvent> later_;   // of the coordinator's, in order
   std::unique_ptr<Transport> transport_;
+  std::mutex transport_mutex_;    // of who wakes it while it may be going
   ConnectionId coordinator_ = 0;  // dialled; 0: none
   bool is_connected_ = false;
   std::string coordinator_address_;  // the one that was dialled last
@@ -192,7 +198,12 @@ Status WorkerHost::run() {
   heard_ = Clock::now();
   dial_coordinator();
   const ThreadLimit threads(threads_);
+  // Of one thread, which is this one; where there are more the system has to spread them. Not
+  // before there is a worker: threads that are started here would be held, too.
+  std::optional<CpuHold> hold;
+  if (threads_ == 1) hold.emplace();
   Clock::time_point beat_at = Clock::now() + kHeartbeatEvery;
+  Clock::time_point look_at = Clock::now();
   while (!is_over_) {
     const Clock::time_point until = coordinator_ == 0 ? std::min(beat_at, dial_at_) : beat_at;
     std::optional<WorkerEvent> event = next_event(Clock::now());
@@ -213,6 +224,10 @@ Status WorkerHost::run() {
       }));
     }
     const Clock::time_point now = Clock::now();
+    if (hold && worker_ && now >= look_at) {
+      hold->look();
+      look_at = now + CpuHold::kLookEvery;
+    }
     if (coordinator_ == 0 && now >= dial_at_) dial_coordinator();
     if (now < beat_at) continue;
     beat_at = now + kHeartbeatEvery;
@@ -261,7 +276,8 @@ Status WorkerHost::leave(Clock::time_point now) {
 // Of other threads than the transport's.
 void WorkerHost::push(WorkerEvent event) {
   events_.push(std::move(event));
-  transport_->wake();
+  const std::lock_guard lock(transport_mutex_);
+  if (transport_) transport_->wake();
 }
 
 bool WorkerHost::is_of_coordinator(const WorkerEvent& event) const {
