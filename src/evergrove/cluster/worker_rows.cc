@@ -105,7 +105,7 @@ void WorkerRows::enter_epoch(Group& group, const RunPlace& place) const {
   if (!is_broken(Mutation::keep_iteration_of_old_epoch)) rows.drop_iteration();
   if (rows.iteration_count() > place.state.iteration &&
       !is_broken(Mutation::keep_store_ahead_of_log)) {
-    rows.reset();
+    rows.take_back_to(place.state.iteration);
   }
   group.epoch = place.epoch;
   group.start_iteration();

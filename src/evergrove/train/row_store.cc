@@ -4,12 +4,22 @@
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "evergrove/base/check.h"
 #include "evergrove/base/phase.h"
 #include "evergrove/train/row_store_parking.h"
 
 namespace evergrove::train {
+namespace {
+
+size_t node_count(std::span<const model::Tree> trees) {
+  size_t count = 0;
+  for (const model::Tree& tree : trees) count += tree.nodes.size();
+  return count;
+}
+
+}  // namespace
 
 RowStore::RowStore(RunHeader header, const WeightFacts& facts, TrainingData data)
     : header_(std::move(header)),
@@ -34,6 +44,8 @@ std::unique_ptr<RowStore> RowStore::join(std::vector<std::unique_ptr<RowStore>> 
       std::make_unique<RowStore>(parts[0]->header_, parts[0]->facts_, join_data(std::move(data)));
   for (size_t i = 0; i < margins.size(); ++i) whole->margins_[i] = Margins::join(margins[i]);
   whole->iteration_count_ = parts[0]->iteration_count_;
+  whole->newest_ = std::move(parts[0]->newest_);
+  whole->newest_nodes_ = parts[0]->newest_nodes_;
   return whole;
 }
 
@@ -44,6 +56,9 @@ std::vector<std::unique_ptr<RowStore>> RowStore::divide(std::span<const RowCount
     auto part = std::make_unique<RowStore>(header_, facts_, slice_data(data_, passed, counts));
     part->iteration_count_ = iteration_count_;
     part->undo_ = undo_;
+    part->trees_ = trees_;
+    part->newest_ = newest_;
+    part->newest_nodes_ = newest_nodes_;
     for (size_t i = 0; i < passed.size(); ++i) {
       part->margins_[i] = margins_[i].slice(passed[i], counts[i]);
       if (!next_margins_.empty()) {
@@ -60,8 +75,27 @@ std::vector<std::unique_ptr<RowStore>> RowStore::divide(std::span<const RowCount
 void RowStore::reset() {
   drop_iteration();
   iteration_count_ = 0;
+  newest_.clear();
+  newest_nodes_ = 0;
   for (size_t i = 0; i < margins_.size(); ++i) {
     margins_[i] = Margins(header_.base_margins, set(i).row_count());
+  }
+}
+
+// Margins are integers, so that taking the leaves' values off again is exact.
+void RowStore::take_back_to(uint64_t iteration_count) {
+  drop_iteration();
+  if (iteration_count_ <= iteration_count) return;
+  if (parking_ || iteration_count_ - iteration_count > newest_.size()) return reset();
+  for (; iteration_count_ > iteration_count; --iteration_count_) {
+    for (const model::Tree& tree : newest_.back()) {
+      const trees::BinnedTree opposite = opposite_of(tree);
+      for (size_t i = 0; i < margins_.size(); ++i) {
+        opposite.add(set(i).bins, {}, margins_[i].of(tree.output));
+      }
+    }
+    newest_nodes_ -= node_count(newest_.back());
+    newest_.pop_back();
   }
 }
 
@@ -83,15 +117,19 @@ std::vector<Margins>& RowStore::margins_to_move() {
   return next_margins_;
 }
 
-// Margins are integers, so that taking the leaves' values off again is exact.
+// Requires: it fits the features.
+trees::BinnedTree RowStore::opposite_of(model::Tree tree) const {
+  for (model::Node& node : tree.nodes) node.value = -node.value;
+  Result<trees::BinnedTree> binned = trees::BinnedTree::make(tree, header_.features);
+  CHECK(binned.ok());
+  return std::move(*binned);
+}
+
 void RowStore::keep_undo(const model::Tree& tree) {
+  trees_.push_back(tree);
   if (output_count() > 1) return;
   CHECK(!undo_.has_value());
-  model::Tree opposite = tree;
-  for (model::Node& node : opposite.nodes) node.value = -node.value;
-  Result<trees::BinnedTree> binned = trees::BinnedTree::make(opposite, header_.features);
-  CHECK(binned.ok());
-  undo_ = std::move(*binned);
+  undo_ = opposite_of(tree);
 }
 
 Status RowStore::take_tree(const model::Tree& tree) {
@@ -118,6 +156,11 @@ void RowStore::end_iteration() {
   undo_.reset();
   nodes_.clear();
   ++iteration_count_;
+  newest_nodes_ += node_count(trees_);
+  newest_.push_back(std::exchange(trees_, {}));
+  for (; newest_nodes_ > kTakenBackNodes; newest_.pop_front()) {
+    newest_nodes_ -= node_count(newest_.front());
+  }
 }
 
 void RowStore::drop_iteration() {
@@ -125,6 +168,7 @@ void RowStore::drop_iteration() {
     for (size_t i = 0; i < margins_.size(); ++i) undo_->add(set(i).bins, {}, margins_[i].of(0));
     undo_.reset();
   }
+  trees_.clear();
   next_margins_.clear();
   nodes_.clear();
 }

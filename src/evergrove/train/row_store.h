@@ -23,6 +23,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -115,6 +116,10 @@ class RowStore {
   void end_iteration();
   // Forgets the trees of the iteration at hand, finished ones too.
   void drop_iteration();
+  // Goes back to where so many iterations were decided, by taking the trees after it off again: the
+  // last ones are known for that, up to kTakenBackNodes; else it goes back to where none was.
+  static constexpr size_t kTakenBackNodes = size_t{1} << 15;  // of trees, about 3 MB
+  void take_back_to(uint64_t iteration_count);
   // Goes back to where no iteration was decided.
   void reset();
   // Sets the margins to what they were after these trees. Nothing but metrics follows.
@@ -154,6 +159,7 @@ class RowStore {
   Dataset& set(size_t index) { return index == 0 ? data_.train : data_.valid[index - 1]; }
   std::vector<Margins>& margins_to_move();
   void keep_undo(const model::Tree& tree);
+  trees::BinnedTree opposite_of(model::Tree tree) const;
   void add_leaf_runs(const Leaf& leaf, std::vector<trees::LeafRows>& runs);
   Result<Margins> margins_after(size_t set,
                                 std::span<const std::vector<model::Tree>> iterations) const;
@@ -167,7 +173,10 @@ class RowStore {
   std::vector<Margins> next_margins_;
   // One output, whose trees move margins_ themselves: what takes back the tree at hand.
   std::optional<trees::BinnedTree> undo_;
-  std::vector<trees::Gradients> gradients_;  // by output
+  std::vector<model::Tree> trees_;               // of the iteration at hand, finished
+  std::deque<std::vector<model::Tree>> newest_;  // of the last iterations before it
+  size_t newest_nodes_ = 0;                      // in them
+  std::vector<trees::Gradients> gradients_;      // by output
   trees::RowPartition partition_;
   std::vector<uint8_t> in_sample_;
   bool is_sampled_ = false;

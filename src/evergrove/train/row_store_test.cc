@@ -328,6 +328,38 @@ TEST(RowStore, RowsThatAreJoinedAndDividedGoOnAsTheyWere) {
   }
 }
 
+// As after a coordinator that had decided more than it had logged.
+TEST(RowStore, TakesBackWhatWasDecidedAndDecidesItAgain) {
+  for (uint64_t seed = 0; seed < 18; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const TestingRun run = run_of(seed);
+    const RunDescription description = run.description();
+    Stores stores(run, description, 1 + seed % 3, seed);
+    std::vector<Iteration> log;
+    for (int i = 0; i < 5; ++i) {
+      log.push_back(stores.next(2));
+      if (i == 1) stores.regroup(seed, true);
+    }
+    const uint64_t kept = seed % 5;
+    if (seed % 2 == 0) {  // in the middle of an iteration
+      stores.make_gradients();
+      for (RowStore& store : stores.all()) {
+        store.start_tree(0);
+        ASSERT_TRUE(store.take_tree(log[0].trees[0]).ok());
+      }
+    }
+    for (RowStore& store : stores.all()) {
+      store.take_back_to(5);
+      EXPECT_EQ(store.iteration_count(), 5u);
+      store.take_back_to(kept);
+      EXPECT_EQ(store.iteration_count(), kept);
+    }
+    for (uint64_t i = kept; i < 5; ++i) {
+      ASSERT_EQ(encode_iteration(stores.next(3)), encode_iteration(log[i])) << i;
+    }
+  }
+}
+
 TEST(RowStore, PartsAddUpToTheWhole) {
   for (const ObjectiveKind objective : kObjectives) {
     for (const bool wide : {false, true}) {
