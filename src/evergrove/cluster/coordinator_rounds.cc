@@ -196,10 +196,10 @@ std::vector<uint32_t> Coordinator::next_batch(size_t rounds_max) {
   for (const OpenRound& open : rounds_) {
     for (const Expansion& each : open.round.expansions) under_way_us += expansion_us(each.node);
   }
+  const double latency_us = options_.latency_us;
   std::vector<uint32_t> batch;
   double batch_us = 0;
   for (size_t i = 0; i < ahead.nodes.size() && i < many; ++i) {
-    const double latency_us = double(options_.latency_us);
     const bool is_sure = i < ahead.sure_count;
     const bool is_worth =
         is_sure ? i < sure_wanted || batch_us < latency_us : under_way_us + batch_us < latency_us;

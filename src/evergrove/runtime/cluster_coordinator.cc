@@ -159,20 +159,21 @@ Result<train::RunDescription> CoordinatorHost::describe() {
     training_.data.data->manifest();
     for (const auto& valid : training_.data.valid) valid.source->manifest();
   });
-  EVERGROVE_ASSIGN_OR_RETURN(describing_, ClusterDescription::begin(
-                                              {.spec = training_.data,
-                                               .data = request_.data,
-                                               .parameters = parameters,
-                                               .known = past_.header ? &*past_.header : nullptr,
-                                               .threads = training_.threads,
-                                               .part_rows = shard_rows()},
-                                              [this](ConnectionId to, std::string bytes) {
-                                                transport_->send(to, std::move(bytes));
-                                              },
-                                              [this](NumberedFacts facts) {
-                                                events_.push(std::move(facts));
-                                                transport_->wake();
-                                              }));
+  const auto send = [this](ConnectionId to, std::string bytes) {
+    transport_->send(to, std::move(bytes));
+  };
+  const auto on_read = [this](NumberedFacts facts) {
+    events_.push(std::move(facts));
+    transport_->wake();
+  };
+  EVERGROVE_ASSIGN_OR_RETURN(
+      describing_, ClusterDescription::begin({.spec = training_.data,
+                                              .data = request_.data,
+                                              .parameters = parameters,
+                                              .known = past_.header ? &*past_.header : nullptr,
+                                              .threads = training_.threads,
+                                              .part_rows = shard_rows()},
+                                             send, on_read));
   for (const ConnectionId connection : opened_) describing_->opened(connection);
   Clock::time_point tick_at = Clock::now();
   while (!describing_->is_complete()) {

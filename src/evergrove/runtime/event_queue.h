@@ -24,13 +24,15 @@ class EventQueue {
   // The next event, if there is one.
   std::optional<Event> take() {
     const std::lock_guard lock(mutex_);
-    return next();
+    if (events_.empty()) return std::nullopt;
+    Event event = std::move(events_.front());
+    events_.pop_front();
+    return event;
   }
   // Waits for the next event, at most until then; nothing if none came.
   std::optional<Event> pop(std::chrono::steady_clock::time_point until) {
-    std::unique_lock lock(mutex_);
-    arrived_.wait_until(lock, until, [&] { return !events_.empty(); });
-    return next();
+    wait(until);
+    return take();
   }
   // Waits until there is one, at most until then.
   void wait(std::chrono::steady_clock::time_point until) {
@@ -39,13 +41,6 @@ class EventQueue {
   }
 
  private:
-  std::optional<Event> next() {
-    if (events_.empty()) return std::nullopt;
-    Event event = std::move(events_.front());
-    events_.pop_front();
-    return event;
-  }
-
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::deque<Event> events_;

@@ -20,6 +20,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "evergrove/runtime/transport.h"
@@ -103,6 +104,7 @@ class Endpoint {
   std::map<ConnectionId, Opened> opened;
   std::map<ConnectionId, Status> closed;
   std::vector<Received> received;
+  std::vector<std::thread::id> received_on;  // which thread
   std::vector<Refused> refused;
   bool is_held = false;                  // events wait until it is false again
   size_t held_count = 0;                 // how many wait
@@ -131,6 +133,7 @@ class Endpoint {
         EXPECT_TRUE(used_->send(one->connection, std::string(one->bytes.view)));
       } else {
         received.push_back(std::move(*one));
+        received_on.push_back(std::this_thread::get_id());
       }
     }
     changed.notify_all();

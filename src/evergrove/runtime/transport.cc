@@ -154,10 +154,11 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
   // Requires: open().
   void begin_to_read(Connection& connection) {
     // What came with the greeting makes no socket readable.
-    bool goes_on = true;
-    while (goes_on && connection.stream().has_pending()) goes_on = connection.read_some();
-    if (goes_on && reader->add(connection.id(), connection.stream().socket())) return;
-    if (goes_on) connection.fail(storage_error("There is no memory to wait for one more socket"));
+    while (connection.stream().has_pending()) {
+      if (!connection.read_some()) return remove(connection.id());
+    }
+    if (reader->add(connection.id(), connection.stream().socket())) return;
+    connection.fail(storage_error("There is no memory to wait for one more socket"));
     remove(connection.id());
   }
 

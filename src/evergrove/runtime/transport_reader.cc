@@ -31,8 +31,10 @@ TransportReader::TransportReader(Read read)
 }
 
 void TransportReader::start(size_t thread_count) {
-  thread_count_ = thread_count;
-  for (size_t i = 0; i < thread_count; ++i) threads_.emplace_back([this] { run(); });
+  const size_t events_max = thread_count > 1 ? 1 : kEventsMax;  // so that none takes all
+  for (size_t i = 0; i < thread_count; ++i) {
+    threads_.emplace_back([this, events_max] { run(events_max); });
+  }
 }
 
 void TransportReader::stand_in() {
@@ -84,19 +86,17 @@ void TransportReader::read_once(int timeout_ms, size_t events_max) {
 
 void TransportReader::attend(Clock::time_point until) {
   ++attend_count_;
-  is_attending_ = true;
+  attending_ = std::this_thread::get_id();
   if (!role_.try_lock()) {
     attention_.call();
     role_.lock();
   }
-  attending_ = std::this_thread::get_id();
   const int64_t left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
   const bool is_woken = is_woken_.exchange(false);
   read_once(is_woken ? 0 : static_cast<int>(std::clamp(left, int64_t{0}, kWaitMaxMs)), kEventsMax);
-  attending_ = std::thread::id();
   role_.unlock();
   left_at_ = Clock::now().time_since_epoch().count();
-  is_attending_ = false;
+  attending_ = std::thread::id();
   if (asleep_count_ == 0) return;
   const std::lock_guard lock(mutex_);
   changed_.notify_all();
@@ -105,16 +105,15 @@ void TransportReader::attend(Clock::time_point until) {
 // What was said before attend() has begun to wait ends that wait, too.
 void TransportReader::wake() {
   is_woken_ = true;
-  if (is_attending_) attention_.call();
+  if (is_attending()) attention_.call();
 }
 
 bool TransportReader::is_away() const {
   const Clock::time_point left_at{Clock::duration(left_at_.load())};
-  return !is_attending_ && left_at < Clock::now() - kAwayMax;
+  return !is_attending() && left_at < Clock::now() - kAwayMax;
 }
 
-void TransportReader::run() {
-  const size_t events_max = thread_count_ > 1 ? 1 : kEventsMax;  // so that none takes all
+void TransportReader::run(size_t events_max) {
   uint64_t seen_count = 0;
   std::unique_lock lock(mutex_);
   while (!is_over_) {
@@ -122,15 +121,15 @@ void TransportReader::run() {
       lock.unlock();
       {
         const std::shared_lock role(role_);
-        while (!is_over_ && !is_attending_) read_once(-1, events_max);
+        while (!is_over_ && !is_attending()) read_once(-1, events_max);
         attention_.call();  // for the others of us; who attends drains it
       }
       lock.lock();
-    } else if (is_attending_ && attend_count_ == seen_count) {
+    } else if (is_attending() && attend_count_ == seen_count) {
       // It has waited for a while, and may for long.
       ++asleep_count_;
       changed_.wait(lock,
-                    [&] { return is_over_ || !is_attending_ || attend_count_ != seen_count; });
+                    [&] { return is_over_ || !is_attending() || attend_count_ != seen_count; });
       --asleep_count_;
     } else {
       seen_count = attend_count_;

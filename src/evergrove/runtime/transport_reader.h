@@ -63,7 +63,8 @@ class TransportReader {
  private:
   static constexpr std::chrono::milliseconds kAwayMax{10};
 
-  void run();
+  void run(size_t events_max);
+  bool is_attending() const { return attending_.load() != std::thread::id(); }
   bool is_away() const;
   bool arm(int how, ConnectionId id, int socket);
   void read_once(int timeout_ms, size_t events_max);
@@ -73,8 +74,7 @@ class TransportReader {
   const WakeUp attention_;
   std::shared_mutex role_;  // of who reads: one that attends, or the own threads
   std::atomic<bool> is_woken_ = false;
-  std::atomic<std::thread::id> attending_;
-  std::atomic<bool> is_attending_ = false;
+  std::atomic<std::thread::id> attending_;  // no thread's: nobody does
   std::atomic<uint64_t> attend_count_ = 0;
   std::atomic<Clock::rep> left_at_ = Clock::time_point::min().time_since_epoch().count();
   std::atomic<bool> has_listened_ = false;
@@ -84,7 +84,6 @@ class TransportReader {
   std::condition_variable changed_;
   std::atomic<int> asleep_count_ = 0;  // own threads, until somebody leaves
   std::atomic<bool> is_over_ = false;
-  size_t thread_count_ = 0;
   std::vector<std::thread> threads_;
 };
 

@@ -9,6 +9,7 @@
 #include "evergrove/base/check.h"
 #include "evergrove/base/phase.h"
 #include "evergrove/train/row_store_parking.h"
+#include "evergrove/trees/binned_tree.h"
 
 namespace evergrove::train {
 namespace {
@@ -36,7 +37,7 @@ std::unique_ptr<RowStore> RowStore::join(std::vector<std::unique_ptr<RowStore>> 
   std::vector<std::vector<const Margins*>> margins(parts[0]->margins_.size());
   for (const std::unique_ptr<RowStore>& part : parts) {
     CHECK(part->iteration_count_ == parts[0]->iteration_count_);
-    CHECK(!part->undo_.has_value() && part->next_margins_.empty());
+    CHECK(part->trees_.empty() && part->next_margins_.empty());
     for (size_t i = 0; i < margins.size(); ++i) margins[i].push_back(&part->margins_[i]);
     data.push_back(std::move(part->data_));
   }
@@ -55,7 +56,6 @@ std::vector<std::unique_ptr<RowStore>> RowStore::divide(std::span<const RowCount
   for (const RowCounts& counts : pieces) {
     auto part = std::make_unique<RowStore>(header_, facts_, slice_data(data_, passed, counts));
     part->iteration_count_ = iteration_count_;
-    part->undo_ = undo_;
     part->trees_ = trees_;
     part->newest_ = newest_;
     part->newest_nodes_ = newest_nodes_;
@@ -82,18 +82,25 @@ void RowStore::reset() {
   }
 }
 
-// Margins are integers, so that taking the leaves' values off again is exact.
+// Margins are integers, so that taking the leaves' values off again is exact. Requires: the trees
+// fit the features, and have moved margins_.
+void RowStore::take_off(std::vector<model::Tree> trees) {
+  for (model::Tree& tree : trees) {
+    for (model::Node& node : tree.nodes) node.value = -node.value;
+    const auto opposite = trees::BinnedTree::make(tree, header_.features);
+    CHECK(opposite.ok());
+    for (size_t i = 0; i < margins_.size(); ++i) {
+      opposite->add(set(i).bins, {}, margins_[i].of(tree.output));
+    }
+  }
+}
+
 void RowStore::take_back_to(uint64_t iteration_count) {
   drop_iteration();
   if (iteration_count_ <= iteration_count) return;
   if (parking_ || iteration_count_ - iteration_count > newest_.size()) return reset();
   for (; iteration_count_ > iteration_count; --iteration_count_) {
-    for (const model::Tree& tree : newest_.back()) {
-      const trees::BinnedTree opposite = opposite_of(tree);
-      for (size_t i = 0; i < margins_.size(); ++i) {
-        opposite.add(set(i).bins, {}, margins_[i].of(tree.output));
-      }
-    }
+    take_off(newest_.back());
     newest_nodes_ -= node_count(newest_.back());
     newest_.pop_back();
   }
@@ -117,19 +124,9 @@ std::vector<Margins>& RowStore::margins_to_move() {
   return next_margins_;
 }
 
-// Requires: it fits the features.
-trees::BinnedTree RowStore::opposite_of(model::Tree tree) const {
-  for (model::Node& node : tree.nodes) node.value = -node.value;
-  Result<trees::BinnedTree> binned = trees::BinnedTree::make(tree, header_.features);
-  CHECK(binned.ok());
-  return std::move(*binned);
-}
-
-void RowStore::keep_undo(const model::Tree& tree) {
+void RowStore::keep(const model::Tree& tree) {
+  CHECK(output_count() > 1 || trees_.empty());
   trees_.push_back(tree);
-  if (output_count() > 1) return;
-  CHECK(!undo_.has_value());
-  undo_ = opposite_of(tree);
 }
 
 Status RowStore::take_tree(const model::Tree& tree) {
@@ -142,7 +139,7 @@ Status RowStore::take_tree(const model::Tree& tree) {
   for (size_t i = 0; i < margins.size(); ++i) {
     binned.add(set(i).bins, {}, margins[i].of(tree.output));
   }
-  keep_undo(tree);
+  keep(tree);
   nodes_.clear();
   return {};
 }
@@ -153,7 +150,6 @@ void RowStore::end_iteration() {
     if (parking_) parking_->take_next_margins();
   }
   next_margins_.clear();
-  undo_.reset();
   nodes_.clear();
   ++iteration_count_;
   newest_nodes_ += node_count(trees_);
@@ -164,10 +160,7 @@ void RowStore::end_iteration() {
 }
 
 void RowStore::drop_iteration() {
-  if (undo_.has_value()) {
-    for (size_t i = 0; i < margins_.size(); ++i) undo_->add(set(i).bins, {}, margins_[i].of(0));
-    undo_.reset();
-  }
+  if (output_count() == 1) take_off(std::move(trees_));
   trees_.clear();
   next_margins_.clear();
   nodes_.clear();
@@ -250,7 +243,7 @@ Status RowStore::finish_tree(std::span<const Leaf> leaves, const model::Tree& tr
     binned.add(set(i).bins, {}, moved[i].of(output_));
   }
   if (parking_) in_sample_ = {};
-  keep_undo(tree);
+  keep(tree);
   nodes_.clear();
   return {};
 }

@@ -25,7 +25,6 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -37,7 +36,6 @@
 #include "evergrove/train/margins.h"
 #include "evergrove/train/metrics.h"
 #include "evergrove/train/run_record.h"
-#include "evergrove/trees/binned_tree.h"
 #include "evergrove/trees/histogram.h"
 #include "evergrove/trees/row_partition.h"
 #include "evergrove/trees/split.h"
@@ -158,8 +156,8 @@ class RowStore {
   }
   Dataset& set(size_t index) { return index == 0 ? data_.train : data_.valid[index - 1]; }
   std::vector<Margins>& margins_to_move();
-  void keep_undo(const model::Tree& tree);
-  trees::BinnedTree opposite_of(model::Tree tree) const;
+  void keep(const model::Tree& tree);
+  void take_off(std::vector<model::Tree> trees);
   void add_leaf_runs(const Leaf& leaf, std::vector<trees::LeafRows>& runs);
   Result<Margins> margins_after(size_t set,
                                 std::span<const std::vector<model::Tree>> iterations) const;
@@ -171,8 +169,6 @@ class RowStore {
   std::vector<Margins> margins_;  // of the training rows, then of each set
   // By the trees of the iteration at hand; all outputs' gradients are made at the margins before.
   std::vector<Margins> next_margins_;
-  // One output, whose trees move margins_ themselves: what takes back the tree at hand.
-  std::optional<trees::BinnedTree> undo_;
   std::vector<model::Tree> trees_;               // of the iteration at hand, finished
   std::deque<std::vector<model::Tree>> newest_;  // of the last iterations before it
   size_t newest_nodes_ = 0;                      // in them

@@ -46,7 +46,7 @@ void give_back(Vector& values) {
 }  // namespace
 
 Status RowStore::park(ScratchFile& file) {
-  CHECK(!parking_ && !undo_.has_value() && next_margins_.empty());
+  CHECK(!parking_ && trees_.empty() && next_margins_.empty());
   parking_ = std::make_shared<Parking>();
   parking_->file = &file;
   parking_->sets.resize(margins_.size());
