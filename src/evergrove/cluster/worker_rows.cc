@@ -10,11 +10,22 @@
 
 namespace evergrove::cluster {
 
+namespace {
+
+// In one call, so that what comes in the meantime does not wait long.
+constexpr uint64_t kKeptUpAtOnce = 32;
+
+// The iterations from first to before end, of those that the run has decided.
+std::span<const std::vector<model::Tree>> following(const RunPlace& place, uint64_t first,
+                                                    uint64_t end) {
+  return std::span(place.iterations).subspan(first, end - first);
+}
+
+}  // namespace
+
 void catch_up(const DecidedTrees& decided, train::RowStore& rows) {
-  while (rows.iteration_count() < decided.size()) {
-    const uint64_t index = rows.iteration_count();
-    if (!rows.apply({.index = index, .trees = decided[index], .metrics = {}}).ok()) return;
-  }
+  const uint64_t passed = std::min<uint64_t>(rows.iteration_count(), decided.size());
+  static_cast<void>(rows.apply_all(std::span(decided).subspan(passed)));
 }
 
 void WorkerRows::add(uint32_t shard, std::unique_ptr<train::RowStore> rows) {
@@ -117,12 +128,7 @@ void WorkerRows::lead_to_iteration(Group& group, const RunPlace& place) const {
   const uint64_t iteration = place.state.iteration;
   if (rows.iteration_count() >= iteration) return;
   const uint64_t short_by = is_broken(Mutation::replay_one_short) ? 1 : 0;
-  while (rows.iteration_count() + short_by < iteration) {
-    train::Iteration next;
-    next.index = rows.iteration_count();
-    next.trees = place.iterations[next.index];
-    CHECK(rows.apply(next).ok());
-  }
+  CHECK(rows.apply_all(following(place, rows.iteration_count(), iteration - short_by)).ok());
   group.start_iteration();
 }
 
@@ -132,10 +138,8 @@ bool WorkerRows::keep_up(const RunPlace& place) {
     enter_epoch(group, place);
     const uint64_t index = group.rows->iteration_count();
     if (index >= place.state.iteration) continue;
-    train::Iteration next;
-    next.index = index;
-    next.trees = place.iterations[index];
-    CHECK(group.rows->apply(next).ok());
+    const uint64_t end = std::min(place.state.iteration, index + kKeptUpAtOnce);
+    CHECK(group.rows->apply_all(following(place, index, end)).ok());
     group.start_iteration();
     return true;
   }

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "evergrove/base/check.h"
+#include "evergrove/train/forest_walk.h"
 #include "evergrove/train/gradient_maker.h"
 #include "evergrove/train/margins.h"
 #include "evergrove/train/metrics.h"
@@ -58,6 +59,8 @@ class Boosting final : public Trainer {
 
  private:
   size_t output_count() const { return header_.base_margins.size(); }
+  // Moves the margins by what was replayed.
+  Status catch_up();
   void add_metrics(const Scored& scored, std::vector<model::MetricValue>& to) const;
   // Adds a tree to the margins of all rows of a data set, or of those not excluded.
   void apply(const trees::BinnedTree& tree, size_t output, std::span<const uint8_t> excluded,
@@ -74,6 +77,7 @@ class Boosting final : public Trainer {
   Scored train_;
   std::vector<Scored> valid_;
   std::vector<uint8_t> in_sample_;
+  std::vector<std::vector<model::Tree>> behind_;  // iterations that the margins lack
 };
 
 void Boosting::add_metrics(const Scored& scored, std::vector<model::MetricValue>& to) const {
@@ -87,6 +91,7 @@ void Boosting::add_metrics(const Scored& scored, std::vector<model::MetricValue>
 
 Result<Iteration> Boosting::next() {
   CHECK(!finished());
+  EVERGROVE_RETURN_IF_ERROR(catch_up());
   Iteration iteration;
   iteration.index = history_.iterations().size();
   const bool is_sampled = header_.parameters.subsample < 1;
@@ -120,30 +125,29 @@ Result<Iteration> Boosting::next() {
   return iteration;
 }
 
+// Trees move the margins later, many at a time, where nothing needs the margins now.
 Status Boosting::replay(const Iteration& iteration) {
   if (iteration.index != history_.iterations().size() || iteration.trees.size() != output_count()) {
     return corrupt("A logged iteration does not follow the one before it",
                    {{"iteration", std::to_string(iteration.index)},
                     {"expected", std::to_string(history_.iterations().size())}});
   }
-  std::vector<trees::BinnedTree> binned;
   for (uint32_t output = 0; output < iteration.trees.size(); ++output) {
     if (iteration.trees[output].output != output) {
       return corrupt("A logged tree belongs to another output",
                      {{"iteration", std::to_string(iteration.index)}});
     }
-    EVERGROVE_ASSIGN_OR_RETURN(auto tree,
-                               trees::BinnedTree::make(iteration.trees[output], header_.features));
-    binned.push_back(std::move(tree));
   }
-  for (size_t output = 0; output < binned.size(); ++output) {
-    apply(binned[output], output, {}, train_);
-    for (Scored& valid : valid_) apply(binned[output], output, {}, valid);
+  EVERGROVE_RETURN_IF_ERROR(ForestWalk::check(std::span(&iteration.trees, 1), header_));
+  behind_.push_back(iteration.trees);
+  if (ForestWalk::next_batch(behind_).size() < behind_.size()) {
+    EVERGROVE_RETURN_IF_ERROR(catch_up());
   }
   if (history_.has_metrics_of_now(iteration)) {
     history_.keep(iteration);
     return {};
   }
+  EVERGROVE_RETURN_IF_ERROR(catch_up());
   Iteration evaluated = iteration;
   evaluated.metrics.clear();
   for (const Scored& valid : valid_) add_metrics(valid, evaluated.metrics);
@@ -151,21 +155,29 @@ Status Boosting::replay(const Iteration& iteration) {
   return {};
 }
 
+Status Boosting::catch_up() {
+  EVERGROVE_RETURN_IF_ERROR(for_each_walk(behind_, header_, [&](const ForestWalk& walk) {
+    walk.add(train_.data->bins, train_.margins);
+    for (Scored& valid : valid_) walk.add(valid.data->bins, valid.margins);
+  }));
+  behind_.clear();
+  return {};
+}
+
 Result<std::vector<model::MetricValue>> Boosting::training_metrics() {
   std::vector<model::MetricValue> metrics;
   const uint64_t kept = best_iteration();
   if (kept == history_.iterations().size()) {
+    EVERGROVE_RETURN_IF_ERROR(catch_up());
     add_metrics(train_, metrics);
     return metrics;
   }
   Scored at_best = Scored::of(header_, data_.train);
-  for (uint64_t i = 0; i < kept; ++i) {
-    for (const model::Tree& tree : history_.iterations()[i].trees) {
-      const auto binned = trees::BinnedTree::make(tree, header_.features);
-      CHECK(binned.ok());
-      apply(*binned, tree.output, {}, at_best);
-    }
-  }
+  std::vector<std::vector<model::Tree>> iterations;
+  for (uint64_t i = 0; i < kept; ++i) iterations.push_back(history_.iterations()[i].trees);
+  EVERGROVE_RETURN_IF_ERROR(for_each_walk(iterations, header_, [&](const ForestWalk& walk) {
+    walk.add(data_.train.bins, at_best.margins);
+  }));
   add_metrics(at_best, metrics);
   return metrics;
 }

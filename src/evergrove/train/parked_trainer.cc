@@ -10,6 +10,7 @@
 
 #include "evergrove/base/check.h"
 #include "evergrove/train/description.h"
+#include "evergrove/train/forest_walk.h"
 #include "evergrove/train/metrics.h"
 #include "evergrove/train/row_store.h"
 #include "evergrove/train/run_history.h"
@@ -75,6 +76,8 @@ class ParkedTrainer final : public Trainer {
   Status for_each_part(const Visit& visit);
   size_t output_count() const { return header().base_margins.size(); }
 
+  // Moves the margins by what was replayed.
+  Status catch_up();
   Result<double> largest_gradient();
   Result<RoundingTally> start_tree(const Tree& tree, const GradientScale& scale, Histogram& root);
   Result<std::unique_ptr<Histogram>> start_tree(Tree& tree);
@@ -96,7 +99,8 @@ class ParkedTrainer final : public Trainer {
   bins::BinMatrix no_rows_;  // for where features' bins are in a histogram
   trees::HistogramPool pool_;
   std::vector<std::unique_ptr<RowStore>> parts_;
-  std::vector<uint8_t> is_wide_;  // by output, as its last tree's gradients were
+  std::vector<uint8_t> is_wide_;                  // by output, as its last tree's gradients were
+  std::vector<std::vector<model::Tree>> behind_;  // iterations that the margins lack
 };
 
 // In parallel, each part by one thread: what is fetched is a part a thread at most, for nobody
@@ -317,6 +321,7 @@ Status ParkedTrainer::end_iteration(Iteration& iteration) {
 
 Result<Iteration> ParkedTrainer::next() {
   CHECK(!finished());
+  EVERGROVE_RETURN_IF_ERROR(catch_up());
   Iteration iteration;
   iteration.index = iteration_count();
   for (uint32_t output = 0; output < output_count(); ++output) {
@@ -327,14 +332,21 @@ Result<Iteration> ParkedTrainer::next() {
   return iteration;
 }
 
+// Rows are fetched for many iterations at once, where nothing needs their margins now.
 Status ParkedTrainer::replay(const Iteration& iteration) {
-  EVERGROVE_RETURN_IF_ERROR(for_each_part([&](RowStore& part) -> Status {
-    EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kBins | RowStore::kMargins));
-    EVERGROVE_RETURN_IF_ERROR(part.apply(iteration));
-    return part.release(RowStore::kMargins);
-  }));
+  if (iteration.index != iteration_count() || iteration.trees.size() != output_count()) {
+    return corrupt("A logged iteration does not follow the one before it",
+                   {{"iteration", std::to_string(iteration.index)},
+                    {"expected", std::to_string(iteration_count())}});
+  }
+  EVERGROVE_RETURN_IF_ERROR(ForestWalk::check(std::span(&iteration.trees, 1), header()));
+  behind_.push_back(iteration.trees);
+  if (ForestWalk::next_batch(behind_).size() < behind_.size()) {
+    EVERGROVE_RETURN_IF_ERROR(catch_up());
+  }
   Iteration kept = iteration;
   if (!history_.has_metrics_of_now(iteration)) {
+    EVERGROVE_RETURN_IF_ERROR(catch_up());
     kept.metrics.clear();
     EVERGROVE_RETURN_IF_ERROR(add_validation_metrics(kept.metrics));
   }
@@ -342,9 +354,21 @@ Status ParkedTrainer::replay(const Iteration& iteration) {
   return {};
 }
 
+Status ParkedTrainer::catch_up() {
+  if (behind_.empty()) return {};
+  EVERGROVE_RETURN_IF_ERROR(for_each_part([&](RowStore& part) -> Status {
+    EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kBins | RowStore::kMargins));
+    EVERGROVE_RETURN_IF_ERROR(part.apply_all(behind_));
+    return part.release(RowStore::kMargins);
+  }));
+  behind_.clear();
+  return {};
+}
+
 Result<std::vector<model::MetricValue>> ParkedTrainer::training_metrics() {
   std::vector<std::vector<model::Tree>> kept;
   for (uint64_t i = 0; i < best_iteration(); ++i) kept.push_back(history_.iterations()[i].trees);
+  EVERGROVE_RETURN_IF_ERROR(catch_up());
   if (kept.size() < iteration_count()) {
     EVERGROVE_RETURN_IF_ERROR(for_each_part([&](RowStore& part) -> Status {
       EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kBins));

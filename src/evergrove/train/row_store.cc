@@ -8,6 +8,7 @@
 
 #include "evergrove/base/check.h"
 #include "evergrove/base/phase.h"
+#include "evergrove/train/forest_walk.h"
 #include "evergrove/train/row_store_parking.h"
 #include "evergrove/trees/binned_tree.h"
 
@@ -107,15 +108,39 @@ void RowStore::take_back_to(uint64_t iteration_count) {
 }
 
 Status RowStore::apply(const Iteration& iteration) {
-  if (iteration.index != iteration_count_ || iteration.trees.size() != output_count()) {
+  if (iteration.index != iteration_count_) {
     return corrupt("An iteration does not follow the one before it",
                    {{"iteration", std::to_string(iteration.index)},
                     {"expected", std::to_string(iteration_count_)}});
   }
+  return apply_all(std::span(&iteration.trees, 1));
+}
+
+Status RowStore::apply_all(std::span<const std::vector<model::Tree>> iterations) {
   drop_iteration();
-  for (const model::Tree& tree : iteration.trees) EVERGROVE_RETURN_IF_ERROR(take_tree(tree));
-  end_iteration();
+  while (!iterations.empty()) {
+    const auto batch = ForestWalk::next_batch(iterations);
+    for (const std::vector<model::Tree>& trees : batch) {
+      if (trees.size() == output_count()) continue;
+      return corrupt("An iteration has not a tree an output",
+                     {{"trees", std::to_string(trees.size())}});
+    }
+    EVERGROVE_ASSIGN_OR_RETURN(const ForestWalk walk, ForestWalk::make(batch, header_));
+    for (size_t i = 0; i < margins_.size(); ++i) walk.add(set(i).bins, margins_[i]);
+    for (const std::vector<model::Tree>& trees : batch) note_iteration(trees);
+    iterations = iterations.subspan(batch.size());
+  }
   return {};
+}
+
+// Counts an iteration that the margins were moved by, and keeps its trees for a while.
+void RowStore::note_iteration(std::vector<model::Tree> trees) {
+  ++iteration_count_;
+  newest_nodes_ += node_count(trees);
+  newest_.push_back(std::move(trees));
+  for (; newest_nodes_ > kTakenBackNodes; newest_.pop_front()) {
+    newest_nodes_ -= node_count(newest_.front());
+  }
 }
 
 std::vector<Margins>& RowStore::margins_to_move() {
@@ -151,12 +176,7 @@ void RowStore::end_iteration() {
   }
   next_margins_.clear();
   nodes_.clear();
-  ++iteration_count_;
-  newest_nodes_ += node_count(trees_);
-  newest_.push_back(std::exchange(trees_, {}));
-  for (; newest_nodes_ > kTakenBackNodes; newest_.pop_front()) {
-    newest_nodes_ -= node_count(newest_.front());
-  }
+  note_iteration(std::exchange(trees_, {}));
 }
 
 void RowStore::drop_iteration() {
@@ -265,13 +285,8 @@ Result<Margins> RowStore::margins_after(
     size_t set_index, std::span<const std::vector<model::Tree>> iterations) const {
   const bins::BinMatrix& bins = set(set_index).bins;
   Margins margins(header_.base_margins, bins.row_count());
-  for (const std::vector<model::Tree>& trees : iterations) {
-    for (const model::Tree& tree : trees) {
-      EVERGROVE_ASSIGN_OR_RETURN(const auto binned,
-                                 trees::BinnedTree::make(tree, header_.features));
-      binned.add(bins, {}, margins.of(tree.output));
-    }
-  }
+  EVERGROVE_RETURN_IF_ERROR(
+      for_each_walk(iterations, header_, [&](const ForestWalk& walk) { walk.add(bins, margins); }));
   return margins;
 }
 

@@ -78,8 +78,11 @@ class RowStore {
   RowCounts row_counts() const { return train::row_counts(data_); }
   uint64_t iteration_count() const { return iteration_count_; }
 
-  // Moves all margins by an iteration's trees, walking each row through them. Refuses one that
-  // does not follow, or whose trees do not fit the features. Ends a tree that was begun.
+  // Moves all margins by the trees of the iterations that follow, walking each row through them.
+  // Refuses one whose trees do not fit the run, when some before it may have been taken. Ends a
+  // tree that was begun.
+  Status apply_all(std::span<const std::vector<model::Tree>> iterations);
+  // The same of one; refuses one that does not follow.
   Status apply(const Iteration& iteration);
 
   // The largest |g| at the margins of now (regression; else 0).
@@ -159,6 +162,7 @@ class RowStore {
   void keep(const model::Tree& tree);
   void take_off(std::vector<model::Tree> trees);
   void add_leaf_runs(const Leaf& leaf, std::vector<trees::LeafRows>& runs);
+  void note_iteration(std::vector<model::Tree> trees);
   Result<Margins> margins_after(size_t set,
                                 std::span<const std::vector<model::Tree>> iterations) const;
 

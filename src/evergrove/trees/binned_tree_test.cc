@@ -8,62 +8,10 @@
 #include <array>
 #include <cmath>
 
-#include "evergrove/base/hash.h"
+#include "evergrove/trees/testing_trees.h"
 
 namespace evergrove::trees {
 namespace {
-
-class Dice {
- public:
-  explicit Dice(uint64_t seed) : key_(seed, "binned tree") {}
-  uint64_t below(uint64_t limit) { return key_.at(counter_++) % limit; }
-
- private:
-  RandomKey key_;
-  uint64_t counter_ = 0;
-};
-
-std::vector<model::Feature> features_of(size_t cut_count) {
-  std::vector<model::Feature> features(3);
-  for (size_t f = 0; f < 2; ++f) {
-    features[f].name = f == 0 ? "a" : "b";
-    for (size_t i = 0; i < cut_count; ++i) features[f].cuts.push_back(double(i));
-  }
-  features[2].name = "c";
-  features[2].kind = table::ColumnKind::categorical;
-  for (int i = 0; i < 5; ++i) features[2].categories.push_back(std::to_string(i));
-  return features;
-}
-
-model::Tree random_tree(std::span<const model::Feature> features, size_t splits,
-                        bool has_categories, Dice& dice) {
-  model::Tree tree;
-  tree.nodes.resize(1);
-  std::vector<size_t> leaves = {0};
-  for (size_t i = 0; i < splits; ++i) {
-    const size_t place = dice.below(leaves.size());
-    const size_t id = leaves[place];
-    leaves.erase(leaves.begin() + static_cast<ptrdiff_t>(place));
-    leaves.push_back(tree.nodes.size());
-    leaves.push_back(tree.nodes.size() + 1);
-    tree.nodes.resize(tree.nodes.size() + 2);
-    model::Node& node = tree.nodes[id];
-    node.feature = static_cast<int32_t>(dice.below(has_categories ? 3 : 2));
-    node.left = static_cast<int32_t>(tree.nodes.size() - 2);
-    node.right = node.left + 1;
-    node.missing_left = dice.below(2) == 1;
-    if (node.feature < 2) {
-      const size_t cut = dice.below(features[0].cuts.size() + 1);
-      node.threshold = cut < features[0].cuts.size() ? features[0].cuts[cut] : INFINITY;
-    } else {
-      for (uint32_t c = 0; c < 5; ++c) {
-        if (dice.below(2) == 1) node.categories_left.push_back(c);
-      }
-    }
-  }
-  for (model::Node& node : tree.nodes) node.value = static_cast<int64_t>(dice.below(1'000'000));
-  return tree;
-}
 
 int64_t by_hand(const model::Tree& tree, std::span<const model::Feature> features,
                 std::span<const uint32_t> bins) {
@@ -87,15 +35,7 @@ TEST(BinnedTree, LeadsEachRowToItsLeaf) {
     Dice dice(seed);
     const auto features = features_of(std::array{300, 20, 5}[seed % 3]);  // two bytes, one, less
     const size_t row_count = seed == 5 ? 0 : 1 + dice.below(5000);
-    bins::BinMatrix bins(row_count, features);
-    std::vector<std::vector<uint32_t>> rows(row_count);
-    for (size_t row = 0; row < row_count; ++row) {
-      for (size_t f = 0; f < 3; ++f) {
-        rows[row].push_back(static_cast<uint32_t>(dice.below(features[f].bin_count())));
-        if (bins.bin_bytes() == 1) bins.column<uint8_t>(f)[row] = uint8_t(rows[row][f]);
-        if (bins.bin_bytes() == 2) bins.column<uint16_t>(f)[row] = uint16_t(rows[row][f]);
-      }
-    }
+    bins::BinMatrix bins = random_bins(features, row_count, false, dice);
     bins.build_rows();
     const model::Tree tree = random_tree(features, seed * 3, seed % 2 == 0, dice);
     const auto binned = BinnedTree::make(tree, features);
@@ -106,7 +46,8 @@ TEST(BinnedTree, LeadsEachRowToItsLeaf) {
     binned->add(bins, excluded, margins);
     for (size_t row = 0; row < row_count; ++row) {
       const bool is_out = !excluded.empty() && excluded[row] != 0;
-      ASSERT_EQ(margins[row], 7 + (is_out ? 0 : by_hand(tree, features, rows[row])))
+      const std::array bins_of_row = {bins.bin(row, 0), bins.bin(row, 1), bins.bin(row, 2)};
+      ASSERT_EQ(margins[row], 7 + (is_out ? 0 : by_hand(tree, features, bins_of_row)))
           << "seed " << seed << ", row " << row;
     }
   }
@@ -119,13 +60,7 @@ TEST(BinnedTree, WalksSparseRowsAsOthers) {
     for (const model::Feature& feature : features_of(60)) features.push_back(feature);
   }
   constexpr size_t kRows = 3000;
-  bins::BinMatrix bins(kRows, features);
-  for (size_t f = 0; f < features.size(); ++f) {
-    for (size_t row = 0; row < kRows; ++row) {
-      const bool is_usual = dice.below(40) != 0;
-      bins.column<uint8_t>(f)[row] = is_usual ? 2 : uint8_t(dice.below(features[f].bin_count()));
-    }
-  }
+  bins::BinMatrix bins = random_bins(features, kRows, true, dice);
   bins.build_rows();
   ASSERT_FALSE(bins.sparse().empty());
   bins::BinMatrix dense = bins;
