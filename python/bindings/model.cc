@@ -95,12 +95,13 @@ PredictionKind kind_of(std::string_view word) {
 }
 
 // Gives the values to numpy without copying them. Always rows x width; Python drops a width of 1.
-nb::ndarray<nb::numpy, double, nb::ndim<2>> predict(const Model& model, const Source& source,
+nb::ndarray<nb::numpy, double, nb::ndim<2>> predict(const runtime::Predictor& predictor,
+                                                    const Source& source,
                                                     std::string_view kind_word, int threads) {
   const PredictionKind kind = kind_of(kind_word);
   Result<runtime::Predictions> result = [&] {
     nb::gil_scoped_release release;
-    return runtime::predict(model, *source.rows, kind, threads);
+    return predictor.predict(*source.rows, kind, threads);
   }();
   auto* predictions = new runtime::Predictions(value_or_raise(std::move(result)));
   nb::capsule owner(predictions, [](void* pointer) noexcept {
@@ -131,7 +132,9 @@ void init_model(nb::module_& module) {
       .def("to_bytes", &to_bytes)
       .def("digest", [](const Model& model) { return model::digest(model); })
       .def("importance", &importance, nb::arg("kind"))
-      .def("predict", &predict, nb::arg("source"), nb::arg("kind"), nb::arg("threads"))
+      .def(
+          "predictor", [](const Model& model) { return runtime::Predictor(model); },
+          nb::keep_alive<0, 1>(), nb::call_guard<nb::gil_scoped_release>())
       .def("evaluate", &evaluate, nb::arg("source"), nb::arg("metrics"), nb::arg("threads"))
       .def_prop_ro("objective",
                    [](const Model& model) { return model::objective_name(model.objective); })
@@ -160,6 +163,8 @@ void init_model(nb::module_& module) {
       .def_prop_ro("best_iteration",
                    [](const Model& model) { return model.metadata.best_iteration; })
       .def_prop_ro("created_by", [](const Model& model) { return model.metadata.created_by; });
+  nb::class_<runtime::Predictor>(module, "Predictor")
+      .def("predict", &predict, nb::arg("source"), nb::arg("kind"), nb::arg("threads"));
   module.def("load", &load, nb::arg("path"));
   module.def("from_bytes", &from_bytes, nb::arg("bytes"));
 }

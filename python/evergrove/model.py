@@ -7,6 +7,7 @@ model.importance("gain")
 model.to_dataframe()                  # a row a node
 """
 
+import functools
 import html
 import itertools
 import json
@@ -38,6 +39,12 @@ class Model:
     def __init__(self, core: _core.Model) -> None:
         self._core = core
         self._digest: str | None = None
+        self._predictor: _core.Predictor | None = None  # made when it is asked for
+
+    @functools.cached_property
+    def _features(self) -> list[tuple[str, str, list[str]]]:
+        """Of each its name, its kind, and the categories that the model knows."""
+        return self._core.features
 
     @property
     def digest(self) -> str:
@@ -52,12 +59,12 @@ class Model:
 
     @property
     def feature_names(self) -> list[str]:
-        return [name for name, _, _ in self._core.features]
+        return [name for name, _, _ in self._features]
 
     @property
     def categories(self) -> dict[str, list[str]]:
         """The known categories of each categorical feature."""
-        return {name: known for name, kind, known in self._core.features if kind != "numeric"}
+        return {name: known for name, kind, known in self._features if kind != "numeric"}
 
     @property
     def classes(self) -> list[str]:
@@ -149,7 +156,9 @@ class Model:
 
     def predict_columns(self, rows: Rows, kind: str, threads: int) -> Array:
         """As predict(), always rows x columns, classes as their indices."""
-        return self._core.predict(rows.source, kind, threads)
+        if self._predictor is None:
+            self._predictor = self._core.predictor()
+        return self._predictor.predict(rows.source, kind, threads)
 
     def _open(
         self, data: Any, label: Any = None, weight: Any = None, labelled: bool = False

@@ -17,13 +17,13 @@ HWY_BEFORE_NAMESPACE();
 namespace evergrove::exact::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// One number; the table has 2^steps - 1 thresholds.
+// One number.
 template <typename T>
-HWY_INLINE uint32_t rank_of(const T* table, int steps, T value) {
+HWY_INLINE uint32_t rank_of(const T* levels, int steps, T value) {
   if (value != value) return Ranks::kNaN;
   uint32_t rank = 0;
-  for (uint32_t step = (uint32_t{1} << steps) >> 1; step > 0; step >>= 1) {
-    rank += table[rank + step - 1] < value ? step : 0;
+  for (int level = 0; level < steps; ++level) {
+    rank = 2 * rank + (levels[ranks_level_start(level) + rank] < value ? 1 : 0);
   }
   return rank;
 }
@@ -39,15 +39,7 @@ class Search {
   using V = hn::Vec<D>;
   using VI = hn::Vec<DI>;
 
-  Search(const T* table, int steps)
-      : table_(table),
-        coarse_steps_(std::min<int>(steps, std::bit_width(hn::Lanes(D())) - 1)),
-        fine_steps_(steps - coarse_steps_) {
-    const size_t lanes = hn::Lanes(D());
-    std::fill(coarse_, coarse_ + lanes, std::numeric_limits<T>::infinity());
-    const size_t count = (size_t{1} << coarse_steps_) - 1;
-    for (size_t i = 0; i < count; ++i) coarse_[i] = table[((i + 1) << fine_steps_) - 1];
-  }
+  Search(const T* levels, int steps) : levels_(levels), steps_(steps) {}
 
   // Ranks of kVectors vectors of values, whose look-ups overlap.
   static constexpr size_t kVectors = 4;
@@ -56,28 +48,25 @@ class Search {
     const D d;
     const DI di;
     const size_t lanes = hn::Lanes(d);
-    const V coarse = hn::Load(d, coarse_);
     V value[kVectors];
     VI rank[kVectors];
     for (size_t v = 0; v < kVectors; ++v) {
       value[v] = hn::LoadU(d, values + first + v * lanes);
       rank[v] = hn::Zero(di);
     }
-    const auto go_on = [&](V threshold, Index step, size_t v) HWY_ATTR {
-      const auto is_below = hn::RebindMask(di, hn::Lt(threshold, value[v]));
-      rank[v] = hn::Add(rank[v], hn::IfThenElseZero(is_below, hn::Set(di, step)));
-    };
-    for (Index step = (Index{1} << coarse_steps_) >> 1; step > 0; step >>= 1) {
-      for (size_t v = 0; v < kVectors; ++v) {
-        const VI at = hn::Add(rank[v], hn::Set(di, static_cast<Index>(step - 1)));
-        go_on(hn::TableLookupLanes(coarse, hn::IndicesFromVec(d, at)), step, v);
-      }
-    }
-    for (size_t v = 0; v < kVectors; ++v) rank[v] = hn::ShiftLeftSame(rank[v], fine_steps_);
-    for (Index step = (Index{1} << fine_steps_) >> 1; step > 0; step >>= 1) {
-      for (size_t v = 0; v < kVectors; ++v) {
-        const VI at = hn::Add(rank[v], hn::Set(di, static_cast<Index>(step - 1)));
-        go_on(hn::GatherIndex(d, table_, at), step, v);
+    for (int level = 0; level < steps_; ++level) {
+      const T* const table = levels_ + ranks_level_start(level);
+      const size_t vectors = ((size_t{1} << level) + lanes - 1) / lanes;
+      if (vectors == 1) {
+        go_down<1>(table, value, rank);
+      } else if (vectors == 2) {
+        go_down<2>(table, value, rank);
+      } else if (vectors == 4 && kTableVectors >= 4) {
+        go_down<4>(table, value, rank);
+      } else if (vectors == 8 && kTableVectors >= 8) {
+        go_down<8>(table, value, rank);
+      } else {
+        go_down<0>(table, value, rank);
       }
     }
     for (size_t v = 0; v < kVectors; ++v) {
@@ -88,9 +77,49 @@ class Search {
   }
 
  private:
-  const T* table_;
-  int coarse_steps_, fine_steps_;
-  HWY_ALIGN T coarse_[HWY_MAX_BYTES / sizeof(T)];
+  // Tables of so many vectors are looked up in registers; larger ones in memory.
+  static constexpr size_t kTableVectors = HWY_TARGET <= HWY_AVX3 ? 8 : 2;
+
+  // table[at], of a table of kTables vectors (0: in memory).
+  template <size_t kTables>
+  HWY_INLINE static V look_up(const T* table, VI at) {
+    const D d;
+    const DI di;
+    const size_t lanes = hn::Lanes(d);
+    if constexpr (kTables == 0) {
+      return hn::GatherIndex(d, table, at);
+    } else if constexpr (kTables == 1) {
+      return hn::TableLookupLanes(hn::LoadU(d, table), hn::IndicesFromVec(d, at));
+#if HWY_TARGET <= HWY_AVX3
+    } else if constexpr (kTables == 2 && sizeof(T) == 4) {
+      return V{
+          _mm512_permutex2var_ps(hn::LoadU(d, table).raw, at.raw, hn::LoadU(d, table + lanes).raw)};
+    } else if constexpr (kTables == 2) {
+      return V{
+          _mm512_permutex2var_pd(hn::LoadU(d, table).raw, at.raw, hn::LoadU(d, table + lanes).raw)};
+#endif
+    } else {
+      constexpr size_t kHalf = kTables / 2;
+      const auto half = static_cast<Index>(kHalf * lanes);
+      const VI in_half = hn::And(at, hn::Set(di, half - 1));
+      const auto is_upper = hn::RebindMask(d, hn::Gt(at, hn::Set(di, half - 1)));
+      return hn::IfThenElse(is_upper, look_up<kHalf>(table + kHalf * lanes, in_half),
+                            look_up<kHalf>(table, in_half));
+    }
+  }
+
+  template <size_t kTables>
+  HWY_INLINE static void go_down(const T* table, const V (&value)[kVectors], VI (&rank)[kVectors]) {
+    const DI di;
+    for (size_t v = 0; v < kVectors; ++v) {
+      const auto is_below = hn::RebindMask(di, hn::Lt(look_up<kTables>(table, rank[v]), value[v]));
+      rank[v] =
+          hn::Add(hn::Add(rank[v], rank[v]), hn::IfThenElseZero(is_below, hn::Set(di, Index{1})));
+    }
+  }
+
+  const T* levels_;
+  int steps_;
 };
 
 #endif  // HWY_SCALAR
@@ -134,22 +163,22 @@ struct CodeOut {
 };
 
 template <typename T, typename Code>
-HWY_INLINE void find_ranks(const T* table, int steps, std::span<const T> values,
+HWY_INLINE void find_ranks(const T* levels, int steps, std::span<const T> values,
                            const Ranks::Codes<Code>& codes) {
   const CodeOut<Code> out{codes};
   size_t i = 0;
 #if HWY_TARGET != HWY_SCALAR
-  const Search<T> search(table, steps);
+  const Search<T> search(levels, steps);
   const size_t at_once = Search<T>::kVectors * hn::Lanes(hn::ScalableTag<T>());
   for (; i + at_once <= values.size(); i += at_once) search.run(values.data(), i, out);
 #endif
-  for (; i < values.size(); ++i) out.store_one(rank_of(table, steps, values[i]), i);
+  for (; i < values.size(); ++i) out.store_one(rank_of(levels, steps, values[i]), i);
 }
 
-#define EVERGROVE_RANKS(name, Number, Code)                                 \
-  void name(const Number* table, int steps, std::span<const Number> values, \
-            const Ranks::Codes<Code>& codes) {                              \
-    find_ranks(table, steps, values, codes);                                \
+#define EVERGROVE_RANKS(name, Number, Code)                                  \
+  void name(const Number* levels, int steps, std::span<const Number> values, \
+            const Ranks::Codes<Code>& codes) {                               \
+    find_ranks(levels, steps, values, codes);                                \
   }
 EVERGROVE_RANKS(floats_to_8, float, uint8_t)
 EVERGROVE_RANKS(floats_to_16, float, uint16_t)
@@ -182,9 +211,15 @@ HWY_EXPORT(doubles_to_8);
 HWY_EXPORT(doubles_to_16);
 HWY_EXPORT(doubles_to_32);
 
-Ranks::Ranks(std::span<const double> thresholds)
-    : steps_(std::bit_width(thresholds.size())), doubles_(thresholds.begin(), thresholds.end()) {
-  doubles_.resize((size_t{1} << steps_) - 1, std::numeric_limits<double>::infinity());
+Ranks::Ranks(std::span<const double> thresholds) : steps_(std::bit_width(thresholds.size())) {
+  doubles_.resize(ranks_level_start(steps_), std::numeric_limits<double>::infinity());
+  for (int level = 0; level < steps_; ++level) {
+    const size_t between = size_t{1} << (steps_ - level);
+    for (size_t i = 0; i < size_t{1} << level; ++i) {
+      const size_t at = i * between + between / 2 - 1;
+      if (at < thresholds.size()) doubles_[ranks_level_start(level) + i] = thresholds[at];
+    }
+  }
   for (const double threshold : doubles_) floats_.push_back(rounded_down(threshold));
 }
 
@@ -192,15 +227,15 @@ template <typename Number, typename Code>
 void Ranks::of(std::span<const Number> values, const Codes<Code>& codes) const {
   constexpr size_t kBytes = sizeof(Code);
   if constexpr (sizeof(Number) == 4) {
-    const float* table = floats_.data();
-    if constexpr (kBytes == 1) HWY_DYNAMIC_DISPATCH(floats_to_8)(table, steps_, values, codes);
-    if constexpr (kBytes == 2) HWY_DYNAMIC_DISPATCH(floats_to_16)(table, steps_, values, codes);
-    if constexpr (kBytes == 4) HWY_DYNAMIC_DISPATCH(floats_to_32)(table, steps_, values, codes);
+    const float* levels = floats_.data();
+    if constexpr (kBytes == 1) HWY_DYNAMIC_DISPATCH(floats_to_8)(levels, steps_, values, codes);
+    if constexpr (kBytes == 2) HWY_DYNAMIC_DISPATCH(floats_to_16)(levels, steps_, values, codes);
+    if constexpr (kBytes == 4) HWY_DYNAMIC_DISPATCH(floats_to_32)(levels, steps_, values, codes);
   } else {
-    const double* table = doubles_.data();
-    if constexpr (kBytes == 1) HWY_DYNAMIC_DISPATCH(doubles_to_8)(table, steps_, values, codes);
-    if constexpr (kBytes == 2) HWY_DYNAMIC_DISPATCH(doubles_to_16)(table, steps_, values, codes);
-    if constexpr (kBytes == 4) HWY_DYNAMIC_DISPATCH(doubles_to_32)(table, steps_, values, codes);
+    const double* levels = doubles_.data();
+    if constexpr (kBytes == 1) HWY_DYNAMIC_DISPATCH(doubles_to_8)(levels, steps_, values, codes);
+    if constexpr (kBytes == 2) HWY_DYNAMIC_DISPATCH(doubles_to_16)(levels, steps_, values, codes);
+    if constexpr (kBytes == 4) HWY_DYNAMIC_DISPATCH(doubles_to_32)(levels, steps_, values, codes);
   }
 }
 

@@ -1,8 +1,9 @@
 // Ranks: how many of some thresholds lie below each of many numbers.
 //
-// A binary search without branches, for a vector of numbers at once: the first steps look in a
-// vector that holds every so-many-th threshold, the others in the table. Thresholds are kept as
-// float32 as well, rounded down, which tells float32 numbers apart just as the doubles do.
+// A binary search without branches, for a vector of numbers at once. The thresholds that each step
+// may look at lie side by side, by the rank so far, so that the first steps look them up in
+// registers. Thresholds are kept as float32 as well, rounded down, which tells float32 numbers
+// apart just as the doubles do.
 // Codes are ranks in 8, 16 or 32 bits.
 // Immutable after construction; safe to use from many threads. The same ranks in any SIMD width.
 //
@@ -18,6 +19,11 @@
 #include <vector>
 
 namespace evergrove::exact {
+
+// Where the thresholds of a step begin: 2^step of them, or room for 16.
+constexpr size_t ranks_level_start(int step) {
+  return step <= 4 ? 16 * static_cast<size_t>(step) : 48 + (size_t{1} << step);
+}
 
 class Ranks {
  public:
@@ -40,7 +46,7 @@ class Ranks {
 
  private:
   int steps_ = 0;
-  std::vector<double> doubles_;  // padded with +infinity to 2^steps_ - 1
+  std::vector<double> doubles_;  // step by step; +infinity where there is none
   std::vector<float> floats_;
 };
 

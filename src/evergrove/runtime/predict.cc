@@ -26,23 +26,20 @@ Status for_each_block(const table::RowSource& source, Work work) {
   return {};
 }
 
-Result<Predictions> predict_here(const model::Model& model, const table::RowSource& source,
-                                 PredictionKind kind) {
-  EVERGROVE_ASSIGN_OR_RETURN(const BlockScorer scorer, BlockScorer::create(model, source));
+Result<Predictions> predict_by(const BlockScorer& scorer, const table::RowSource& source,
+                               PredictionKind kind) {
   Predictions predictions;
   predictions.row_count = source.row_count();
   predictions.width = scorer.width(kind);
   predictions.values.resize(predictions.row_count * predictions.width);
   EVERGROVE_RETURN_IF_ERROR(for_each_block(source, [&](size_t b) -> Status {
-    const auto to = predictions.values.begin() +
-                    static_cast<std::ptrdiff_t>(source.blocks()[b].first_row * predictions.width);
-    if (kind == PredictionKind::leaf) {
-      EVERGROVE_ASSIGN_OR_RETURN(const std::vector<int32_t> leaves, scorer.leaves(b));
-      std::copy(leaves.begin(), leaves.end(), to);
-    } else {
-      EVERGROVE_ASSIGN_OR_RETURN(const std::vector<double> values, scorer.values(b, kind));
-      std::copy(values.begin(), values.end(), to);
-    }
+    const table::BlockExtent extent = source.blocks()[b];
+    const std::span<double> to =
+        std::span(predictions.values)
+            .subspan(extent.first_row * predictions.width, extent.row_count * predictions.width);
+    if (kind != PredictionKind::leaf) return scorer.values(b, kind, to);
+    EVERGROVE_ASSIGN_OR_RETURN(const std::vector<int32_t> leaves, scorer.leaves(b));
+    std::copy(leaves.begin(), leaves.end(), to.begin());
     return {};
   }));
   return predictions;
@@ -110,10 +107,17 @@ Result<Evaluation> evaluate_here(const model::Model& model, const table::RowSour
 
 }  // namespace
 
+Result<Predictions> Predictor::predict(const table::RowSource& source, PredictionKind kind,
+                                       int threads) const {
+  const ThreadLimit limit(threads);
+  EVERGROVE_ASSIGN_OR_RETURN(const BlockScorer scorer,
+                             BlockScorer::create(*model_, source, scorer_));
+  return limit.execute([&] { return predict_by(scorer, source, kind); });
+}
+
 Result<Predictions> predict(const model::Model& model, const table::RowSource& source,
                             PredictionKind kind, int threads) {
-  const ThreadLimit limit(threads);
-  return limit.execute([&] { return predict_here(model, source, kind); });
+  return Predictor(model).predict(source, kind, threads);
 }
 
 Result<Evaluation> evaluate(const model::Model& model, const table::RowSource& source,

@@ -9,6 +9,7 @@
 #include "evergrove/base/large_vector.h"
 #include "evergrove/base/status.h"
 #include "evergrove/model/model.h"
+#include "evergrove/score/scorer.h"
 #include "evergrove/table/row_source.h"
 
 namespace evergrove::runtime {
@@ -23,7 +24,24 @@ struct Predictions {
   LargeVector<double> values;
 };
 
-// Refuses a source that lacks a feature or has it as another kind, naming the column.
+// A model that is laid out for scoring once (some milliseconds), for any number of sources.
+// Immutable; safe to use from many threads. The model must outlive it.
+class Predictor {
+ public:
+  // Requires: model::validate(model) is ok.
+  explicit Predictor(const model::Model& model)
+      : model_(&model), scorer_(std::make_shared<score::Scorer>(model)) {}
+
+  // Refuses a source that lacks a feature or has it as another kind, naming the column.
+  Result<Predictions> predict(const table::RowSource& source, PredictionKind kind,
+                              int threads = 0) const;
+
+ private:
+  const model::Model* model_;
+  std::shared_ptr<const score::Scorer> scorer_;
+};
+
+// The same, once.
 Result<Predictions> predict(const model::Model& model, const table::RowSource& source,
                             PredictionKind kind, int threads = 0);
 

@@ -70,13 +70,15 @@ class ScoreColumns {
     return names;
   }
 
-  // The scores of a block as columns.
-  Result<arrow::ArrayVector> make(const BlockScorer& scorer, size_t block_index) const {
+  // The scores of a block, of so many rows, as columns.
+  Result<arrow::ArrayVector> make(const BlockScorer& scorer, size_t block_index,
+                                  size_t row_count) const {
     if (kind_ == PredictionKind::leaf) {
       EVERGROVE_ASSIGN_OR_RETURN(const std::vector<int32_t> leaves, scorer.leaves(block_index));
       return to_columns<arrow::Int32Type>(leaves, [](int32_t leaf) { return leaf; });
     }
-    EVERGROVE_ASSIGN_OR_RETURN(const std::vector<double> values, scorer.values(block_index, kind_));
+    std::vector<double> values(row_count * scorer.width(kind_));
+    EVERGROVE_RETURN_IF_ERROR(scorer.values(block_index, kind_, values));
     if (integers_) {
       return to_columns<arrow::Int64Type>(
           values, [&](double value) { return (*integers_)[static_cast<size_t>(value)]; });
@@ -198,10 +200,11 @@ class Pipeline {
                                  source::read_arrow(source_, block, kept_));
       columns = kept->columns();
     }
-    EVERGROVE_ASSIGN_OR_RETURN(const arrow::ArrayVector scores, scores_.make(scorer_, block));
+    const size_t row_count = source_.blocks()[block].row_count;
+    EVERGROVE_ASSIGN_OR_RETURN(const arrow::ArrayVector scores,
+                               scores_.make(scorer_, block, row_count));
     columns.insert(columns.end(), scores.begin(), scores.end());
-    const auto row_count = static_cast<int64_t>(source_.blocks()[block].row_count);
-    return arrow::RecordBatch::Make(schema_, row_count, std::move(columns));
+    return arrow::RecordBatch::Make(schema_, static_cast<int64_t>(row_count), std::move(columns));
   }
 
   const table::RowSource& source_;

@@ -109,14 +109,15 @@ void RowMaskForest::Builder::add_values(std::span<const int64_t> values, uint32_
   const auto [least, most] = std::minmax_element(values.begin(), values.end());
   forest.least_[output] = wrapping_sum(forest.least_[output], *least);
   const uint64_t range = static_cast<uint64_t>(*most) - static_cast<uint64_t>(*least);
-  to.first_value = static_cast<uint32_t>(tables.value_bytes.size());
-  while (to.plane_count < 8 && range >> (8 * to.plane_count) != 0) {
-    const size_t shift = 8 * size_t{to.plane_count++};
+  to.first_value = static_cast<uint32_t>(tables.value_digits.size());
+  const uint64_t digit_max = (uint64_t{1} << tables.digit_bits) - 1;
+  for (int shift = 0; shift < 64 && range >> shift != 0; shift += tables.digit_bits) {
+    ++to.plane_count;
     for (const int64_t value : values) {
       const uint64_t above = static_cast<uint64_t>(value) - static_cast<uint64_t>(*least);
-      tables.value_bytes.push_back(static_cast<uint8_t>(above >> shift));
+      tables.value_digits.push_back(static_cast<uint8_t>(above >> shift & digit_max));
     }
-    tables.value_bytes.resize(to.first_value + to.plane_count * kTableLeaves);
+    tables.value_digits.resize(to.first_value + to.plane_count * kTableLeaves);
   }
 }
 
@@ -209,6 +210,11 @@ RowMaskForest::RowMaskForest(const model::Model& model, std::span<const FeatureC
                              size_t tile_rows)
     : trees_(model.output_count()), least_(model.output_count()) {
   Builder builder{*this, coders, columns, column_count, tile_rows};
+  size_t few_ways = 0;
+  for (const model::Tree& tree : model.trees) {
+    few_ways += ways_to_split(tree, kTableWays).has_value() ? 1 : 0;
+  }
+  tables_.digit_bits = mask_digit_bits(2 * few_ways > model.trees.size());
   for (const model::Tree& tree : model.trees) has_.push_back(builder.add_tree(tree));
   // Sums are whole numbers: trees may come in any order.
   for (std::vector<MaskTree>& trees : trees_) {

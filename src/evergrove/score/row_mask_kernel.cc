@@ -1,8 +1,8 @@
 // Some vectors of rows go at once, so that what is said of a node is read once for all of them.
 // Trees of few ways and few leaves go in runs, whose sums stay in registers.
 //
-// The values of a tree's leaves are looked up byte by byte (bytes of a value are so many tables of
-// 64), and bytes are added up in 16 bits, even and odd rows apart, until they are put together.
+// The values of a tree's leaves are looked up digit by digit (digits of a value are so many tables
+// of 64), and digits are added up in 16 bits, even and odd rows apart, until they are put together.
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/exact/vectors_in_arrays.h"
 //
@@ -24,6 +24,7 @@ namespace evergrove::score::HWY_NAMESPACE {
 void add_trees(const MaskTables&, std::span<const MaskTree>, uint8_t*, size_t, int64_t*, size_t,
                MaskScratch&) {}
 size_t lanes() { return 0; }
+int digit_bits(bool) { return kDigitBits; }
 
 #else
 
@@ -154,6 +155,8 @@ HWY_INLINE void find_leaves(const MaskNode* HWY_RESTRICT nodes, size_t branch_co
   }
 }
 
+constexpr size_t kFewVectors = 2;
+
 template <size_t kCount>
 HWY_INLINE void find_by_ways(const MaskNode* HWY_RESTRICT nodes, size_t way_count,
                              const uint8_t* codes, V (&numbers)[kCount]) {
@@ -170,59 +173,83 @@ HWY_INLINE void find_by_ways(const MaskNode* HWY_RESTRICT nodes, size_t way_coun
   }
 }
 
-// All of some trees of few ways, whose values have kPlanes bytes, for two vectors of rows: their
-// sums stay in registers. In 16 bits a sum of pairs of bytes less 256 times that of the second ones
-// is that of the first ones.
-constexpr size_t kFewVectors = 2;
+// Sums of pairs of digits: in 16 bits a sum of pairs less 256 times that of the second ones is that
+// of the first ones.
 template <size_t kPlanes>
-HWY_INLINE void add_few_ways(const MaskTables& tables, std::span<const MaskTree> trees,
-                             const uint8_t* codes, size_t plane_count,
-                             uint16_t* HWY_RESTRICT byte_sums) {
-  const D16 d16;
-  const size_t lanes = hn::Lanes(D());
+struct PairSums {
   hn::Vec<D16> pairs[kFewVectors][kPlanes];
   hn::Vec<D16> odd[kFewVectors][kPlanes];
-  const auto place = [&](size_t v, size_t plane) {
-    return byte_sums + (v * plane_count + plane) * lanes;
-  };
-  for (size_t v = 0; v < kFewVectors; ++v) {
-    for (size_t plane = 0; plane < kPlanes; ++plane) {
-      odd[v][plane] = hn::Load(d16, place(v, plane) + lanes / 2);
-      pairs[v][plane] = hn::Add(hn::Load(d16, place(v, plane)), hn::ShiftLeft<8>(odd[v][plane]));
-    }
+};
+
+// Adds kTrees trees of few ways, whose values have kPlanes digits, for two vectors of rows.
+template <size_t kPlanes, size_t kTrees>
+HWY_INLINE void add_few_ways(const MaskTables& tables, const MaskTree* trees, const uint8_t* codes,
+                             PairSums<kPlanes>& sums) {
+  V numbers[kTrees][kFewVectors];
+  const uint8_t* digits[kTrees];
+  for (size_t i = 0; i < kTrees; ++i) {
+    find_by_ways(tables.nodes.data() + trees[i].first_node, kTableWays, codes, numbers[i]);
+    digits[i] = tables.value_digits.data() + trees[i].first_value;
   }
-  for (const MaskTree& tree : trees) {
-    V numbers[kFewVectors];
-    find_by_ways(tables.nodes.data() + tree.first_node, kTableWays, codes, numbers);
-    const uint8_t* table = tables.value_bytes.data() + tree.first_value;
-    for (size_t plane = 0; plane < kPlanes; ++plane) {
-      for (size_t v = 0; v < kFewVectors; ++v) {
-        const auto found = hn::BitCast(d16, look_up(table + plane * kTableLeaves, numbers[v]));
-        pairs[v][plane] = hn::Add(pairs[v][plane], found);
-        odd[v][plane] = hn::Add(odd[v][plane], hn::ShiftRight<8>(found));
+  for (size_t plane = 0; plane < kPlanes; ++plane) {
+    for (size_t v = 0; v < kFewVectors; ++v) {
+      V sum = look_up(digits[0] + plane * kTableLeaves, numbers[0][v]);
+      for (size_t i = 1; i < kTrees; ++i) {
+        sum = hn::Add(sum, look_up(digits[i] + plane * kTableLeaves, numbers[i][v]));
       }
-    }
-  }
-  for (size_t v = 0; v < kFewVectors; ++v) {
-    for (size_t plane = 0; plane < kPlanes; ++plane) {
-      hn::Store(hn::Sub(pairs[v][plane], hn::ShiftLeft<8>(odd[v][plane])), d16, place(v, plane));
-      hn::Store(odd[v][plane], d16, place(v, plane) + lanes / 2);
+      const auto found = hn::BitCast(D16(), sum);
+      sums.pairs[v][plane] = hn::Add(sums.pairs[v][plane], found);
+      sums.odd[v][plane] = hn::Add(sums.odd[v][plane], hn::ShiftRight<8>(found));
     }
   }
 }
 
-// Puts bytes together, and begins anew.
-HWY_INLINE void flush(size_t plane_count, size_t row_count, uint16_t* byte_sums, int64_t* sums,
-                      size_t stride) {
+// All of some such trees: their sums stay in registers.
+template <size_t kPlanes>
+HWY_INLINE void add_few_ways(const MaskTables& tables, std::span<const MaskTree> trees,
+                             const uint8_t* codes, size_t plane_count,
+                             uint16_t* HWY_RESTRICT digit_sums) {
+  const D16 d16;
+  const size_t lanes = hn::Lanes(D());
+  PairSums<kPlanes> sums;
+  const auto place = [&](size_t v, size_t plane) {
+    return digit_sums + (v * plane_count + plane) * lanes;
+  };
+  for (size_t v = 0; v < kFewVectors; ++v) {
+    for (size_t plane = 0; plane < kPlanes; ++plane) {
+      sums.odd[v][plane] = hn::Load(d16, place(v, plane) + lanes / 2);
+      sums.pairs[v][plane] =
+          hn::Add(hn::Load(d16, place(v, plane)), hn::ShiftLeft<8>(sums.odd[v][plane]));
+    }
+  }
+  size_t i = 0;
+  if (tables.digit_bits == kSmallDigitBits) {
+    for (; i + kSmallDigitsTogether <= trees.size(); i += kSmallDigitsTogether) {
+      add_few_ways<kPlanes, kSmallDigitsTogether>(tables, &trees[i], codes, sums);
+    }
+  }
+  for (; i < trees.size(); ++i) add_few_ways<kPlanes, 1>(tables, &trees[i], codes, sums);
+  for (size_t v = 0; v < kFewVectors; ++v) {
+    for (size_t plane = 0; plane < kPlanes; ++plane) {
+      hn::Store(hn::Sub(sums.pairs[v][plane], hn::ShiftLeft<8>(sums.odd[v][plane])), d16,
+                place(v, plane));
+      hn::Store(sums.odd[v][plane], d16, place(v, plane) + lanes / 2);
+    }
+  }
+}
+
+// Puts digits together.
+HWY_INLINE void flush(int digit_bits, size_t plane_count, size_t row_count,
+                      const uint16_t* digit_sums, int64_t* sums, size_t stride) {
   const size_t lanes = hn::Lanes(D());
   for (size_t first = 0; first < row_count; first += lanes) {
-    const uint16_t* of_group = byte_sums + first * plane_count;
+    const uint16_t* of_group = digit_sums + first * plane_count;
     const size_t count = std::min(lanes, row_count - first);
     for (size_t row = 0; row < count; ++row) {
       uint64_t sum = 0;
       for (size_t plane = 0; plane < plane_count; ++plane) {
         const uint64_t part = of_group[plane * lanes + (row & 1) * (lanes / 2) + row / 2];
-        sum += part << (8 * plane);
+        sum += part << (static_cast<size_t>(digit_bits) * plane);
       }
       int64_t& to = sums[(first + row) * stride];
       to = wrapping_sum(to, static_cast<int64_t>(sum));
@@ -230,15 +257,15 @@ HWY_INLINE void flush(size_t plane_count, size_t row_count, uint16_t* byte_sums,
   }
 }
 
-HWY_INLINE void add_bytes(const uint8_t* table, size_t plane_count, size_t planes_max,
-                          const V (&numbers)[kVectors], uint16_t* byte_sums) {
+HWY_INLINE void add_digits(const uint8_t* table, size_t plane_count, size_t planes_max,
+                           const V (&numbers)[kVectors], uint16_t* digit_sums) {
   const D16 d16;
   const size_t lanes = hn::Lanes(D());
   const auto even_bytes = hn::Set(d16, uint16_t{255});
   for (size_t v = 0; v < kVectors; ++v) {
     for (size_t plane = 0; plane < plane_count; ++plane) {
       const auto found = hn::BitCast(d16, look_up(table + plane * kTableLeaves, numbers[v]));
-      uint16_t* even = byte_sums + (v * planes_max + plane) * lanes;
+      uint16_t* even = digit_sums + (v * planes_max + plane) * lanes;
       uint16_t* odd = even + lanes / 2;
       hn::Store(hn::Add(hn::Load(d16, even), hn::And(found, even_bytes)), d16, even);
       hn::Store(hn::Add(hn::Load(d16, odd), hn::ShiftRight<8>(found)), d16, odd);
@@ -257,11 +284,11 @@ HWY_INLINE void add_values(const int64_t* values, const V (&numbers)[kVectors], 
 }
 
 HWY_INLINE void add_small(const MaskTables& tables, std::span<const MaskTree> run,
-                          const uint8_t* codes, size_t plane_count, uint16_t* byte_sums) {
+                          const uint8_t* codes, size_t plane_count, uint16_t* digit_sums) {
   const size_t lanes = hn::Lanes(D());
   for (size_t v = 0; v < kVectors; v += kFewVectors) {
     const uint8_t* here = codes + v * lanes;
-    uint16_t* to = byte_sums + v * lanes * plane_count;
+    uint16_t* to = digit_sums + v * lanes * plane_count;
     switch (run[0].plane_count) {
       case 1:
         add_few_ways<1>(tables, run, here, plane_count, to);
@@ -275,8 +302,11 @@ HWY_INLINE void add_small(const MaskTables& tables, std::span<const MaskTree> ru
       case 4:
         add_few_ways<4>(tables, run, here, plane_count, to);
         break;
-      default:
+      case 5:
         add_few_ways<5>(tables, run, here, plane_count, to);
+        break;
+      default:
+        add_few_ways<kSmallPlanesMax>(tables, run, here, plane_count, to);
     }
   }
 }
@@ -317,26 +347,27 @@ void add_trees(const MaskTables& tables, std::span<const MaskTree> trees, uint8_
     scratch.sums_size = sums_size;
   }
   uint8_t* reached = scratch.reached.get();
-  uint16_t* byte_sums = scratch.sums.get();
-  std::fill(byte_sums, byte_sums + sums_size, uint16_t{0});
+  uint16_t* digit_sums = scratch.sums.get();
+  std::fill(digit_sums, digit_sums + sums_size, uint16_t{0});
   const auto flush_all = [&] {
-    flush(plane_count, row_count, byte_sums, sums, stride);
-    std::fill(byte_sums, byte_sums + sums_size, uint16_t{0});
+    flush(tables.digit_bits, plane_count, row_count, digit_sums, sums, stride);
+    std::fill(digit_sums, digit_sums + sums_size, uint16_t{0});
   };
+  const size_t summed_max = UINT16_MAX / ((size_t{1} << tables.digit_bits) - 1);
   size_t summed = 0;
   while (!trees.empty()) {
     const size_t count = run_length(trees);
     const std::span<const MaskTree> run = trees.first(count);
     trees = trees.subspan(count);
-    const bool has_bytes = run[0].leaf_count <= kTableLeaves;
-    if (has_bytes && summed + count > kByteTrees) {
+    const bool has_digits = run[0].leaf_count <= kTableLeaves;
+    if (has_digits && summed + count > summed_max) {
       flush_all();
       summed = 0;
     }
-    summed += has_bytes ? count : 0;
+    summed += has_digits ? count : 0;
     for (const MaskTree& tree : run) fill_categories(tables, tree, tile, rows);
     for (size_t first = 0; first < rows; first += at_once) {
-      uint16_t* to = byte_sums + first * plane_count;
+      uint16_t* to = digit_sums + first * plane_count;
       if (run[0].is_small()) {
         add_small(tables, run, tile + first, plane_count, to);
         continue;
@@ -348,9 +379,9 @@ void add_trees(const MaskTables& tables, std::span<const MaskTree> trees, uint8_
       } else {
         find_leaves(nodes, run[0].branch_count, run[0].node_count, tile + first, reached, numbers);
       }
-      if (has_bytes) {
-        add_bytes(tables.value_bytes.data() + run[0].first_value, run[0].plane_count, plane_count,
-                  numbers, to);
+      if (has_digits) {
+        add_digits(tables.value_digits.data() + run[0].first_value, run[0].plane_count, plane_count,
+                   numbers, to);
       } else if (first < row_count) {
         add_values(tables.values.data() + run[0].first_value, numbers,
                    std::min(at_once, row_count - first), sums + first * stride, stride);
@@ -362,6 +393,10 @@ void add_trees(const MaskTables& tables, std::span<const MaskTree> trees, uint8_
 
 size_t lanes() { return hn::Lanes(D()); }
 
+int digit_bits(bool are_small) {
+  return are_small && HWY_TARGET <= HWY_AVX3_DL ? kSmallDigitBits : kDigitBits;
+}
+
 #endif  // HWY_SCALAR
 
 }  // namespace evergrove::score::HWY_NAMESPACE
@@ -372,8 +407,10 @@ namespace evergrove::score {
 
 HWY_EXPORT(add_trees);
 HWY_EXPORT(lanes);
+HWY_EXPORT(digit_bits);
 
 size_t mask_lanes() { return HWY_DYNAMIC_DISPATCH(lanes)(); }
+int mask_digit_bits(bool are_small) { return HWY_DYNAMIC_DISPATCH(digit_bits)(are_small); }
 
 void add_mask_trees(const MaskTables& tables, std::span<const MaskTree> trees, uint8_t* tile,
                     size_t row_count, int64_t* sums, size_t stride, MaskScratch& scratch) {

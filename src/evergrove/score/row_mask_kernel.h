@@ -12,7 +12,7 @@
 
 namespace evergrove::score {
 
-// Of trees whose values are looked up byte by byte.
+// Of trees whose values are looked up digit by digit.
 constexpr size_t kTableWays = 6;
 constexpr size_t kTableLeaves = size_t{1} << kTableWays;
 constexpr size_t kMaskLeavesMax = 256;
@@ -20,8 +20,14 @@ constexpr size_t kMaskLeavesMax = 256;
 constexpr size_t kMaskWaysMax = 8;
 // Rows that are walked at once are at most so many, and divide it.
 constexpr size_t kMaskRows = 256;
-// Sums of bytes are kept in 16 bits for so many trees.
-constexpr size_t kByteTrees = 256;
+// Digits of values, which are looked up, have so many bits. Of the fewer four are added up in a
+// byte, which is quicker where a look-up takes no longer than an addition, and there is little to
+// do besides.
+constexpr int kDigitBits = 8;
+constexpr int kSmallDigitBits = 6;
+constexpr size_t kSmallDigitsTogether = 4;
+// The most digits of trees whose sums stay in registers.
+constexpr int kSmallPlanesMax = 6;
 
 struct MaskNode {
   uint32_t column_start = 0;     // in the tile
@@ -42,14 +48,15 @@ struct MaskTree {
   uint16_t node_count = 0;    // in all
   bool has_few_ways = false;  // nodes are ways to split, a bit of the leaf's number each, at
                               // least kTableWays
-  uint8_t plane_count = 0;    // bytes of its values; a table of kTableLeaves of each
+  uint8_t plane_count = 0;    // digits of its values; a table of kTableLeaves of each
   uint32_t first_value = 0;   // in bytes, or, of more than kTableLeaves leaves, in numbers
   uint16_t leaf_count = 1;
   uint32_t first_categories = 0, categories_count = 0;
 
   // Whether its sums fit into registers.
   bool is_small() const {
-    return has_few_ways && leaf_count <= kTableLeaves && plane_count >= 1 && plane_count <= 5;
+    return has_few_ways && leaf_count <= kTableLeaves && plane_count >= 1 &&
+           plane_count <= kSmallPlanesMax;
   }
 };
 
@@ -57,14 +64,15 @@ struct MaskTables {
   std::vector<MaskNode> nodes;
   std::vector<MaskCategories> categories;
   std::vector<uint8_t> category_bits;
-  std::vector<uint8_t> value_bytes;
+  int digit_bits = kDigitBits;
+  std::vector<uint8_t> value_digits;
   std::vector<int64_t> values;
 };
 
 // Scratch of one thread.
 struct MaskScratch {
   hwy::AlignedFreeUniquePtr<uint8_t[]> reached;  // by node: which rows come to it
-  hwy::AlignedFreeUniquePtr<uint16_t[]> sums;    // by group of rows, byte, odd or even row
+  hwy::AlignedFreeUniquePtr<uint16_t[]> sums;    // by group of rows, digit, odd or even row
   size_t reached_size = 0, sums_size = 0;
 };
 
@@ -75,6 +83,8 @@ constexpr int64_t wrapping_sum(int64_t a, int64_t b) {
 
 // Rows of one vector on this machine; 0: there are no vectors, and no trees for them.
 size_t mask_lanes();
+// The bits that digits are best of, of a forest most of whose trees are small or are not.
+int mask_digit_bits(bool are_small);
 // Adds what the trees say to the sums of rows, `stride` apart; small ones of equal plane_count and
 // without categories are best side by side. Requires: the tile has column_start
 // + row_count codes, rounded up to kMaskRows, of each column that a node names.

@@ -33,6 +33,7 @@ using AnyForest =
 struct Scratch {
   Walk walk;
   MaskScratch masks;
+  std::vector<int64_t> sums;
 };
 
 size_t choose_tile_rows(size_t column_count, size_t code_bytes) {
@@ -48,6 +49,9 @@ struct Scorer::Layout {
   // Calls visit(forest, tile, first row, row count, scratch) for every tile, in parallel.
   template <typename Visit>
   void for_each_tile(const table::RowBlock& block, Visit visit) const;
+  template <typename Code>
+  void sum(const CompactForest<Code>& trees, Code* tile, size_t count, Scratch& scratch,
+           int64_t* sums) const;
 
   std::vector<int64_t> base_margins;
   std::vector<size_t> used_features;
@@ -169,28 +173,46 @@ size_t Scorer::tree_count() const {
 }
 std::span<const size_t> Scorer::used_features() const { return layout_->used_features; }
 
+// The margins of a tile's rows.
+template <typename Code>
+void Scorer::Layout::sum(const CompactForest<Code>& trees, Code* tile, size_t count,
+                         Scratch& scratch, int64_t* sums) const {
+  const size_t outputs = base_margins.size();
+  for (size_t row = 0; row < count; ++row) {
+    for (size_t k = 0; k < outputs; ++k) sums[row * outputs + k] = base_margins[k];
+  }
+  bool is_masked = false;
+  if constexpr (sizeof(Code) == 1) {
+    is_masked = count >= kMaskedRowsMin;
+    if (is_masked) masks.add(tile, count, sums, scratch.masks);
+  }
+  for (size_t tree = 0; tree < trees.tree_count(); ++tree) {
+    if (is_masked && masks.has(tree)) continue;
+    trees.walk(tree, tile, count, scratch.walk);
+    int64_t* to = sums + trees.output(tree);
+    for (size_t row = 0; row < count; ++row) {
+      int64_t& sum = to[row * outputs];
+      sum = wrapping_sum(sum, trees.value(tree, scratch.walk.places[row]));
+    }
+  }
+}
+
 void Scorer::margins(const table::RowBlock& block, std::span<int64_t> margins) const {
   const size_t outputs = output_count();
   CHECK(margins.size() == block.row_count * outputs);
-  layout_->for_each_tile(block, [&]<typename Code>(const CompactForest<Code>& forest, Code* tile,
-                                                   size_t first, size_t count, Scratch& scratch) {
-    int64_t* sums = margins.data() + first * outputs;
-    for (size_t i = 0; i < count * outputs; ++i) sums[i] = layout_->base_margins[i % outputs];
-    bool is_masked = false;
-    if constexpr (sizeof(Code) == 1) {
-      is_masked = count >= kMaskedRowsMin;
-      if (is_masked) layout_->masks.add(tile, count, sums, scratch.masks);
-    }
-    for (size_t tree = 0; tree < forest.tree_count(); ++tree) {
-      if (is_masked && layout_->masks.has(tree)) continue;
-      forest.walk(tree, tile, count, scratch.walk);
-      int64_t* to = sums + forest.output(tree);
-      for (size_t row = 0; row < count; ++row) {
-        int64_t& sum = to[row * outputs];
-        sum = wrapping_sum(sum, forest.value(tree, scratch.walk.places[row]));
-      }
-    }
-  });
+  layout_->for_each_tile(
+      block, [&](const auto& trees, auto* tile, size_t first, size_t count, Scratch& scratch) {
+        layout_->sum(trees, tile, count, scratch, margins.data() + first * outputs);
+      });
+}
+
+void Scorer::for_each_margins(const table::RowBlock& block, const VisitMargins& visit) const {
+  layout_->for_each_tile(
+      block, [&](const auto& trees, auto* tile, size_t first, size_t count, Scratch& scratch) {
+        scratch.sums.resize(count * output_count());
+        layout_->sum(trees, tile, count, scratch, scratch.sums.data());
+        visit(first, scratch.sums);
+      });
 }
 
 void Scorer::leaves(const table::RowBlock& block, std::span<int32_t> leaves) const {

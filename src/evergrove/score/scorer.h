@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -40,6 +41,10 @@ class Scorer {
   // 2^value_exponent. Requires: block.columns are the model's features, in order, of their kind;
   // those that are not used may be empty. Uses the threads of the TBB arena it is called in.
   void margins(const table::RowBlock& block, std::span<int64_t> margins) const;
+  // The same, some consecutive rows after the other, to whoever makes something else of them: calls
+  // visit(first row, their margins), for all rows once, from several threads.
+  using VisitMargins = std::function<void(size_t first_row, std::span<const int64_t> margins)>;
+  void for_each_margins(const table::RowBlock& block, const VisitMargins& visit) const;
   // Sets leaves[row * tree_count + tree] to the index of the leaf (node index) the row ends in.
   void leaves(const table::RowBlock& block, std::span<int32_t> leaves) const;
 
