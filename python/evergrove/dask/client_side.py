@@ -27,7 +27,7 @@ from evergrove.parameters import check_settings, settings_of
 from evergrove.progress import Display, Progress, make_display
 from evergrove.training import Stopped
 
-ASK_EVERY_SECONDS = 0.2
+ASK_EVERY_SECONDS = 1.0  # unless the run is over before
 ASK_SECONDS = 30.0
 LOST_SECONDS = 15.0  # without an answer of the scheduler
 EXCEPTIONS: dict[str, type[Exception]] = {
@@ -244,10 +244,11 @@ async def follow(client: Client, run_id: str, display: Display | None) -> dict[s
     ask = getattr(client.scheduler, name_of(run_id))
     heard_at = time.monotonic()
     notes_known = 0
+    wait = 0.0
     while True:
         try:
             view = await asyncio.wait_for(
-                ask(question="look", notes_known=notes_known), ASK_SECONDS
+                ask(question="look", notes_known=notes_known, wait_seconds=wait), ASK_SECONDS
             )
         # RuntimeError: the client was closed meanwhile.
         except (OSError, TimeoutError, RuntimeError) as error:
@@ -269,7 +270,7 @@ async def follow(client: Client, run_id: str, display: Display | None) -> dict[s
             await ask(question="take")
             answer: dict[str, Any] = view
             return answer
-        await asyncio.sleep(ASK_EVERY_SECONDS)
+        wait = ASK_EVERY_SECONDS
 
 
 def tell(note: str, is_shown: bool) -> None:

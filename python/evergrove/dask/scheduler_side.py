@@ -66,6 +66,8 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         self.scheduler = scheduler
         self.orders: set[asyncio.Task[None]] = set()
         self.clock = time.monotonic
+        self.over = asyncio.Event()  # as the steward has it
+        self.settled = asyncio.Event()  # as is_settled
         scheduler.handlers[self.name] = self.answer
         add_panel(scheduler, lambda: [plugin.view() for plugin in known_runs(scheduler)])
         # As a client would, so that they stay, and are made again, when the client is gone.
@@ -98,7 +100,7 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         if question == "news":
             return self._hear(**details)
         if question == "look":
-            return self._look(**details)
+            return await self._look(**details)
         if question == "where":
             return self._where(**details)
         if question == "stop":
@@ -117,8 +119,11 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
     def view(self) -> dict[str, Any]:
         return {**self.steward.view(), "is_settled": self.is_settled}
 
-    def _look(self, notes_known: int) -> dict[str, Any]:
-        """As view(), with the notes that are new, and the model when there is one."""
+    async def _look(self, notes_known: int, wait_seconds: float) -> dict[str, Any]:
+        """As view(), with the notes that are new, and the model when there is one; after so long,
+        or as soon as the run is settled."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.settled.wait(), wait_seconds)
         view = self.view()
         view["notes"] = view["notes"][notes_known:]
         if self.is_settled:
@@ -148,6 +153,8 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
             else:
                 self._carry_out(self.steward.said(place, news, now))
         self._log()
+        if self.steward.is_over:
+            self.over.set()
         return "heard"
 
     async def _tick(self) -> None:
@@ -163,7 +170,8 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
                 self._carry_out(change(address, now))
             self._carry_out(self.steward.tick(now))
             self._log()
-            await asyncio.sleep(TICK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.over.wait(), TICK_SECONDS)
         await self._settle()
         self.removes_at = self.removes_at or self.clock() + KEEP_SECONDS
         while self.clock() < self.removes_at:
@@ -220,6 +228,7 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         self.scheduler.client_releases_keys(self.keys, self.name)
         self.scheduler.clients.pop(self.name, None)
         self.is_settled = True
+        self.settled.set()
         error = self.steward.error
         logger.info(
             "Evergrove run %s: %s%s",

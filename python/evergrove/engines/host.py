@@ -40,6 +40,7 @@ from evergrove.engines.run_spec import RunSpec
 
 LOOK_EVERY_SECONDS = 0.25
 SAY_EVERY_SECONDS = 2.0
+STEP_SECONDS = 1.0  # of the same phase: what is said takes three processes some milliseconds
 LISTENS_SOON_SECONDS = 0.02
 REACH_SECONDS = 5.0
 MEMORY_BYTES_MIN = 32 << 20
@@ -211,7 +212,9 @@ class Host:
         attempt: int,
         thread: threading.Thread,
     ) -> None:
-        address, said, said_at = "", None, 0.0
+        address = ""
+        said: tuple[str, int] | None = None
+        said_at = 0.0
         taken: dict[str, Any] = {}
         taken_at = 0.0
         while thread.is_alive():
@@ -221,12 +224,14 @@ class Host:
                 self._say_of(attempt, kind="listening", address=address, own_log=own_log)
             progress = coordinator.progress()
             now = time.monotonic()
-            if progress["iteration"] != said or now - said_at > SAY_EVERY_SECONDS:
-                said, said_at = progress["iteration"], now
+            step = (progress["phase"], progress["iteration"])
+            is_soon = said is not None and step[0] == said[0] and now < said_at + STEP_SECONDS
+            if (step != said and not is_soon) or now - said_at > SAY_EVERY_SECONDS:
+                said, said_at = step, now
                 if now > taken_at + SAY_EVERY_SECONDS:  # it is large where there are many shards
                     taken, taken_at = figures.take(coordinator.status_json()), now
                 self._say_of(attempt, kind="progress", progress=progress | taken)
-            thread.join(LOOK_EVERY_SECONDS)
+            thread.join(LOOK_EVERY_SECONDS if address else LISTENS_SOON_SECONDS)
 
     def _watch_worker(self, worker: _core.Worker, thread: threading.Thread) -> None:
         while thread.is_alive() and not worker.address:
