@@ -38,17 +38,22 @@ std::shared_ptr<arrow::Schema> schema_of_nodes() {
        field("cover", arrow::int64()), field("gain", arrow::float64())});
 }
 
-// Appends nodes to the columns of the file.
+// Appends nodes to the columns of the file, in which there is room for all from the beginning.
 class NodeWriter {
  public:
   explicit NodeWriter(const model::Model& model) : model_(model) {}
 
-  arrow::Status add(int32_t tree_index, const model::Tree& tree) {
-    for (size_t i = 0; i < tree.nodes.size(); ++i) {
-      ARROW_RETURN_NOT_OK(tree_.Append(tree_index));
-      ARROW_RETURN_NOT_OK(node_.Append(static_cast<int32_t>(i)));
-      ARROW_RETURN_NOT_OK(output_.Append(static_cast<int32_t>(tree.output)));
-      ARROW_RETURN_NOT_OK(add(tree.nodes[i]));
+  arrow::Status add_all() {
+    ARROW_RETURN_NOT_OK(make_room());
+    for (size_t tree = 0; tree < model_.trees.size(); ++tree) {
+      const std::vector<model::Node>& nodes = model_.trees[tree].nodes;
+      for (size_t i = 0; i < nodes.size(); ++i) {
+        tree_.UnsafeAppend(static_cast<int32_t>(tree));
+        node_.UnsafeAppend(static_cast<int32_t>(i));
+        output_.UnsafeAppend(static_cast<int32_t>(model_.trees[tree].output));
+        cover_.UnsafeAppend(static_cast<int64_t>(nodes[i].cover));
+        ARROW_RETURN_NOT_OK(nodes[i].feature < 0 ? add_leaf(nodes[i]) : add_split(nodes[i]));
+      }
     }
     return arrow::Status::OK();
   }
@@ -56,9 +61,7 @@ class NodeWriter {
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> finish(
       const std::shared_ptr<arrow::Schema>& schema) {
     arrow::ArrayVector columns;
-    for (arrow::ArrayBuilder* builder : std::initializer_list<arrow::ArrayBuilder*>{
-             &tree_, &node_, &output_, &feature_, &threshold_, &missing_left_, &categories_, &left_,
-             &right_, &value_, &cover_, &gain_}) {
+    for (arrow::ArrayBuilder* builder : builders()) {
       ARROW_ASSIGN_OR_RAISE(columns.emplace_back(), builder->Finish());
     }
     const int64_t row_count = columns[0]->length();
@@ -66,29 +69,51 @@ class NodeWriter {
   }
 
  private:
-  arrow::Status add(const model::Node& node) {
-    ARROW_RETURN_NOT_OK(cover_.Append(static_cast<int64_t>(node.cover)));
-    if (node.feature < 0) {
-      ARROW_RETURN_NOT_OK(
-          value_.Append(std::ldexp(static_cast<double>(node.value), model_.value_exponent)));
-      for (arrow::ArrayBuilder* builder : std::initializer_list<arrow::ArrayBuilder*>{
-               &feature_, &threshold_, &missing_left_, &categories_, &left_, &right_, &gain_}) {
-        ARROW_RETURN_NOT_OK(builder->AppendNull());
+  // In the order of the columns.
+  std::vector<arrow::ArrayBuilder*> builders() {
+    return {&tree_,       &node_, &output_, &feature_, &threshold_, &missing_left_,
+            &categories_, &left_, &right_,  &value_,   &cover_,     &gain_};
+  }
+
+  arrow::Status make_room() {
+    size_t node_count = 0;
+    size_t name_bytes = 0;
+    for (const model::Tree& tree : model_.trees) {
+      node_count += tree.nodes.size();
+      for (const model::Node& node : tree.nodes) {
+        if (node.feature >= 0) name_bytes += model_.features[node.feature].name.size();
       }
-      return arrow::Status::OK();
     }
+    for (arrow::ArrayBuilder* builder : builders()) {
+      ARROW_RETURN_NOT_OK(builder->Reserve(static_cast<int64_t>(node_count)));
+    }
+    return feature_.ReserveData(static_cast<int64_t>(name_bytes));
+  }
+
+  arrow::Status add_leaf(const model::Node& node) {
+    value_.UnsafeAppend(std::ldexp(static_cast<double>(node.value), model_.value_exponent));
+    feature_.UnsafeAppendNull();
+    threshold_.UnsafeAppendNull();
+    missing_left_.UnsafeAppendNull();
+    left_.UnsafeAppendNull();
+    right_.UnsafeAppendNull();
+    gain_.UnsafeAppendNull();
+    return categories_.AppendNull();
+  }
+
+  arrow::Status add_split(const model::Node& node) {
     const model::Feature& feature = model_.features[node.feature];
-    ARROW_RETURN_NOT_OK(feature_.Append(feature.name));
-    ARROW_RETURN_NOT_OK(missing_left_.Append(node.missing_left));
-    ARROW_RETURN_NOT_OK(left_.Append(node.left));
-    ARROW_RETURN_NOT_OK(right_.Append(node.right));
-    ARROW_RETURN_NOT_OK(gain_.Append(node.gain));
-    ARROW_RETURN_NOT_OK(value_.AppendNull());
+    feature_.UnsafeAppend(feature.name);
+    missing_left_.UnsafeAppend(node.missing_left);
+    left_.UnsafeAppend(node.left);
+    right_.UnsafeAppend(node.right);
+    gain_.UnsafeAppend(node.gain);
+    value_.UnsafeAppendNull();
     if (feature.kind == table::ColumnKind::numeric) {
-      ARROW_RETURN_NOT_OK(threshold_.Append(node.threshold));
+      threshold_.UnsafeAppend(node.threshold);
       return categories_.AppendNull();
     }
-    ARROW_RETURN_NOT_OK(threshold_.AppendNull());
+    threshold_.UnsafeAppendNull();
     ARROW_RETURN_NOT_OK(categories_.Append());
     for (uint32_t category : node.categories_left) {
       ARROW_RETURN_NOT_OK(category_names_->Append(feature.categories[category]));
@@ -111,9 +136,7 @@ arrow::Result<std::string> write_bytes(const model::Model& model) {
   const auto schema = schema_of_nodes()->WithMetadata(arrow::key_value_metadata(
       {kVersionKey, kModelKey, kChecksumKey}, {std::string(kVersion), json, sha256_hex(json)}));
   NodeWriter nodes(model);
-  for (size_t tree = 0; tree < model.trees.size(); ++tree) {
-    ARROW_RETURN_NOT_OK(nodes.add(static_cast<int32_t>(tree), model.trees[tree]));
-  }
+  ARROW_RETURN_NOT_OK(nodes.add_all());
   ARROW_ASSIGN_OR_RAISE(const auto batch, nodes.finish(schema));
   ARROW_ASSIGN_OR_RAISE(const auto out, arrow::io::BufferOutputStream::Create());
   ARROW_ASSIGN_OR_RAISE(const auto writer, arrow::ipc::MakeFileWriter(out, schema));
