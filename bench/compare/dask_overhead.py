@@ -36,7 +36,7 @@ from tests.process.dask_processes import DaskProcesses
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("overhead", "peers", "rows")
 WORKERS = 2
-PROBE_TREES = 30
+PROBE_TREES = 300
 
 
 @dataclass(frozen=True)
