@@ -27,7 +27,9 @@ from evergrove.parameters import check_settings, settings_of
 from evergrove.progress import Display, Progress, make_display
 from evergrove.training import Stopped
 
-ASK_EVERY_SECONDS = 1.0  # unless the run is over before
+# How long the scheduler may take to answer how the run goes; it does so at once when it is over.
+SHOWN_EVERY_SECONDS = 1.0
+UNSEEN_EVERY_SECONDS = 5.0  # where nobody looks at it
 ASK_SECONDS = 30.0
 LOST_SECONDS = 15.0  # without an answer of the scheduler
 EXCEPTIONS: dict[str, type[Exception]] = {
@@ -270,7 +272,7 @@ async def follow(client: Client, run_id: str, display: Display | None) -> dict[s
             await ask(question="take")
             answer: dict[str, Any] = view
             return answer
-        wait = ASK_EVERY_SECONDS
+        wait = UNSEEN_EVERY_SECONDS if display is None else SHOWN_EVERY_SECONDS
 
 
 def tell(note: str, is_shown: bool) -> None:

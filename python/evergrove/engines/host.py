@@ -40,7 +40,7 @@ from evergrove.engines.run_spec import RunSpec
 
 LOOK_EVERY_SECONDS = 0.25
 SAY_EVERY_SECONDS = 2.0
-STEP_SECONDS = 1.0  # of the same phase: what is said takes three processes some milliseconds
+STEP_SECONDS = 2.0  # of the same phase: what is said takes three processes some milliseconds
 LISTENS_SOON_SECONDS = 0.02
 REACH_SECONDS = 5.0
 MEMORY_BYTES_MIN = 32 << 20
