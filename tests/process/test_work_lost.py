@@ -78,13 +78,14 @@ def test_every_loss_is_told_while_the_run_goes_on(rows: Path, tmp_path: Path) ->
         status = run.wait_until(lambda s: all(loss["is_made_good"] for loss in s["losses"]))
         took = time.monotonic() - began
     assert [event["event"] for event in status["events"]].count("lost") == 3
+    # Where the machine has much else to do a worker may be overtaken as well, which costs the same.
     assert [loss["seconds"] for loss in status["losses"]] == [
-        event["seconds"] for event in status["events"] if event["event"] == "lost"
+        event["seconds"] for event in status["events"] if event["event"] in ("lost", "overtaken")
     ]
     lost = sum(loss["dropped_seconds"] + loss["redone_seconds"] for loss in status["losses"])
     assert status["work_lost_seconds"] == pytest.approx(lost)
     assert 0 < status["work_lost_seconds"] < status["work_seconds"] <= 2 * took
     assert 0 < status["recovery_seconds"] <= took
     for loss in status["losses"]:
-        assert loss["members"] == 2
+        assert loss["members"] == (2 if loss["rounds"] > 0 else 0)
         assert loss["standing_seconds"] <= loss["recovery_seconds"]

@@ -10,7 +10,7 @@ iteration that the next one finds in the log, to its end. Pure, as the steward i
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,11 +52,23 @@ class Costs:
     def _goes_on(self, iteration: int) -> None:
         """From an iteration that the log has: what came after it is done once more."""
         assert self._lost_at is not None
-        since = max((at for known, at in self._reached if known <= iteration), default=None)
-        if since is None:  # it has forgotten so long ago
-            since = self._reached[0][1]
+        since = when_reached(iteration, self._reached)
         self._earlier["work_lost_seconds"] += (self._lost_at - since) * self._lost_workers
         self._reached = deque(
             (each for each in self._reached if each[0] <= iteration), maxlen=self._reached.maxlen
         )
         self._lost_at = None
+
+
+def when_reached(iteration: int, reached: Sequence[tuple[int, float]]) -> float:
+    """The time of an iteration among those of some others, evenly between two; of one before all,
+    of which nothing is known any more, that of the first, and of one after all that of the last.
+
+    reached: ascending; at least one.
+    """
+    earlier = [(known, at) for known, at in reached if known <= iteration]
+    later = [(known, at) for known, at in reached if known > iteration]
+    if not earlier or not later:
+        return earlier[-1][1] if earlier else later[0][1]
+    (first, begin), (last, end) = earlier[-1], later[0]
+    return begin + (end - begin) * (iteration - first) / (last - first)

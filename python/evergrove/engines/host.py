@@ -5,7 +5,7 @@ The coordinator and the worker run in this process, in threads that hold no GIL,
 with it and leave nothing behind. What they have to say is given to `say` as plain dicts:
 
     {"kind": "listening", "attempt": 1, "address": "10.0.0.5:40123", "own_log": ""}
-    {"kind": "progress", "attempt": 1, "progress": {...}}       # as it changes, and now and then
+    {"kind": "progress", "attempt": 1, "progress": {...}}       # every 2 s, and of a new phase
     {"kind": "finished", "attempt": 1, "model": bytes, "notes": [...], "progress": {...}}
     {"kind": "failed", "attempt": 1, "error": {"type": "ValueError", "message": "..."}}
     {"kind": "worker_listens", "address": "10.0.0.5:40124"}
@@ -40,7 +40,6 @@ from evergrove.engines.run_spec import RunSpec
 
 LOOK_EVERY_SECONDS = 0.25
 SAY_EVERY_SECONDS = 2.0
-STEP_SECONDS = 2.0  # of the same phase: what is said takes three processes some milliseconds
 LISTENS_SOON_SECONDS = 0.02
 REACH_SECONDS = 5.0
 MEMORY_BYTES_MIN = 32 << 20
@@ -213,8 +212,7 @@ class Host:
         thread: threading.Thread,
     ) -> None:
         address = ""
-        said: tuple[str, int] | None = None
-        said_at = 0.0
+        said, said_at = "", 0.0
         taken: dict[str, Any] = {}
         taken_at = 0.0
         while thread.is_alive():
@@ -224,10 +222,9 @@ class Host:
                 self._say_of(attempt, kind="listening", address=address, own_log=own_log)
             progress = coordinator.progress()
             now = time.monotonic()
-            step = (progress["phase"], progress["iteration"])
-            is_soon = said is not None and step[0] == said[0] and now < said_at + STEP_SECONDS
-            if (step != said and not is_soon) or now - said_at > SAY_EVERY_SECONDS:
-                said, said_at = step, now
+            # What is said takes three processes some milliseconds.
+            if progress["phase"] != said or now - said_at > SAY_EVERY_SECONDS:
+                said, said_at = progress["phase"], now
                 if now > taken_at + SAY_EVERY_SECONDS:  # it is large where there are many shards
                     taken, taken_at = figures.take(coordinator.status_json()), now
                 self._say_of(attempt, kind="progress", progress=progress | taken)
