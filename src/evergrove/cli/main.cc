@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <malloc.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -32,7 +33,31 @@ void give_memory_back_early() {
   (void)setenv("ARROW_DEFAULT_MEMORY_POOL", "system", /*overwrite=*/0);
 }
 
+void wait_some_cycles() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 }  // namespace
+
+// TBB's threads, before they go to sleep, look for work some hundred times and yield in between.
+// Where others want the processors a thread that yields gives its time away, milliseconds of it
+// (what it has left is forfeited since Linux 6.18), while work comes, or is done, after some
+// microseconds; one that sleeps is woken at once. So here, for all libraries of this program, to
+// yield is to wait a microsecond, and only now and then to let others run, should it be one of them
+// that is waited for. Beside a busy process on each core a training took 2.15 times as long as
+// without, and not 2.45.
+extern "C" __attribute__((visibility("default"))) int sched_yield() noexcept {
+  constexpr unsigned kPauses = 32;
+  constexpr unsigned kTrulyEvery = 256;
+  thread_local unsigned count = 0;
+  if (++count % kTrulyEvery == 0) return static_cast<int>(syscall(SYS_sched_yield));
+  for (unsigned i = 0; i < kPauses; ++i) wait_some_cycles();
+  return 0;
+}
 
 int main(int argc, char** argv) {
   open_closed_streams();
