@@ -39,12 +39,16 @@ class Model:
     def __init__(self, core: _core.Model) -> None:
         self._core = core
         self._digest: str | None = None
-        self._predictor: _core.Predictor | None = None  # made when it is asked for
 
     @functools.cached_property
     def _features(self) -> list[tuple[str, str, list[str]]]:
         """Of each its name, its kind, and the categories that the model knows."""
         return self._core.features
+
+    @functools.cached_property
+    def _predictor(self) -> _core.Predictor:
+        """The model laid out for scoring, which takes some milliseconds."""
+        return self._core.predictor()
 
     @property
     def digest(self) -> str:
@@ -156,8 +160,6 @@ class Model:
 
     def predict_columns(self, rows: Rows, kind: str, threads: int) -> Array:
         """As predict(), always rows x columns, classes as their indices."""
-        if self._predictor is None:
-            self._predictor = self._core.predictor()
         return self._predictor.predict(rows.source, kind, threads)
 
     def _open(

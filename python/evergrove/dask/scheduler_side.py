@@ -57,17 +57,20 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
         self.worker_side = worker_side
         self.keys = keys
         self.steward = Steward(run_id, limits, ports)
-        self.is_settled = False  # the run is over, and nothing of it is left at the workers
+        self.settled = asyncio.Event()  # the run is over, and nothing of it is left at the workers
         self.removes_at = 0.0
         self.noted = 0
         self.logged_iteration = 0
+
+    @property
+    def is_settled(self) -> bool:
+        return self.settled.is_set()
 
     async def start(self, scheduler: Any) -> None:
         self.scheduler = scheduler
         self.orders: set[asyncio.Task[None]] = set()
         self.clock = time.monotonic
         self.over = asyncio.Event()  # as the steward has it
-        self.settled = asyncio.Event()  # as is_settled
         scheduler.handlers[self.name] = self.answer
         add_panel(scheduler, lambda: [plugin.view() for plugin in known_runs(scheduler)])
         # As a client would, so that they stay, and are made again, when the client is gone.
@@ -227,7 +230,6 @@ class SchedulerSide(SchedulerPlugin):  # type: ignore[misc]
             await asyncio.to_thread(shutil.rmtree, self.steward.own_log, ignore_errors=True)
         self.scheduler.client_releases_keys(self.keys, self.name)
         self.scheduler.clients.pop(self.name, None)
-        self.is_settled = True
         self.settled.set()
         error = self.steward.error
         logger.info(

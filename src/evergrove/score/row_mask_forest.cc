@@ -61,7 +61,8 @@ struct RowMaskForest::Builder {
   std::span<const FeatureColumns> columns;
   size_t column_count, tile_rows;
 
-  bool add_tree(const model::Tree& tree);
+  // ways: ways_to_split(tree, kMaskWaysMax)
+  bool add_tree(const model::Tree& tree, const std::optional<std::vector<int32_t>>& ways);
   void add_ways(const model::Tree& tree, std::span<const int32_t> ways, MaskTree& to);
   void add_nodes(const model::Tree& tree, MaskTree& to);
   MaskNode node_of(const model::Node& from, MaskTree& to);
@@ -186,13 +187,13 @@ void RowMaskForest::Builder::add_nodes(const model::Tree& tree, MaskTree& to) {
   add_values(values, tree.output, to);
 }
 
-bool RowMaskForest::Builder::add_tree(const model::Tree& tree) {
+bool RowMaskForest::Builder::add_tree(const model::Tree& tree,
+                                      const std::optional<std::vector<int32_t>>& ways) {
   const size_t leaves_max = std::min(kMaskLeavesMax, 4 * mask_lanes());
   MaskTree to;
   to.first_node = static_cast<uint32_t>(forest.tables_.nodes.size());
   to.first_categories = static_cast<uint32_t>(forest.tables_.categories.size());
   const size_t leaf_count = tree.nodes.size() / 2 + 1;
-  const auto ways = ways_to_split(tree, kMaskWaysMax);
   if (ways && size_t{1} << ways->size() <= leaves_max) {
     add_ways(tree, *ways, to);
   } else if (leaf_count <= leaves_max) {
@@ -210,12 +211,16 @@ RowMaskForest::RowMaskForest(const model::Model& model, std::span<const FeatureC
                              size_t tile_rows)
     : trees_(model.output_count()), least_(model.output_count()) {
   Builder builder{*this, coders, columns, column_count, tile_rows};
+  std::vector<std::optional<std::vector<int32_t>>> ways;  // by tree
   size_t few_ways = 0;
   for (const model::Tree& tree : model.trees) {
-    few_ways += ways_to_split(tree, kTableWays).has_value() ? 1 : 0;
+    ways.push_back(ways_to_split(tree, kMaskWaysMax));
+    few_ways += ways.back() && ways.back()->size() <= kTableWays ? 1 : 0;
   }
   tables_.digit_bits = mask_digit_bits(2 * few_ways > model.trees.size());
-  for (const model::Tree& tree : model.trees) has_.push_back(builder.add_tree(tree));
+  for (size_t i = 0; i < model.trees.size(); ++i) {
+    has_.push_back(builder.add_tree(model.trees[i], ways[i]));
+  }
   // Sums are whole numbers: trees may come in any order.
   for (std::vector<MaskTree>& trees : trees_) {
     std::stable_sort(trees.begin(), trees.end(), [](const MaskTree& a, const MaskTree& b) {

@@ -14,6 +14,7 @@
 #include "evergrove/train/metrics.h"
 #include "evergrove/train/run_history.h"
 #include "evergrove/train/trainer.h"
+#include "evergrove/train/trees_behind.h"
 #include "evergrove/trees/binned_tree.h"
 #include "evergrove/trees/grower.h"
 
@@ -77,7 +78,7 @@ class Boosting final : public Trainer {
   Scored train_;
   std::vector<Scored> valid_;
   std::vector<uint8_t> in_sample_;
-  std::vector<std::vector<model::Tree>> behind_;  // iterations that the margins lack
+  TreesBehind behind_;
 };
 
 void Boosting::add_metrics(const Scored& scored, std::vector<model::MetricValue>& to) const {
@@ -127,22 +128,8 @@ Result<Iteration> Boosting::next() {
 
 // Trees move the margins later, many at a time, where nothing needs the margins now.
 Status Boosting::replay(const Iteration& iteration) {
-  if (iteration.index != history_.iterations().size() || iteration.trees.size() != output_count()) {
-    return corrupt("A logged iteration does not follow the one before it",
-                   {{"iteration", std::to_string(iteration.index)},
-                    {"expected", std::to_string(history_.iterations().size())}});
-  }
-  for (uint32_t output = 0; output < iteration.trees.size(); ++output) {
-    if (iteration.trees[output].output != output) {
-      return corrupt("A logged tree belongs to another output",
-                     {{"iteration", std::to_string(iteration.index)}});
-    }
-  }
-  EVERGROVE_RETURN_IF_ERROR(ForestWalk::check(std::span(&iteration.trees, 1), header_));
-  behind_.push_back(iteration.trees);
-  if (ForestWalk::next_batch(behind_).size() < behind_.size()) {
-    EVERGROVE_RETURN_IF_ERROR(catch_up());
-  }
+  EVERGROVE_RETURN_IF_ERROR(behind_.add(iteration, iteration_count(), header_));
+  if (behind_.is_full()) EVERGROVE_RETURN_IF_ERROR(catch_up());
   if (history_.has_metrics_of_now(iteration)) {
     history_.keep(iteration);
     return {};
@@ -156,10 +143,11 @@ Status Boosting::replay(const Iteration& iteration) {
 }
 
 Status Boosting::catch_up() {
-  EVERGROVE_RETURN_IF_ERROR(for_each_walk(behind_, header_, [&](const ForestWalk& walk) {
+  const auto move = [&](const ForestWalk& walk, auto /*batch*/) {
     walk.add(train_.data->bins, train_.margins);
     for (Scored& valid : valid_) walk.add(valid.data->bins, valid.margins);
-  }));
+  };
+  EVERGROVE_RETURN_IF_ERROR(for_each_walk(behind_.iterations(), header_, move));
   behind_.clear();
   return {};
 }
@@ -175,9 +163,10 @@ Result<std::vector<model::MetricValue>> Boosting::training_metrics() {
   Scored at_best = Scored::of(header_, data_.train);
   std::vector<std::vector<model::Tree>> iterations;
   for (uint64_t i = 0; i < kept; ++i) iterations.push_back(history_.iterations()[i].trees);
-  EVERGROVE_RETURN_IF_ERROR(for_each_walk(iterations, header_, [&](const ForestWalk& walk) {
+  const auto move = [&](const ForestWalk& walk, auto /*batch*/) {
     walk.add(data_.train.bins, at_best.margins);
-  }));
+  };
+  EVERGROVE_RETURN_IF_ERROR(for_each_walk(iterations, header_, move));
   add_metrics(at_best, metrics);
   return metrics;
 }

@@ -54,34 +54,27 @@ std::span<const std::vector<model::Tree>> ForestWalk::next_batch(
   return iterations.first(count);
 }
 
-Status ForestWalk::check(std::span<const std::vector<model::Tree>> iterations,
-                         const RunHeader& header) {
-  for (const std::vector<model::Tree>& trees : iterations) {
-    for (const model::Tree& tree : trees) {
-      if (tree.output >= header.base_margins.size()) {
-        return corrupt("A tree belongs to an output that the run does not have",
-                       {{"output", std::to_string(tree.output)}});
-      }
-      EVERGROVE_RETURN_IF_ERROR(trees::BinnedTree::make(tree, header.features).status());
-    }
+Result<trees::BinnedTree> binned_tree(const model::Tree& tree, const RunHeader& header) {
+  if (tree.output >= header.base_margins.size()) {
+    return corrupt("A tree belongs to an output that the run does not have",
+                   {{"output", std::to_string(tree.output)}});
   }
-  return {};
+  return trees::BinnedTree::make(tree, header.features);
 }
 
 Result<ForestWalk> ForestWalk::make(std::span<const std::vector<model::Tree>> iterations,
                                     const RunHeader& header) {
-  EVERGROVE_RETURN_IF_ERROR(check(iterations, header));
   model::Model model;
   for (const std::vector<model::Tree>& trees : iterations) {
     model.trees.insert(model.trees.end(), trees.begin(), trees.end());
   }
+  const bool are_few = model.trees.size() < kTreesMin;
   ForestWalk walk;
-  if (model.trees.size() < kTreesMin) {
-    for (const model::Tree& tree : model.trees) {
-      walk.few_.push_back({tree.output, *trees::BinnedTree::make(tree, header.features)});
-    }
-    return walk;
+  for (const model::Tree& tree : model.trees) {
+    EVERGROVE_ASSIGN_OR_RETURN(trees::BinnedTree binned, binned_tree(tree, header));
+    if (are_few) walk.few_.push_back({tree.output, std::move(binned)});
   }
+  if (are_few) return walk;
   model.objective = header.base_margins.size() == 1 ? model::ObjectiveKind::binary
                                                     : model::ObjectiveKind::multiclass;
   model.features = header.features;
@@ -123,7 +116,6 @@ void ForestWalk::score(const bins::BinMatrix& bins, Margins& margins) const {
   table::RowBlock block;
   block.columns.resize(feature_count_);
   for (const Values& values : values_) block.columns[values.feature].dictionary = values.dictionary;
-  std::vector<int64_t> sums;
   std::vector<std::vector<double>> numbers(values_.size());
   std::vector<std::vector<int32_t>> codes(values_.size());
   for (size_t first = 0; first < bins.row_count(); first += rows_max) {
@@ -146,12 +138,12 @@ void ForestWalk::score(const bins::BinMatrix& bins, Margins& margins) const {
         column.codes = codes[i];
       }
     });
-    sums.resize(block.row_count * outputs);
-    scorer_->margins(block, sums);
-    for (size_t output = 0; output < outputs; ++output) {
-      const auto to = margins.of(output).subspan(first, block.row_count);
-      for (size_t row = 0; row < to.size(); ++row) to[row] += sums[row * outputs + output];
-    }
+    scorer_->for_each_margins(block, [&](size_t at, std::span<const int64_t> sums) {
+      for (size_t output = 0; output < outputs; ++output) {
+        const auto to = margins.of(output).subspan(first + at, sums.size() / outputs);
+        for (size_t row = 0; row < to.size(); ++row) to[row] += sums[row * outputs + output];
+      }
+    });
   }
 }
 

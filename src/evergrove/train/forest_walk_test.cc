@@ -53,8 +53,8 @@ std::vector<int64_t> one_by_one(const Iterations& iterations, const RunHeader& h
 std::vector<int64_t> together(const Iterations& iterations, const RunHeader& header,
                               const bins::BinMatrix& bins) {
   Margins margins(header.base_margins, bins.row_count());
-  const Status status =
-      for_each_walk(iterations, header, [&](const ForestWalk& walk) { walk.add(bins, margins); });
+  const Status status = for_each_walk(
+      iterations, header, [&](const ForestWalk& walk, auto /*batch*/) { walk.add(bins, margins); });
   EXPECT_TRUE(status.ok()) << status.message();
   const auto all = margins.all();
   return {all.begin(), all.end()};

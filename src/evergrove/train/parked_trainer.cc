@@ -10,10 +10,10 @@
 
 #include "evergrove/base/check.h"
 #include "evergrove/train/description.h"
-#include "evergrove/train/forest_walk.h"
 #include "evergrove/train/metrics.h"
 #include "evergrove/train/row_store.h"
 #include "evergrove/train/run_history.h"
+#include "evergrove/train/trees_behind.h"
 #include "evergrove/trees/column_sample.h"
 #include "evergrove/trees/histogram_block.h"
 #include "evergrove/trees/tree_growth.h"
@@ -99,8 +99,8 @@ class ParkedTrainer final : public Trainer {
   bins::BinMatrix no_rows_;  // for where features' bins are in a histogram
   trees::HistogramPool pool_;
   std::vector<std::unique_ptr<RowStore>> parts_;
-  std::vector<uint8_t> is_wide_;                  // by output, as its last tree's gradients were
-  std::vector<std::vector<model::Tree>> behind_;  // iterations that the margins lack
+  std::vector<uint8_t> is_wide_;  // by output, as its last tree's gradients were
+  TreesBehind behind_;
 };
 
 // In parallel, each part by one thread: what is fetched is a part a thread at most, for nobody
@@ -334,16 +334,8 @@ Result<Iteration> ParkedTrainer::next() {
 
 // Rows are fetched for many iterations at once, where nothing needs their margins now.
 Status ParkedTrainer::replay(const Iteration& iteration) {
-  if (iteration.index != iteration_count() || iteration.trees.size() != output_count()) {
-    return corrupt("A logged iteration does not follow the one before it",
-                   {{"iteration", std::to_string(iteration.index)},
-                    {"expected", std::to_string(iteration_count())}});
-  }
-  EVERGROVE_RETURN_IF_ERROR(ForestWalk::check(std::span(&iteration.trees, 1), header()));
-  behind_.push_back(iteration.trees);
-  if (ForestWalk::next_batch(behind_).size() < behind_.size()) {
-    EVERGROVE_RETURN_IF_ERROR(catch_up());
-  }
+  EVERGROVE_RETURN_IF_ERROR(behind_.add(iteration, iteration_count(), header()));
+  if (behind_.is_full()) EVERGROVE_RETURN_IF_ERROR(catch_up());
   Iteration kept = iteration;
   if (!history_.has_metrics_of_now(iteration)) {
     EVERGROVE_RETURN_IF_ERROR(catch_up());
@@ -355,10 +347,10 @@ Status ParkedTrainer::replay(const Iteration& iteration) {
 }
 
 Status ParkedTrainer::catch_up() {
-  if (behind_.empty()) return {};
+  if (behind_.iterations().empty()) return {};
   EVERGROVE_RETURN_IF_ERROR(for_each_part([&](RowStore& part) -> Status {
     EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kBins | RowStore::kMargins));
-    EVERGROVE_RETURN_IF_ERROR(part.apply_all(behind_));
+    EVERGROVE_RETURN_IF_ERROR(part.apply_all(behind_.iterations()));
     return part.release(RowStore::kMargins);
   }));
   behind_.clear();

@@ -118,19 +118,15 @@ Status RowStore::apply(const Iteration& iteration) {
 
 Status RowStore::apply_all(std::span<const std::vector<model::Tree>> iterations) {
   drop_iteration();
-  while (!iterations.empty()) {
-    const auto batch = ForestWalk::next_batch(iterations);
-    for (const std::vector<model::Tree>& trees : batch) {
-      if (trees.size() == output_count()) continue;
-      return corrupt("An iteration has not a tree an output",
-                     {{"trees", std::to_string(trees.size())}});
-    }
-    EVERGROVE_ASSIGN_OR_RETURN(const ForestWalk walk, ForestWalk::make(batch, header_));
+  for (const std::vector<model::Tree>& trees : iterations) {
+    if (trees.size() == output_count()) continue;
+    return corrupt("An iteration has not a tree an output",
+                   {{"trees", std::to_string(trees.size())}});
+  }
+  return for_each_walk(iterations, header_, [&](const ForestWalk& walk, auto batch) {
     for (size_t i = 0; i < margins_.size(); ++i) walk.add(set(i).bins, margins_[i]);
     for (const std::vector<model::Tree>& trees : batch) note_iteration(trees);
-    iterations = iterations.subspan(batch.size());
-  }
-  return {};
+  });
 }
 
 // Counts an iteration that the margins were moved by, and keeps its trees for a while.
@@ -155,11 +151,7 @@ void RowStore::keep(const model::Tree& tree) {
 }
 
 Status RowStore::take_tree(const model::Tree& tree) {
-  if (tree.output >= output_count()) {
-    return corrupt("A tree belongs to an output that the run does not have",
-                   {{"output", std::to_string(tree.output)}});
-  }
-  EVERGROVE_ASSIGN_OR_RETURN(const auto binned, trees::BinnedTree::make(tree, header_.features));
+  EVERGROVE_ASSIGN_OR_RETURN(const auto binned, binned_tree(tree, header_));
   std::vector<Margins>& margins = margins_to_move();
   for (size_t i = 0; i < margins.size(); ++i) {
     binned.add(set(i).bins, {}, margins[i].of(tree.output));
@@ -286,7 +278,8 @@ Result<Margins> RowStore::margins_after(
   const bins::BinMatrix& bins = set(set_index).bins;
   Margins margins(header_.base_margins, bins.row_count());
   EVERGROVE_RETURN_IF_ERROR(
-      for_each_walk(iterations, header_, [&](const ForestWalk& walk) { walk.add(bins, margins); }));
+      for_each_walk(iterations, header_,
+                    [&](const ForestWalk& walk, auto /*batch*/) { walk.add(bins, margins); }));
   return margins;
 }
 
