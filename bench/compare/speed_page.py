@@ -23,7 +23,7 @@ HOW = """\
 Each row is one way to train one library; its settings, in the library's own words, are in
 `bench/cases/NAME.toml`, chosen in its favour, and where it is not clear which way is the fastest
 there are several, of which the best counts. Each training is a fresh process that may use only as
-many cores as it has threads; all take turns, and the turns are repeated. Who takes more than three
+many cores as it has threads; all take turns, and the turns are repeated. Who takes more than 1.5
 times as long as the fastest other, in training and from Parquet, is measured once. Figures are
 medians, with the least and the most in brackets.
 

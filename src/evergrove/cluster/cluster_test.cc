@@ -192,6 +192,30 @@ TEST(Coordinator, LetsWhoComesLaterReadWhatIsNotReadYet) {
   EXPECT_EQ(both[0].shards, std::vector<uint32_t>{1});
   EXPECT_EQ(both[0].kept, std::vector<uint32_t>{0});
   EXPECT_EQ(both[1].shards, (std::vector<uint32_t>{2, 3}));
+  // w1 had just read shard 2 when it was told to leave that to w2, and so it has given it back.
+  const auto late = said<LoadShards>(one.receive("w1", {5, Loaded{{2}}}, Time(3)));
+  ASSERT_EQ(late.size(), 1u);
+  EXPECT_EQ(late[0].kept, std::vector<uint32_t>{0});
+  (void)one.receive("w1", {5, Loaded{{1}}}, Time(4));
+  EXPECT_TRUE(said<Plan>(one.receive("w2", {5, Loaded{{3}}}, Time(5))).empty());
+  EXPECT_EQ(said<Plan>(one.receive("w2", {5, Loaded{{2}}}, Time(6))).size(), 2u);
+}
+
+TEST(Coordinator, TellsOfAMemberWhoseRowsAreGone) {
+  Coordinator one = coordinator();
+  (void)one.receive("w1", {5, Join{"w1", "here:1", 1, {0, 1}}}, Time(0));
+  ASSERT_EQ(one.status().view, 1u);
+  for (const uint64_t repeat : {0, 1}) {
+    (void)one.receive("w1", {5, Join{"w1", "here:1", 1, {0}}}, Time(1 + repeat));
+    EXPECT_EQ(one.status().lost_count, 1u);
+    EXPECT_EQ(one.status().joined_count, 2u);
+  }
+  ASSERT_EQ(one.ledger().losses().size(), 1u);
+  size_t told = 0;
+  for (const RunEvent& event : one.ledger().events()) {
+    told += event.kind == RunEvent::lost && event.at == one.ledger().losses()[0].at;
+  }
+  EXPECT_EQ(told, 1u);
 }
 
 TEST(WorkerSpeed, IsOfRowsRoundsAndTimeOfOneView) {

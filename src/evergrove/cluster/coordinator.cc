@@ -109,6 +109,10 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
                                        [&](uint32_t id) { return held.contains(id); });
       if (!has_all && !is_view_lost_) {
         is_view_lost_ = true;
+        ++lost_count_;
+        ++joined_count_;
+        note(RunEvent::lost, name);
+        note(RunEvent::joined, name);
         ledger_.lose(name, rounds_.size(), now);
       }
     }

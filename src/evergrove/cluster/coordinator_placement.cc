@@ -151,13 +151,12 @@ void Coordinator::say_load(const std::string& name) {
                         ++load_number_});
 }
 
-// A shard that was asked for before something else was may be one too many now.
+// One that it is no longer asked for it has given back when it hears that, or will: it is not held,
+// however lately it was read.
 void Coordinator::add_held(const std::string& name, uint32_t shard) {
   WorkerState& worker = workers_.at(name);
-  const ShardRows* is = this->shard(shard);
-  if (is == nullptr) return;
-  if (worker.has(shard) || has_room(worker, is->memory_bytes)) {
-    worker.asked.erase(shard);
+  if (this->shard(shard) == nullptr || worker.held.contains(shard)) return;
+  if (worker.asked.erase(shard) > 0) {
     worker.held.insert(shard);
   } else {
     say_load(name);
