@@ -65,11 +65,12 @@ int main(int argc, char** argv) {
   try {
     return evergrove::cli::run(argc, argv);
   } catch (const std::bad_alloc&) {
-    std::fputs("evergrove: memory ran out; use fewer rows or columns, or a larger machine\n",
+    std::fputs("evergrove: error: memory ran out; use fewer rows or columns, or a larger machine\n",
                stderr);
     return 3;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "evergrove: this is a fault of Evergrove itself, please report it: %s\n",
+    std::fprintf(stderr,
+                 "evergrove: error: this is a fault of Evergrove itself, please report it: %s\n",
                  error.what());
     return 70;
   }
