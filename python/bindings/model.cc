@@ -47,8 +47,12 @@ void save(const Model& model, const std::string& path) {
   raise_if_error(status);
 }
 
-nb::bytes to_bytes(const Model& model) {
-  const std::string bytes = value_or_raise(runtime::model_to_bytes(model));
+nb::bytes to_bytes(const Model& model, bool compressed) {
+  const std::string bytes = value_or_raise([&] {
+    nb::gil_scoped_release release;
+    return runtime::model_to_bytes(
+        model, compressed ? runtime::ModelBytes::compressed : runtime::ModelBytes::plain);
+  }());
   return nb::bytes(bytes.data(), bytes.size());
 }
 
@@ -129,7 +133,7 @@ std::pair<uint64_t, nb::dict> evaluate(const Model& model, const Source& source,
 void init_model(nb::module_& module) {
   nb::class_<Model>(module, "Model")
       .def("save", &save, nb::arg("path"))
-      .def("to_bytes", &to_bytes)
+      .def("to_bytes", &to_bytes, nb::arg("compressed") = false)
       .def("digest", [](const Model& model) { return model::digest(model); })
       .def("importance", &importance, nb::arg("kind"))
       .def(

@@ -185,7 +185,7 @@ class Model:
         )
 
     def __reduce__(self) -> tuple[Any, tuple[bytes]]:
-        return model_from_bytes, (self._core.to_bytes(),)
+        return model_from_bytes, (self._core.to_bytes(compressed=True),)
 
     def __repr__(self) -> str:
         return (

@@ -68,7 +68,7 @@ def task(function: str) -> Any:
 
 def packed(model: Model) -> bytes:
     """As it goes through the scheduler, which need not know what it is."""
-    return model._core.to_bytes()
+    return model._core.to_bytes(compressed=True)
 
 
 # A worker scores many partitions by a model, and few models at once.

@@ -199,7 +199,7 @@ class Host:
         self._say_of(
             attempt,
             kind="finished",
-            model=report.model.to_bytes(),
+            model=report.model.to_bytes(compressed=True),
             notes=list(report.notes),
             progress=progress,
         )

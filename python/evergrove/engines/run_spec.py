@@ -81,7 +81,9 @@ def make_spec(
         categorical=list(categorical),
         log=log if "://" in log or not log else str(Path(log).absolute()),
         resume=resume,
-        continue_from=b"" if continue_from is None else continue_from._core.to_bytes(),
+        continue_from=b""
+        if continue_from is None
+        else continue_from._core.to_bytes(compressed=True),
         threads=threads,
         cache=cache,
         secrets=_core.make_credentials(),

@@ -11,6 +11,7 @@
 #include <arrow/api.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/api.h>
+#include <arrow/util/compression.h>
 
 #include <cmath>
 #include <unordered_map>
@@ -131,7 +132,18 @@ class NodeWriter {
   arrow::Int64Builder cover_;
 };
 
-arrow::Result<std::string> write_bytes(const model::Model& model) {
+arrow::Result<arrow::ipc::IpcWriteOptions> write_options(ModelBytes how) {
+  auto options = arrow::ipc::IpcWriteOptions::Defaults();
+  options.use_threads = false;  // who calls has said how many it may have
+  if (how == ModelBytes::compressed) {
+    constexpr int kQuick = 1;
+    ARROW_ASSIGN_OR_RAISE(options.codec,
+                          arrow::util::Codec::Create(arrow::Compression::ZSTD, kQuick));
+  }
+  return options;
+}
+
+arrow::Result<std::string> write_bytes(const model::Model& model, ModelBytes how) {
   const std::string json = metadata_to_json(model, model::digest(model));
   const auto schema = schema_of_nodes()->WithMetadata(arrow::key_value_metadata(
       {kVersionKey, kModelKey, kChecksumKey}, {std::string(kVersion), json, sha256_hex(json)}));
@@ -139,18 +151,28 @@ arrow::Result<std::string> write_bytes(const model::Model& model) {
   ARROW_RETURN_NOT_OK(nodes.add_all());
   ARROW_ASSIGN_OR_RAISE(const auto batch, nodes.finish(schema));
   ARROW_ASSIGN_OR_RAISE(const auto out, arrow::io::BufferOutputStream::Create());
-  ARROW_ASSIGN_OR_RAISE(const auto writer, arrow::ipc::MakeFileWriter(out, schema));
+  ARROW_ASSIGN_OR_RAISE(const auto options, write_options(how));
+  ARROW_ASSIGN_OR_RAISE(const auto writer, arrow::ipc::MakeFileWriter(out, schema, options));
   ARROW_RETURN_NOT_OK(writer->WriteRecordBatch(*batch));
   ARROW_RETURN_NOT_OK(writer->Close());
   ARROW_ASSIGN_OR_RAISE(const auto buffer, out->Finish());
   return buffer->ToString();
 }
 
-arrow::Result<std::shared_ptr<arrow::Table>> read_table(std::string_view bytes) {
+// What compressed bytes say that they unfold to need not be so.
+int64_t unfolded_bytes_max(std::string_view bytes) {
+  constexpr int64_t kAtLeast = int64_t{256} << 20;
+  constexpr int64_t kTimes = 64;
+  return kAtLeast + kTimes * static_cast<int64_t>(bytes.size());
+}
+
+arrow::Result<std::shared_ptr<arrow::Table>> read_table(std::string_view bytes,
+                                                        arrow::MemoryPool* pool) {
   const auto buffer = std::make_shared<arrow::Buffer>(
       reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<int64_t>(bytes.size()));
   arrow::ipc::IpcReadOptions options = arrow::ipc::IpcReadOptions::Defaults();
   options.use_threads = false;
+  options.memory_pool = pool;
   ARROW_ASSIGN_OR_RAISE(const auto reader,
                         arrow::ipc::RecordBatchFileReader::Open(
                             std::make_shared<arrow::io::BufferReader>(buffer), options));
@@ -160,7 +182,7 @@ arrow::Result<std::shared_ptr<arrow::Table>> read_table(std::string_view bytes) 
     ARROW_RETURN_NOT_OK(batches.back()->ValidateFull());
   }
   ARROW_ASSIGN_OR_RAISE(auto table, arrow::Table::FromRecordBatches(reader->schema(), batches));
-  return table->CombineChunks();
+  return table->CombineChunks(pool);
 }
 
 Status altered(std::string_view what) {
@@ -299,9 +321,9 @@ class NodeReader {
 
 }  // namespace
 
-Result<std::string> model_to_bytes(const model::Model& model) {
+Result<std::string> model_to_bytes(const model::Model& model, ModelBytes how) {
   EVERGROVE_RETURN_IF_ERROR(model::validate(model));
-  arrow::Result<std::string> bytes = write_bytes(model);
+  arrow::Result<std::string> bytes = write_bytes(model, how);
   if (!bytes.ok()) return storage_error("The model cannot be written: " + bytes.status().message());
   return std::move(bytes).ValueUnsafe();
 }
@@ -311,7 +333,9 @@ Result<model::Model> model_from_bytes(std::string_view bytes) {
     return corrupt(
         "The file is not a model of Evergrove (an Arrow IPC file); give one that train wrote");
   }
-  const arrow::Result<std::shared_ptr<arrow::Table>> table = read_table(bytes);
+  arrow::ProxyMemoryPool pool(arrow::default_memory_pool());
+  arrow::CappedMemoryPool limited(&pool, unfolded_bytes_max(bytes));
+  const arrow::Result<std::shared_ptr<arrow::Table>> table = read_table(bytes, &limited);
   if (!table.ok()) return altered("no whole Arrow file: " + table.status().message());
   const auto metadata = (*table)->schema()->metadata();
   if (!metadata || !metadata->Contains(kVersionKey)) {

@@ -44,6 +44,9 @@ TEST_P(ModelFile, GivesBackTheModelAndWhatIsToldAboutIt) {
   EXPECT_EQ(back->metadata.metrics[2][0].value, model.metadata.metrics[2][0].value);
   EXPECT_EQ(back->metadata.manifest.files[0].fingerprint, "1");
   EXPECT_EQ(model_to_bytes(*back).value(), *bytes) << "save, load, save: the same bytes";
+  const std::string compressed = model_to_bytes(model, ModelBytes::compressed).value();
+  EXPECT_LT(compressed.size(), bytes->size());
+  EXPECT_EQ(model_to_bytes(model_from_bytes(compressed).value()).value(), *bytes);
 }
 INSTANTIATE_TEST_SUITE_P(Objectives, ModelFile, testing::Bool());
 
@@ -57,22 +60,39 @@ TEST(ModelFileDamage, EveryCutIsRefused) {
 
 TEST(ModelFileDamage, AFlippedByteIsRefusedOrAltersNothing) {
   const model::Model original = trained(false);
-  const std::string bytes = model_to_bytes(original).value();
-  size_t refused = 0;
-  size_t tried = 0;
-  for (size_t place = 0; place < bytes.size(); place += 13, ++tried) {
-    std::string altered = bytes;
-    altered[place] = static_cast<char>(altered[place] ^ 0x11);
-    const auto model = model_from_bytes(altered);
-    if (!model.ok()) {
-      ++refused;
-      continue;
+  for (const ModelBytes how : {ModelBytes::plain, ModelBytes::compressed}) {
+    const std::string bytes = model_to_bytes(original, how).value();
+    size_t refused = 0;
+    size_t tried = 0;
+    for (size_t place = 0; place < bytes.size(); place += 13, ++tried) {
+      std::string altered = bytes;
+      altered[place] = static_cast<char>(altered[place] ^ 0x11);
+      const auto model = model_from_bytes(altered);
+      if (!model.ok()) {
+        ++refused;
+        continue;
+      }
+      // Padding and Arrow's own redundancy may change without harm; the model may not.
+      EXPECT_EQ(model::digest(*model), model::digest(original)) << place;
+      EXPECT_EQ(metadata_to_json(*model, ""), metadata_to_json(original, "")) << place;
     }
-    // Padding and Arrow's own redundancy may change without harm; the model may not.
-    EXPECT_EQ(model::digest(*model), model::digest(original)) << place;
-    EXPECT_EQ(metadata_to_json(*model, ""), metadata_to_json(original, "")) << place;
+    EXPECT_GT(refused, tried / 2);
   }
-  EXPECT_GT(refused, tried / 2);
+}
+
+// Each buffer begins with the length that it unfolds to.
+TEST(ModelFileDamage, TakesNoMemoryForALengthThatIsNotSo) {
+  const std::string bytes = model_to_bytes(trained(false), ModelBytes::compressed).value();
+  constexpr std::string_view kFrame = "\x28\xb5\x2f\xfd";  // how Zstandard begins
+  size_t lengths = 0;
+  for (size_t at = bytes.find(kFrame); at != std::string::npos; at = bytes.find(kFrame, at + 1)) {
+    ASSERT_GE(at, 8u);
+    std::string altered = bytes;
+    altered[at - 4] = '\x7f';  // 127 * 2^32 and some
+    EXPECT_EQ(model_from_bytes(altered).status().kind(), StatusKind::corrupt);
+    ++lengths;
+  }
+  EXPECT_GT(lengths, 5u);
 }
 
 TEST(ModelFileDamage, SaysWhatOtherFilesAre) {
