@@ -29,8 +29,9 @@ import sys
 from distributed import Client
 import evergrove.dask
 from tests.process.dask_cluster import left_behind
-address, workers, rows, log, ports, trees = sys.argv[1:]
-with Client(address) as client:
+from tests.process.tunnel import tunnel
+address, workers, rows, log, ports, trees, way = sys.argv[1:]
+with tunnel(address) as near, Client(near if way == "tunnel" else address) as client:
     client.wait_for_workers(int(workers), timeout=60)
     how = {"valid_fraction": 0.1, "log": log, "progress": False, "ports": ports or None}
     try:
@@ -80,10 +81,10 @@ def dask_hosts(folder: Path, rows: Path, workers: int) -> Iterator[Hosts]:
             local = ("--local-directory", str(folder))
             start(host, "worker", address, *named, *options, str(WORKER_PORT), *local)
 
-        def train(log: str, ports: str = "", trees: int = FEW) -> str:
+        def train(log: str, ports: str = "", trees: int = FEW, way: str = "straight") -> str:
             client = [*scheduler.command_prefix, sys.executable, "-c", CLIENT, address]
             done = subprocess.run(
-                [*client, str(workers), str(rows), str(folder / log), ports, str(trees)],
+                [*client, str(workers), str(rows), str(folder / log), ports, str(trees), way],
                 capture_output=True,
                 text=True,
                 timeout=120,
@@ -108,6 +109,8 @@ def digest_of_one_machine(rows: Path) -> str:
 def test_workers_on_hosts_of_their_own_make_the_model_of_one(tmp_path: Path, rows: Path) -> None:
     with dask_hosts(tmp_path, rows, workers=2) as hosts:
         assert hosts.train("log") == digest_of_one_machine(rows)
+        # To this client the scheduler is on loopback, and the workers are not: they need TLS.
+        assert hosts.train("other", way="tunnel") == digest_of_one_machine(rows)
 
 
 def test_a_firewall_is_named_and_ports_that_it_leaves_open_are_enough(

@@ -118,7 +118,7 @@ def train(
         continue_from=continue_from,
         threads=thread_count(threads_per_worker),
         cache="" if cache is None else os.fspath(cache),
-        uses_tls=not _core.is_loopback(host_of(client.scheduler.address)),
+        uses_tls=not _core.is_loopback(host_of(address_of_scheduler(client))),
         status_listen=status_listen,
         ports=port_range(ports),
     )
@@ -128,6 +128,11 @@ def train(
     return wait_for_model(
         client, spec["run_id"], start_and_watch(client, spec, sets, limits, progress)
     )
+
+
+def address_of_scheduler(client: Client) -> str:
+    """As the scheduler has it. The client may come by a tunnel, from an address of its own."""
+    return str(client.scheduler_info().get("address") or client.scheduler.address)
 
 
 def attach(client: Client | None, run_id: str, *, progress: bool | None = None) -> Model:
