@@ -150,7 +150,7 @@ class Coordinator {
       nb::gil_scoped_release release;
       const runtime::ThreadLimit threads(request_.training.threads);
       EVERGROVE_ASSIGN_OR_RETURN(request_.training.data, threads.execute([&] {
-        return runtime::open_data(request_.data);
+        return runtime::open_data(request_.data, source::Readers::several);
       }));
       return runtime::coordinate(request_);
     }();

@@ -211,10 +211,6 @@ bool has_status_page(const ClusterOptions& options) {
   return !options.status_listen.empty() && options.status_listen != kNoStatusPage;
 }
 
-bool is_cluster(const TrainOptions& options) {
-  return options.workers > 0 || !options.cluster.listen.empty();
-}
-
 // A run whose rows are held by other processes: of this machine, or whoever comes.
 Result<runtime::TrainingReport> train_with_workers(const TrainOptions& options,
                                                    const runtime::TrainingRequest& training,

@@ -126,7 +126,8 @@ Result<runtime::TrainingRequest> make_request(const TrainOptions& options,
                              make_parameters(options, objective_is_chosen, notes));
   EVERGROVE_ASSIGN_OR_RETURN(const runtime::DataDescription data,
                              describe_data(options, objective_is_chosen));
-  EVERGROVE_ASSIGN_OR_RETURN(request.data, runtime::open_data(data));
+  const auto readers = is_cluster(options) ? source::Readers::several : source::Readers::one;
+  EVERGROVE_ASSIGN_OR_RETURN(request.data, runtime::open_data(data, readers));
   request.threads = options.threads.value_or(0);
   request.log_folder = options.log;
   request.resume = options.resume;

@@ -44,6 +44,11 @@ struct TrainOptions {
   std::string profile_trace;  // a file for Chrome's tracing; asks for a profile, too
 };
 
+// Whether rows are held by other processes, of this machine or whoever comes.
+inline bool is_cluster(const TrainOptions& options) {
+  return options.workers > 0 || !options.cluster.listen.empty();
+}
+
 // What the options say about the data, in words that other processes can open it by.
 Result<runtime::DataDescription> describe_data(const TrainOptions& options,
                                                bool objective_is_chosen);

@@ -193,6 +193,7 @@ Result<train::RunDescription> CoordinatorHost::describe() {
   manifests.wait();
   train::RunDescription run = describing_->finish();
   describing_.reset();
+  training_.data.let_go();
   return run;
 }
 

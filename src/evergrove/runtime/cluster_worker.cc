@@ -19,6 +19,7 @@
 #include "evergrove/runtime/machine_memory.h"
 #include "evergrove/runtime/part_reader.h"
 #include "evergrove/runtime/shard_cache.h"
+#include "evergrove/runtime/shard_reader.h"
 #include "evergrove/runtime/threads.h"
 #include "evergrove/runtime/transport.h"
 
@@ -35,11 +36,6 @@ constexpr milliseconds kDialAgainMax{3000};
 constexpr milliseconds kSayItWaitsAfter{3000};
 constexpr milliseconds kSayItWaitsEvery{30000};
 
-struct ShardRead {
-  uint32_t shard;
-  Status status;
-  std::unique_ptr<train::RowStore> store;
-};
 using WorkerEvent = std::variant<TransportEvent, ShardRead, NumberedFacts>;
 
 std::string own_name() {
@@ -66,12 +62,7 @@ class WorkerHost {
     }
     transport.reset();  // others need not wait until what is being read here is read
     part_reader_.reset();
-    {
-      std::lock_guard lock(reader_mutex_);
-      is_closing_ = true;
-    }
-    reader_changed_.notify_all();
-    if (reader_.joinable()) reader_.join();
+    shard_reader_.reset();
   }
 
   Status run();
@@ -99,9 +90,7 @@ class WorkerHost {
   void follow_coordinator();
   Status leave(Clock::time_point now);
   Status open_cache();
-  void read_shards(const Result<train::DataSpec>& spec);
-  void drop_unwanted();
-  Result<train::TrainingData> read_shard(const train::DataSpec& spec, const train::Shard& shard);
+  void start_worker(ClusterSetup setup);
 
   const WorkerRequest& request_;
   std::string name_;
@@ -124,26 +113,17 @@ class WorkerHost {
   std::map<std::string, Peer> peers_;  // by address
   std::map<ConnectionId, std::string> peer_addresses_;
   ClusterSetup setup_;
-  std::optional<ShardCache> cache_;  // the reader's
+  std::optional<ShardCache> cache_;  // until the reader has it
   std::string described_;            // the data that opened_ is of, as encode_describe() has it
   std::optional<Result<train::DataSpec>> opened_;
   std::unique_ptr<PartReader> part_reader_;
+  std::unique_ptr<ShardReader> shard_reader_;  // as soon as there is a worker
   std::unique_ptr<cluster::Worker> worker_;
   uint64_t busy_us_ = 0;  // in receive()
   bool is_leaving_ = false;
   Clock::time_point say_it_waits_at_;
   bool is_over_ = false;
   Status end_;
-
-  std::mutex reader_mutex_;
-  std::condition_variable reader_changed_;
-  struct ToRead {
-    uint32_t shard = 0;
-    std::shared_ptr<const cluster::DecidedTrees> decided;
-  };
-  std::deque<ToRead> to_read_;
-  bool is_closing_ = false;
-  std::thread reader_;
 };
 
 void WorkerHost::dial_coordinator() {
@@ -351,7 +331,7 @@ Result<bool> WorkerHost::describe(const Received& received) {
     if (!part_reader_ || described_ != bytes) {
       EVERGROVE_ASSIGN_OR_RETURN(const DataDescription data, decode_describe(bytes.substr(1)));
       described_ = bytes;
-      opened_ = open_data(data, request_.fetch);
+      opened_ = open_data(data, source::Readers::several, request_.fetch);
       part_reader_ = std::make_unique<PartReader>(
           *opened_, threads_, [this](NumberedFacts facts) { push(std::move(facts)); });
     }
@@ -380,16 +360,7 @@ Status WorkerHost::receive(const Received& received) {
   if (bytes[0] == kSetupTag && received.connection == coordinator_) {
     EVERGROVE_ASSIGN_OR_RETURN(ClusterSetup setup, decode_setup(bytes.substr(1)));
     if (!worker_) {
-      setup_ = std::move(setup);
-      if (part_reader_) part_reader_->forget();  // others were quicker
-      worker_ = std::make_unique<cluster::Worker>(
-          name_, transport_->address(), setup_.run,
-          request_.memory_bytes > 0 ? request_.memory_bytes : shard_memory_bytes());
-      // What was opened to be described keeps footers and partitions; who comes later opens it.
-      auto opened = described_ == encode_describe(setup_.data) ? opened_ : std::nullopt;
-      reader_ = std::thread([this, opened = std::move(opened)] {
-        read_shards(opened ? *opened : open_data(setup_.data, request_.fetch));
-      });
+      start_worker(std::move(setup));
     } else if (train::encode_header(setup.run.header) != train::encode_header(setup_.run.header)) {
       return invalid_input("The coordinator has another run now; start this worker again");
     }
@@ -415,9 +386,33 @@ Status WorkerHost::receive(const Received& received) {
         i + 1 < messages->size() && std::holds_alternative<cluster::Part>((*messages)[i + 1].body);
     if (more_parts && std::holds_alternative<cluster::Part>(message.body)) continue;
     EVERGROVE_RETURN_IF_ERROR(act(std::exchange(actions, {})));
-    if (std::holds_alternative<cluster::LoadShards>(message.body)) drop_unwanted();
+    // What was asked for, and is somebody else's now, need not be read.
+    if (std::holds_alternative<cluster::LoadShards>(message.body)) {
+      shard_reader_->keep(worker_->loading());
+    }
   }
   return {};
+}
+
+void WorkerHost::start_worker(ClusterSetup setup) {
+  setup_ = std::move(setup);
+  if (part_reader_) part_reader_->forget();  // others were quicker
+  worker_ = std::make_unique<cluster::Worker>(
+      name_, transport_->address(), setup_.run,
+      request_.memory_bytes > 0 ? request_.memory_bytes : shard_memory_bytes());
+  // What was opened to be described keeps footers and partitions; who comes later opens it.
+  auto opened = described_ == encode_describe(setup_.data) ? opened_ : std::nullopt;
+  if (opened && opened->ok()) (*opened)->let_go();
+  ShardReaderOptions options;
+  options.setup = &setup_;
+  options.open = [this, opened = std::move(opened)] {
+    return opened ? *opened : open_data(setup_.data, source::Readers::several, request_.fetch);
+  };
+  options.cache = std::exchange(cache_, std::nullopt);
+  options.threads = threads_;
+  options.note = request_.note;
+  shard_reader_ = std::make_unique<ShardReader>(std::move(options),
+                                                [this](ShardRead read) { push(std::move(read)); });
 }
 
 void WorkerHost::send(const std::string& to, std::string bytes) {
@@ -447,11 +442,7 @@ Status WorkerHost::act(std::vector<cluster::WorkerAction> actions) {
     if (auto* message = std::get_if<cluster::SendAction>(&action)) {
       batches[message->to].add(message->message);
     } else if (auto* load = std::get_if<cluster::LoadAction>(&action)) {
-      {
-        std::lock_guard lock(reader_mutex_);
-        for (uint32_t id : load->shards) to_read_.push_back({id, load->decided});
-      }
-      reader_changed_.notify_one();
+      shard_reader_->read(load->shards, load->decided);
     } else {
       const Status& why = std::get<cluster::StopAction>(action).status;
       is_over_ = true;
@@ -461,49 +452,6 @@ Status WorkerHost::act(std::vector<cluster::WorkerAction> actions) {
   }
   for (auto& [to, batch] : batches) send(to, batch.take());
   return {};
-}
-
-Result<train::TrainingData> WorkerHost::read_shard(const train::DataSpec& spec,
-                                                   const train::Shard& shard) {
-  if (!cache_) return train::read_shards(spec, setup_.run.header, {&shard, 1}, {});
-  return cache_->read(spec, setup_.data, setup_.run.header, shard);
-}
-
-// What was asked for, and is somebody else's now, need not be read.
-void WorkerHost::drop_unwanted() {
-  const std::lock_guard lock(reader_mutex_);
-  std::erase_if(to_read_,
-                [&](const ToRead& each) { return !worker_->loading().contains(each.shard); });
-}
-
-// Reads shards, one after the other, in a thread of its own.
-void WorkerHost::read_shards(const Result<train::DataSpec>& spec) {
-  const ThreadLimit threads(threads_);
-  while (true) {
-    ToRead next;
-    {
-      std::unique_lock lock(reader_mutex_);
-      if (cache_ && cache_->shard_count() > 0 && to_read_.empty() && !is_closing_) {
-        note("Shards read so far: " + std::to_string(cache_->shard_count()) +
-             ", from the cache: " + std::to_string(cache_->found_count()));
-      }
-      reader_changed_.wait(lock, [&] { return is_closing_ || !to_read_.empty(); });
-      if (is_closing_) return;
-      next = std::move(to_read_.front());
-      to_read_.pop_front();
-    }
-    ShardRead read{next.shard, spec.status(), nullptr};
-    for (const train::Shard& shard : setup_.shards) {
-      if (shard.id != next.shard || !read.status.ok()) continue;
-      Result<train::TrainingData> data = threads.execute([&] { return read_shard(*spec, shard); });
-      read.status = data.status();
-      if (!data.ok()) continue;
-      read.store = std::make_unique<train::RowStore>(setup_.run.header, setup_.run.weight_facts,
-                                                     std::move(data).value());
-      threads.execute([&] { cluster::catch_up(*next.decided, *read.store); });
-    }
-    push(std::move(read));
-  }
 }
 
 }  // namespace

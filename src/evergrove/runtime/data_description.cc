@@ -63,7 +63,7 @@ Result<DataDescription> DataDescription::decode(ByteReader& in) {
   return description;
 }
 
-Result<train::DataSpec> open_data(const DataDescription& description,
+Result<train::DataSpec> open_data(const DataDescription& description, source::Readers readers,
                                   const FetchPartitionOfSet& fetch) {
   const auto open_set = [&](size_t set, const std::vector<std::string>& paths,
                             const source::OpenOptions& options) {
@@ -81,6 +81,7 @@ Result<train::DataSpec> open_data(const DataDescription& description,
   };
   train::DataSpec spec;
   source::OpenOptions open;
+  open.readers = readers;
   open.categorical = description.categorical;
   open.column_types = description.column_types;
   EVERGROVE_ASSIGN_OR_RETURN(spec.data, open_set(0, description.data, open));

@@ -3,7 +3,7 @@
 // A user says them once; a coordinator sends them to its workers, which open the same data. A set
 // is paths, or partitions that whoever reads rows fetches (source/partitions.h).
 //
-//   EVERGROVE_ASSIGN_OR_RETURN(train::DataSpec spec, open_data(description));
+//   EVERGROVE_ASSIGN_OR_RETURN(train::DataSpec spec, open_data(description, Readers::one));
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -41,9 +41,9 @@ struct DataDescription {
 using FetchPartitionOfSet =
     std::function<Status(size_t set, size_t partition, ArrowArrayStream* stream)>;
 
-// Opens all sources, without reading them. fetch: where some are partitions; null where their rows
-// are not read.
-Result<train::DataSpec> open_data(const DataDescription& description,
+// Opens all sources, without reading them; all of several readers see the same blocks. fetch: where
+// some are partitions; null where their rows are not read.
+Result<train::DataSpec> open_data(const DataDescription& description, source::Readers readers,
                                   const FetchPartitionOfSet& fetch = nullptr);
 
 }  // namespace evergrove::runtime

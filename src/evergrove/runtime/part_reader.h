@@ -1,17 +1,16 @@
 // PartReader: reads parts of the data one after the other, in a thread of its own.
 //
-//   PartReader reader(open_data(description), threads, [&](NumberedFacts facts) { ... });
+//   PartReader reader(open_data(description, readers), threads, [&](NumberedFacts facts) { ... });
 //   reader.read(request);   // the callback follows, on the reader's thread
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <condition_variable>
-#include <deque>
 #include <functional>
-#include <mutex>
 #include <thread>
+#include <utility>
 
 #include "evergrove/runtime/part_messages.h"
+#include "evergrove/runtime/request_queue.h"
 
 namespace evergrove::runtime {
 
@@ -26,9 +25,11 @@ class PartReader {
   PartReader(const PartReader&) = delete;
   PartReader& operator=(const PartReader&) = delete;
 
-  void read(NumberedRequest request);
+  void read(NumberedRequest request) { requests_.push(std::move(request)); }
   // Drops what has not been begun.
-  void forget();
+  void forget() {
+    requests_.drop_if([](const NumberedRequest&) { return true; });
+  }
 
  private:
   void run();
@@ -36,10 +37,7 @@ class PartReader {
   Result<train::DataSpec> spec_;
   int threads_;
   Callback callback_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<NumberedRequest> requests_;
-  bool is_closing_ = false;
+  RequestQueue<NumberedRequest> requests_;
   std::thread thread_;
 };
 

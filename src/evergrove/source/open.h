@@ -21,6 +21,10 @@ struct ArrowArrayStream;
 
 namespace evergrove::source {
 
+// Who reads a source. For several, each of which reads a part, a large row group of Parquet is cut
+// into blocks of equal pieces; one reads it at once, which takes less for what is in progress.
+enum class Readers : uint8_t { one, several };
+
 struct OpenOptions {
   // CSV: types by column name, over what is inferred: "number", "text", "date".
   std::map<std::string, std::string> column_types = {};
@@ -31,6 +35,7 @@ struct OpenOptions {
   // Columns to be served as categories although they hold numbers; the values are named by their
   // shortest decimal text.
   std::vector<std::string> categorical = {};
+  Readers readers = Readers::one;
 };
 
 Result<std::shared_ptr<table::RowSource>> open(std::span<const std::string> paths,

@@ -14,6 +14,10 @@
 namespace evergrove::source {
 namespace {
 
+// Of a column chunk, where it is read bit by bit.
+constexpr int64_t kLocalBufferBytes = 128 << 10;
+constexpr int64_t kStoreBufferBytes = 1 << 20;
+
 void add_leaves(const parquet::arrow::SchemaField& field, std::vector<int>& leaves) {
   if (field.is_leaf()) leaves.push_back(field.column_index);
   for (const auto& child : field.children) add_leaves(child, leaves);
@@ -125,17 +129,27 @@ Result<ParquetFooter> read_parquet_footer(const DataFile& file) {
 
 Result<std::unique_ptr<parquet::arrow::FileReader>> open_parquet_reader(const DataFile& file,
                                                                         const ParquetFooter& footer,
-                                                                        ParquetText text) {
+                                                                        ParquetText text,
+                                                                        uint64_t batch_rows) {
   using Reader = std::unique_ptr<parquet::arrow::FileReader>;
   return guarded(file, [&]() -> Result<Reader> {
     EVERGROVE_ASSIGN_OR_RETURN(auto opened, open_file(file, FileAccess::read));
     parquet::arrow::FileReaderBuilder builder;
-    const arrow::Status status =
-        builder.Open(std::move(opened), parquet::default_reader_properties(), footer.metadata);
+    parquet::ReaderProperties of_chunks = parquet::default_reader_properties();
+    if (batch_rows > 0) {
+      of_chunks.enable_buffered_stream();  // else a column chunk is in memory as long as it is read
+      of_chunks.set_buffer_size(file.is_local() ? kLocalBufferBytes : kStoreBufferBytes);
+    }
+    const arrow::Status status = builder.Open(std::move(opened), of_chunks, footer.metadata);
     if (!status.ok()) return parquet_status(status, file);
     const std::span<const int> dictionary_leaves =
         text == ParquetText::dictionary ? footer.dictionary_leaves : std::span<const int>();
-    builder.properties(make_properties(file, dictionary_leaves));
+    parquet::ArrowReaderProperties properties = make_properties(file, dictionary_leaves);
+    if (batch_rows > 0) {
+      properties.set_pre_buffer(false);
+      properties.set_batch_size(static_cast<int64_t>(batch_rows));
+    }
+    builder.properties(properties);
     auto reader = builder.Build();
     if (!reader.ok()) return parquet_status(reader.status(), file);
     return *std::move(reader);
@@ -154,6 +168,30 @@ Result<std::shared_ptr<arrow::Table>> read_row_groups(parquet::arrow::FileReader
     const arrow::Status valid = (*table)->Validate();
     if (!valid.ok()) return parquet_status(valid, file);
     return *std::move(table);
+  });
+}
+
+Result<std::unique_ptr<arrow::RecordBatchReader>> read_in_batches(
+    parquet::arrow::FileReader& reader, const DataFile& file, int row_group,
+    const std::vector<int>& leaves) {
+  using Batches = std::unique_ptr<arrow::RecordBatchReader>;
+  return guarded(file, [&]() -> Result<Batches> {
+    auto batches = reader.GetRecordBatchReader({row_group}, leaves);
+    if (!batches.ok()) return parquet_status(batches.status(), file);
+    return *std::move(batches);
+  });
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> next_batch(arrow::RecordBatchReader& batches,
+                                                       const DataFile& file) {
+  using Batch = std::shared_ptr<arrow::RecordBatch>;
+  return guarded(file, [&]() -> Result<Batch> {
+    auto batch = batches.Next();
+    if (!batch.ok()) return parquet_status(batch.status(), file);
+    if (*batch == nullptr) return Batch();
+    const arrow::Status valid = (*batch)->Validate();
+    if (!valid.ok()) return parquet_status(valid, file);
+    return *std::move(batch);
   });
 }
 

@@ -12,6 +12,8 @@
 #include "evergrove/source/data_file.h"
 
 namespace arrow {
+class RecordBatch;
+class RecordBatchReader;
 class Schema;
 class Table;
 }  // namespace arrow
@@ -46,15 +48,26 @@ enum class ParquetText : uint8_t { dictionary, plain };
 // Opens a file and reads its footer.
 Result<ParquetFooter> read_parquet_footer(const DataFile& file);
 
-// Opens a reader without reading the footer again. One thread at a time.
+// Opens a reader without reading the footer again. One thread at a time. With batch_rows it is for
+// read_in_batches(), and keeps little of the file in memory.
 Result<std::unique_ptr<parquet::arrow::FileReader>> open_parquet_reader(const DataFile& file,
                                                                         const ParquetFooter& footer,
-                                                                        ParquetText text);
+                                                                        ParquetText text,
+                                                                        uint64_t batch_rows = 0);
 
 // Reads leaf columns of consecutive row groups, without threads of Arrow's own.
 Result<std::shared_ptr<arrow::Table>> read_row_groups(parquet::arrow::FileReader& reader,
                                                       const DataFile& file,
                                                       const std::vector<int>& row_groups,
                                                       const std::vector<int>& leaves);
+
+// The rows of one row group, batch by batch, the last one smaller; Arrow may cut a batch into
+// several. The reader outlives what is returned.
+Result<std::unique_ptr<arrow::RecordBatchReader>> read_in_batches(
+    parquet::arrow::FileReader& reader, const DataFile& file, int row_group,
+    const std::vector<int>& leaves);
+// Null at the end.
+Result<std::shared_ptr<arrow::RecordBatch>> next_batch(arrow::RecordBatchReader& batches,
+                                                       const DataFile& file);
 
 }  // namespace evergrove::source

@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "evergrove/source/arrow_source.h"
 #include "evergrove/source/column_decoder.h"
 #include "evergrove/source/file_manifest.h"
 #include "evergrove/source/fingerprint.h"
+#include "evergrove/source/parquet_cursor.h"
 #include "evergrove/source/parquet_file.h"
 #include "evergrove/source/reader_pool.h"
 #include "evergrove/source/schema_union.h"
@@ -26,10 +28,18 @@ constexpr uint64_t kLocalReadBytesMin = 8 << 10;
 constexpr uint64_t kStoreReadBytesMin = 1 << 20;
 constexpr size_t kColumnsAtOnceMax = 256;
 
+// Of pieces; each keeps for each of its columns a buffer, a page and a dictionary: some 3 MiB, as
+// most writers write.
+constexpr size_t kIdleCursorsMax = 256;
+
 struct GroupRun {
   size_t file = 0;
   int first_group = 0;
   int group_count = 0;
+  // Of a piece of one row group: where it begins in it, and the rows of all of its pieces but the
+  // last. 0: whole groups.
+  uint64_t first_row = 0;
+  uint64_t piece_rows = 0;
 };
 
 struct ReaderKey {
@@ -38,26 +48,41 @@ struct ReaderKey {
   bool operator==(const ReaderKey&) const = default;
 };
 
+struct CursorKey {
+  ReaderKey reader;
+  int group = 0;
+  std::vector<int> leaves;
+  uint64_t next_row = 0;
+};
+
 class ParquetSource final : public ArrowSource {
  public:
   ParquetSource(std::vector<DataFile> files, std::vector<ParquetFooter> footers, SchemaUnion schema,
-                std::span<const uint64_t> row_counts);
+                std::span<const uint64_t> row_counts, Readers readers);
 
   const table::Schema& schema() const override { return schema_.columns; }
   const table::Manifest& manifest() const override { return manifest_.manifest(); }
   std::span<const table::BlockExtent> blocks() const override { return blocks_; }
   bool reads_single_columns() const override { return reads_single_columns_; }
+  void let_go() const override;
   std::shared_ptr<arrow::Schema> arrow_schema() const override { return schema_.arrow; }
   Result<table::RowBlock> read(size_t block_index, std::span<const size_t> columns) const override;
   Result<std::shared_ptr<arrow::RecordBatch>> read_arrow(
       size_t block_index, std::span<const size_t> columns) const override;
 
  private:
-  void make_blocks();
+  void make_blocks(Readers readers);
   bool single_columns_pay() const;
+  std::vector<int> leaves_of(size_t file, std::span<const size_t> columns) const;
   // Reads the columns, each once, under their names.
   Result<std::shared_ptr<arrow::Table>> read_table(size_t block_index,
                                                    std::span<const size_t> columns,
+                                                   ParquetText text) const;
+  Result<std::shared_ptr<arrow::Table>> read_groups(const GroupRun& run,
+                                                    const std::vector<int>& leaves,
+                                                    ParquetText text) const;
+  Result<std::shared_ptr<arrow::Table>> read_piece(const GroupRun& run, uint64_t row_count,
+                                                   const std::vector<int>& leaves,
                                                    ParquetText text) const;
 
   FileManifest manifest_;
@@ -67,27 +92,40 @@ class ParquetSource final : public ArrowSource {
   std::vector<GroupRun> runs_;  // of each block
   bool reads_single_columns_ = true;
   mutable ReaderPool<ReaderKey, std::unique_ptr<parquet::arrow::FileReader>> readers_;
+  mutable ReaderPool<CursorKey, std::unique_ptr<ParquetCursor>> cursors_{kIdleCursorsMax};
 };
 
 ParquetSource::ParquetSource(std::vector<DataFile> files, std::vector<ParquetFooter> footers,
-                             SchemaUnion schema, std::span<const uint64_t> row_counts)
+                             SchemaUnion schema, std::span<const uint64_t> row_counts,
+                             Readers readers)
     : manifest_(std::move(files), row_counts, fingerprint_parquet),
       footers_(std::move(footers)),
       schema_(std::move(schema)) {
-  make_blocks();
+  make_blocks(readers);
   reads_single_columns_ = single_columns_pay();
 }
 
-void ParquetSource::make_blocks() {
+void ParquetSource::make_blocks(Readers readers) {
   uint64_t first_row = 0;
   for (size_t file = 0; file < footers_.size(); ++file) {
     bool full = true;  // the last block takes no more
     for (size_t group = 0; group < footers_[file].row_groups.size(); ++group) {
       const uint64_t row_count = footers_[file].row_groups[group].row_count;
+      if (readers == Readers::several && row_count > 2 * kBlockRowsMin) {
+        const uint64_t piece_count = (row_count + kBlockRowsMin - 1) / kBlockRowsMin;
+        const uint64_t piece_rows = (row_count + piece_count - 1) / piece_count;
+        for (uint64_t row = 0; row < row_count; row += piece_rows) {
+          blocks_.push_back({first_row + row, std::min(piece_rows, row_count - row)});
+          runs_.push_back({file, static_cast<int>(group), 1, row, piece_rows});
+        }
+        first_row += row_count;
+        full = true;
+        continue;
+      }
       if (full || blocks_.back().row_count + row_count > 2 * kBlockRowsMin) {
         if (row_count == 0) continue;  // leaves a gap of no rows
         blocks_.push_back({first_row, 0});
-        runs_.push_back({file, static_cast<int>(group), 0});
+        runs_.push_back({file, static_cast<int>(group), 0, 0, 0});
       }
       blocks_.back().row_count += row_count;
       runs_.back().group_count += 1;
@@ -97,45 +135,91 @@ void ParquetSource::make_blocks() {
   }
 }
 
+void ParquetSource::let_go() const {
+  if (cursors_.clear() > 0) arrow::default_memory_pool()->ReleaseUnused();
+}
+
 bool ParquetSource::single_columns_pay() const {
   const size_t column_count = schema_.columns.columns.size();
   if (blocks_.empty() || column_count > kColumnsAtOnceMax) return true;
+  // Pieces of a row group are read one after the other.
+  const auto read_count = static_cast<uint64_t>(std::count_if(
+      runs_.begin(), runs_.end(), [](const GroupRun& run) { return run.first_row == 0; }));
   uint64_t all_bytes = 0;
   for (const ParquetFooter& footer : footers_) {
     for (const RowGroup& group : footer.row_groups) all_bytes += group.compressed_bytes;
   }
-  const uint64_t read_bytes = all_bytes / (blocks_.size() * std::max<size_t>(column_count, 1));
+  const uint64_t read_bytes = all_bytes / (read_count * std::max<size_t>(column_count, 1));
   return read_bytes >= (manifest_.files()[0].is_local() ? kLocalReadBytesMin : kStoreReadBytesMin);
+}
+
+std::vector<int> ParquetSource::leaves_of(size_t file, std::span<const size_t> columns) const {
+  std::vector<int> leaves;
+  for (size_t column : columns) {
+    const std::vector<int>& of_field = (*footers_[file].leaves)[(*schema_.places[file])[column]];
+    leaves.insert(leaves.end(), of_field.begin(), of_field.end());
+  }
+  std::sort(leaves.begin(), leaves.end());
+  leaves.erase(std::unique(leaves.begin(), leaves.end()), leaves.end());
+  return leaves;
 }
 
 Result<std::shared_ptr<arrow::Table>> ParquetSource::read_table(size_t block_index,
                                                                 std::span<const size_t> columns,
                                                                 ParquetText text) const {
   const GroupRun& run = runs_[block_index];
+  const uint64_t row_count = blocks_[block_index].row_count;
+  const std::vector<int> leaves = leaves_of(run.file, columns);
+  if (run.piece_rows > 0) return read_piece(run, row_count, leaves, text);
+  EVERGROVE_ASSIGN_OR_RETURN(auto table, read_groups(run, leaves, text));
+  if (static_cast<uint64_t>(table->num_rows()) == row_count) return table;
+  return corrupt("A Parquet file has another number of rows than its footer says; write it anew",
+                 {{"file", manifest_.files()[run.file].path},
+                  {"rows", std::to_string(table->num_rows())},
+                  {"footer", std::to_string(row_count)}});
+}
+
+Result<std::shared_ptr<arrow::Table>> ParquetSource::read_groups(const GroupRun& run,
+                                                                 const std::vector<int>& leaves,
+                                                                 ParquetText text) const {
   const DataFile& file = manifest_.files()[run.file];
-  const ParquetFooter& footer = footers_[run.file];
   std::vector<int> groups(run.group_count);
   std::iota(groups.begin(), groups.end(), run.first_group);
-  std::vector<int> leaves;
-  for (size_t column : columns) {
-    const std::vector<int>& of_field = (*footer.leaves)[(*schema_.places[run.file])[column]];
-    leaves.insert(leaves.end(), of_field.begin(), of_field.end());
-  }
-  std::sort(leaves.begin(), leaves.end());
-  leaves.erase(std::unique(leaves.begin(), leaves.end()), leaves.end());
-
   const ReaderKey key = {run.file, text};
   std::unique_ptr<parquet::arrow::FileReader> reader = readers_.take(key);
   if (reader == nullptr) {
-    EVERGROVE_ASSIGN_OR_RETURN(reader, open_parquet_reader(file, footer, text));
+    EVERGROVE_ASSIGN_OR_RETURN(reader, open_parquet_reader(file, footers_[run.file], text));
   }
   EVERGROVE_ASSIGN_OR_RETURN(auto table, read_row_groups(*reader, file, groups, leaves));
   readers_.give_back(key, std::move(reader));
-  if (static_cast<uint64_t>(table->num_rows()) == blocks_[block_index].row_count) return table;
-  return corrupt("A Parquet file has another number of rows than its footer says; write it anew",
-                 {{"file", file.path},
-                  {"rows", std::to_string(table->num_rows())},
-                  {"footer", std::to_string(blocks_[block_index].row_count)}});
+  return table;
+}
+
+Result<std::shared_ptr<arrow::Table>> ParquetSource::read_piece(const GroupRun& run,
+                                                                uint64_t row_count,
+                                                                const std::vector<int>& leaves,
+                                                                ParquetText text) const {
+  CursorKey key = {{run.file, text}, run.first_group, leaves, 0};
+  // The one that is nearest; with luck it is there.
+  std::unique_ptr<ParquetCursor> cursor =
+      cursors_.take_best([&](const CursorKey& idle) -> std::optional<uint64_t> {
+        const bool fits = idle.reader == key.reader && idle.group == key.group &&
+                          idle.leaves == key.leaves && idle.next_row <= run.first_row;
+        return fits ? std::optional(idle.next_row) : std::nullopt;
+      });
+  const ParquetFooter& footer = footers_[run.file];
+  if (cursor == nullptr) {
+    EVERGROVE_ASSIGN_OR_RETURN(
+        cursor, ParquetCursor::open(manifest_.files()[run.file], footer, text, run.first_group,
+                                    leaves, run.piece_rows));
+  }
+  EVERGROVE_RETURN_IF_ERROR(cursor->skip_to(run.first_row));
+  EVERGROVE_ASSIGN_OR_RETURN(auto table, cursor->read(row_count));
+  key.next_row = cursor->next_row();
+  if (key.next_row < footer.row_groups[run.first_group].row_count) {
+    cursors_.give_back(std::move(key), std::move(cursor));
+  }
+  return table;
 }
 
 Result<table::RowBlock> ParquetSource::read(size_t block_index,
@@ -198,7 +282,7 @@ Result<std::shared_ptr<table::RowSource>> open_parquet(std::vector<DataFile> fil
   }
   EVERGROVE_ASSIGN_OR_RETURN(SchemaUnion schema, unify_schemas(schemas, paths, options));
   return std::shared_ptr<table::RowSource>(std::make_shared<ParquetSource>(
-      std::move(files), std::move(footers), std::move(schema), row_counts));
+      std::move(files), std::move(footers), std::move(schema), row_counts, options.readers));
 }
 
 }  // namespace evergrove::source

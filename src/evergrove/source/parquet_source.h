@@ -1,11 +1,11 @@
 // Parquet files as a RowSource.
 //
-// A block is a row group, or as many small ones of one file in a row as make 65,536 rows. A row
-// group is not split, since a column chunk can only be decoded from its start: one of 10^8 rows
-// takes the memory of that many values for each thread that reads it. Readers keep no column
-// longer than a read, and footers are parsed once.
-// For the .cc files of this folder.
-// SPDX-License-Identifier: Apache-2.0
+// A block is a row group, or as many small ones of one file in a row as make 65,536 rows; for
+// several readers also an equal piece of a large one. A column chunk can only be decoded from its
+// start: who reads its pieces in their order decodes it once, and keeps open where it is until
+// let_go(); who begins in the midst decodes what is before. One reader decodes it at once: one of
+// 10^8 rows takes the memory of that many values for each thread. Footers are parsed once. For the
+// .cc files of this folder. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <memory>

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "evergrove/source/arrow_read.h"
 #include "evergrove/source/source_values.h"
 #include "evergrove/source/temporary_files.h"
@@ -26,8 +28,11 @@ Status failure(const std::vector<std::string>& paths) {
 TEST(ParquetSource, ReadsNumbersAndTextWhateverTheRowGroups) {
   TemporaryFiles files;
   const auto table = counting_table(200'000);
-  for (int64_t group_rows : {777, 10'000, 70'000, 1'000'000}) {
-    const auto source = open_or_fail({files.parquet("a.parquet", *table, group_rows)});
+  for (int64_t group_rows : {777, 10'000, 70'000, 1'000'000, -1'000'000}) {
+    OpenOptions options;
+    if (group_rows < 0) options.readers = Readers::several;
+    const auto source =
+        open_or_fail({files.parquet("a.parquet", *table, std::abs(group_rows))}, options);
     EXPECT_EQ(source->manifest().row_count, 200'000);
     const std::vector<double> numbers = numbers_of(*source, "n");
     const std::vector<double> halves = numbers_of(*source, "f");
@@ -42,13 +47,73 @@ TEST(ParquetSource, ReadsNumbersAndTextWhateverTheRowGroups) {
   }
 }
 
-TEST(ParquetSource, MergesSmallRowGroupsIntoBlocksAndKeepsLargeOnes) {
+TEST(ParquetSource, MergesSmallRowGroupsIntoBlocksAndDividesLargeOnes) {
   TemporaryFiles files;
   const auto small = open_or_fail({files.parquet("s.parquet", *counting_table(200'000), 1'000)});
   EXPECT_LE(small->blocks().size(), 4);
   const auto large = open_or_fail({files.parquet("l.parquet", *counting_table(200'000), 100'000)});
   ASSERT_EQ(large->blocks().size(), 2);
   EXPECT_EQ(large->blocks()[1].first_row, 100'000);
+  OpenOptions several;
+  several.readers = Readers::several;
+  const std::string path = files.parquet("o.parquet", *counting_table(200'002));
+  EXPECT_EQ(open_or_fail({path})->blocks().size(), 1);
+  const auto one = open_or_fail({path}, several);
+  ASSERT_EQ(one->blocks().size(), 4);
+  EXPECT_EQ(one->blocks()[1].first_row, 50'001);
+  EXPECT_EQ(one->blocks()[1].row_count, 50'001);
+  EXPECT_EQ(one->blocks()[3].row_count, 49'999);
+  const auto mixed =
+      open_or_fail({files.parquet("m.parquet", *counting_table(150'001), 150'000)}, several);
+  ASSERT_EQ(mixed->blocks().size(), 4);
+  EXPECT_EQ(mixed->blocks()[3].first_row, 150'000);
+  EXPECT_EQ(mixed->blocks()[3].row_count, 1);
+}
+
+// Numbers, text as dictionaries and plain, missing values; forwards, backwards, again, by many.
+TEST(ParquetSource, ReadsThePiecesOfARowGroupInAnyOrder) {
+  TemporaryFiles files;
+  constexpr int64_t kRows = 420'000;
+  arrow::DoubleBuilder numbers;
+  arrow::StringBuilder names;
+  for (int64_t i = 0; i < kRows; ++i) {
+    ASSERT_TRUE((i % 7 == 3 ? numbers.AppendNull() : numbers.Append(double(i) / 3)).ok());
+    ASSERT_TRUE(
+        (i % 11 == 5 ? names.AppendNull() : names.Append("n" + std::to_string(i * i % 9'973)))
+            .ok());
+  }
+  const auto table = arrow::Table::Make(
+      arrow::schema({arrow::field("x", arrow::float64()), arrow::field("t", arrow::utf8())}),
+      {numbers.Finish().ValueOrDie(), names.Finish().ValueOrDie()});
+  const std::string path = files.parquet("a.parquet", *table);
+  const size_t both[] = {0, 1};
+  const auto expect_block = [&](const table::RowSource& source, size_t block) {
+    const auto batch = read_arrow(source, block, both);
+    ASSERT_TRUE(batch.ok()) << batch.status().message();
+    const table::BlockExtent& extent = source.blocks()[block];
+    const auto wanted = table->Slice(int64_t(extent.first_row), int64_t(extent.row_count));
+    const auto found = arrow::Table::FromRecordBatches({*batch}).ValueOrDie();
+    EXPECT_TRUE(found->Equals(*wanted)) << block;
+    for (const size_t column : both) {
+      const size_t columns[] = {column};
+      EXPECT_TRUE(source.read(block, columns).ok());
+    }
+  };
+  OpenOptions several;
+  several.readers = Readers::several;
+  const auto source = open_or_fail({path}, several);
+  const size_t count = source->blocks().size();
+  ASSERT_EQ(count, 7);
+  for (size_t block = 0; block < count; ++block) expect_block(*source, block);
+  for (size_t block = count; block-- > 0;) expect_block(*source, block);
+  const auto shared = open_or_fail({path}, several);
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (size_t i = 0; i < 3 * count; ++i) expect_block(*shared, (i * (t + 1) + t) % count);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
 }
 
 TEST(ParquetSource, GivesFloatsAsFloatsWithoutConversion) {

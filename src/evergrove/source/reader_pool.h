@@ -34,6 +34,29 @@ class ReaderPool {
     return nullptr;
   }
 
+  // The one whose key has the highest rank; those without a rank are left.
+  template <typename Rank>
+  Pointer take_best(const Rank& rank) {
+    std::lock_guard lock(mutex_);
+    auto best = idle_.end();
+    for (auto entry = idle_.begin(); entry != idle_.end(); ++entry) {
+      const auto own = rank(entry->first);
+      if (own && (best == idle_.end() || *own > *rank(best->first))) best = entry;
+    }
+    if (best == idle_.end()) return nullptr;
+    Pointer reader = std::move(best->second);
+    idle_.erase(best);
+    return reader;
+  }
+
+  // Returns how many there were.
+  size_t clear() {
+    decltype(idle_) closed;  // after the lock is released
+    std::lock_guard lock(mutex_);
+    closed.swap(idle_);
+    return closed.size();
+  }
+
   void give_back(Key key, Pointer reader) {
     Pointer oldest;  // closed after the lock is released
     std::lock_guard lock(mutex_);

@@ -22,6 +22,7 @@ class BlockSelection final : public RowSource {
   const Manifest& manifest() const override { return manifest_; }
   std::span<const BlockExtent> blocks() const override { return blocks_; }
   bool reads_single_columns() const override { return source_.reads_single_columns(); }
+  void let_go() const override { source_.let_go(); }
   Result<RowBlock> read(size_t block_index, std::span<const size_t> columns) const override;
 
   // Requires: row < row_count().

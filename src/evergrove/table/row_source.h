@@ -103,6 +103,8 @@ class RowSource {
   // True when reading one column costs about that column's share (Parquet, memory); false when a
   // block must be read whole whatever is asked for (CSV).
   virtual bool reads_single_columns() const { return true; }
+  // Gives back the memory that it keeps between reads; later ones make anew what they need.
+  virtual void let_go() const {}
   // Reads columns of one block. Requires: block_index < blocks().size(), valid column indices.
   virtual Result<RowBlock> read(size_t block_index, std::span<const size_t> columns) const = 0;
 };

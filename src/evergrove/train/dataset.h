@@ -60,6 +60,12 @@ struct DataSpec {
   std::vector<std::string> exclude;
   std::vector<std::string> categorical;  // numeric columns to take as categories
   bool objective_is_chosen = false;      // false: prepare() may choose it by the label
+
+  // Has the sources give back what they keep: for the time being all is read.
+  void let_go() const {
+    data->let_go();
+    for (const ValidSource& each : valid) each.source->let_go();
+  }
 };
 
 struct PreparedData {

@@ -1,0 +1,71 @@
+// ShardReader: reads the shards that a worker is to hold, one after the other, in a thread of its
+// own, and leads their rows through what was decided before.
+//
+//   ShardReader reader({.setup = &setup, .open = open, .threads = 2}, [&](ShardRead read) { ... });
+//   reader.read(shards, decided);   // the callback follows for each, on the reader's thread
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "evergrove/cluster/worker.h"
+#include "evergrove/runtime/cluster_setup.h"
+#include "evergrove/runtime/request_queue.h"
+#include "evergrove/runtime/shard_cache.h"
+
+namespace evergrove::runtime {
+
+struct ShardRead {
+  uint32_t shard = 0;
+  Status status;
+  std::unique_ptr<train::RowStore> store;  // null: the status says why
+};
+
+struct ShardReaderOptions {
+  const ClusterSetup* setup = nullptr;            // outlives the reader
+  std::function<Result<train::DataSpec>()> open;  // called once, on the reader's thread
+  std::optional<ShardCache> cache;                // nothing: shards are read from the data
+  int threads = 1;
+  std::function<void(const std::string&)> note;  // what people may want to know
+};
+
+class ShardReader {
+ public:
+  using Callback = std::function<void(ShardRead read)>;
+
+  // Data that could not be opened is the answer for every shard.
+  ShardReader(ShardReaderOptions options, Callback callback);
+  // Waits for the shard at hand.
+  ~ShardReader();
+  ShardReader(const ShardReader&) = delete;
+  ShardReader& operator=(const ShardReader&) = delete;
+
+  void read(const std::vector<uint32_t>& shards,
+            const std::shared_ptr<const cluster::DecidedTrees>& decided);
+  // Drops the others, as far as they have not been begun.
+  void keep(const std::set<uint32_t>& wanted);
+
+ private:
+  struct Request {
+    uint32_t shard = 0;
+    std::shared_ptr<const cluster::DecidedTrees> decided;
+  };
+  void run();
+  Result<std::unique_ptr<train::RowStore>> store_of(const train::DataSpec& spec,
+                                                    const Request& request);
+  void tell_of_cache();
+
+  ShardReaderOptions options_;
+  Callback callback_;
+  RequestQueue<Request> requests_;
+  std::thread thread_;
+};
+
+}  // namespace evergrove::runtime
