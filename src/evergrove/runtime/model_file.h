@@ -18,8 +18,8 @@ namespace evergrove::runtime {
 Status write_model(const model::Model& model, const std::string& path);
 Result<model::Model> read_model(const std::string& path);
 
-// The same as bytes, to be kept or sent. Compressed (Zstandard), they are about a third, for a
-// twentieth of a second for 10 MB; whoever reads the file reads them too.
+// The same as bytes, to be kept or sent. Compressed (Zstandard), they are about a quarter and take
+// no longer to make; whoever reads the file reads them too.
 enum class ModelBytes { plain, compressed };
 Result<std::string> model_to_bytes(const model::Model& model, ModelBytes how = ModelBytes::plain);
 Result<model::Model> model_from_bytes(std::string_view bytes);
