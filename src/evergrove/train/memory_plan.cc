@@ -22,6 +22,8 @@ constexpr uint64_t kThreadBytes = 5 * kMiB;
 // Rows of a part: fewer make more of the adding up of histograms, more do not make it faster.
 constexpr uint64_t kPartRowsMin = uint64_t{1} << 14;
 constexpr uint64_t kPartRowsMax = uint64_t{1} << 19;
+// Users who stop early allow many more than they expect.
+constexpr uint64_t kStoppedIterations = 1000;
 
 uint64_t largest_block(const table::RowSource& source) {
   uint64_t largest = 0;
@@ -46,11 +48,24 @@ MemoryShape shape_of_rows(const DataSpec& spec, const Parameters& parameters, ui
   shape.leaf_count = parameters.growth == Growth::symmetric
                          ? uint64_t{1} << std::min<uint32_t>(growth.symmetric_depth(), 16)
                          : static_cast<uint64_t>(parameters.max_leaves);
+  shape.iteration_count = static_cast<uint64_t>(parameters.n_estimators);
+  if (parameters.early_stopping_rounds > 0) {
+    shape.iteration_count = std::min(shape.iteration_count, kStoppedIterations);
+  }
+  shape.leaf_rows_min = std::max<uint64_t>(1, static_cast<uint64_t>(parameters.min_rows));
   shape.thread_count = std::max<uint64_t>(threads, 1);
   shape.is_weighted = !spec.weight.empty();
   shape.is_sampled = parameters.subsample < 1;
   shape.may_be_wide = is_regression || shape.is_weighted || parameters.scale_pos_weight != 1;
   return shape;
+}
+
+// Of all trees, when the model is written: a third of it is there while they grow. Measured, with
+// what they leave in pieces.
+uint64_t tree_bytes(const MemoryShape& s) {
+  constexpr uint64_t kNodeBytes = 400;
+  const uint64_t leaves = std::min(s.leaf_count, s.row_count / s.leaf_rows_min + 1);
+  return s.iteration_count * s.output_count * 2 * leaves * kNodeBytes;
 }
 
 uint64_t process_bytes(const MemoryShape& s) {
@@ -112,6 +127,7 @@ MemoryNeed need_in_memory(const MemoryShape& s) {
                 {"labels and weights", all_rows * label_bytes(s)},
                 {"margins, gradients and a tree's rows, histograms; before, what is read",
                  std::max(growing, reading)},
+                {"the trees, being written", tree_bytes(s)},
                 {"the process and its threads", process_bytes(s)}};
   return need;
 }
@@ -147,6 +163,7 @@ MemoryNeed need_parked(const MemoryShape& s, uint64_t rows_at_once) {
   need.items = {{"cuts and nodes of each part", parts},
                 {"a tree's rows, parts at hand, histograms; before, what is read",
                  std::max({growing, reading, sampling_bytes(s) + reading_bytes(s)})},
+                {"the trees, being written", tree_bytes(s)},
                 {"the process and its threads", process_bytes(s)}};
   return need;
 }

@@ -32,6 +32,8 @@ struct MemoryShape {
   uint64_t output_count = 1;
   uint64_t label_bytes = 2;
   uint64_t leaf_count = 0;
+  uint64_t iteration_count = 0;  // with early stopping, as many as one may expect
+  uint64_t leaf_rows_min = 1;
   uint64_t thread_count = 1;
   bool is_weighted = false;
   bool is_sampled = false;

@@ -129,9 +129,11 @@ Status RowStore::apply_all(std::span<const std::vector<model::Tree>> iterations)
   });
 }
 
-// Counts an iteration that the margins were moved by, and keeps its trees for a while.
+// Counts an iteration that the margins were moved by, and keeps its trees for a while. A parked
+// store goes back by reset() alone, and is one of many: the trees of each would add up.
 void RowStore::note_iteration(std::vector<model::Tree> trees) {
   ++iteration_count_;
+  if (parking_) return;
   newest_nodes_ += node_count(trees);
   newest_.push_back(std::move(trees));
   for (; newest_nodes_ > kTakenBackNodes; newest_.pop_front()) {
