@@ -72,8 +72,13 @@ Result<train::MemoryPlan> plan_run(const TrainingRequest& request,
   const bool is_promised = request.memory_bytes > 0;
   const uint64_t limit =
       is_promised ? std::min(request.memory_bytes, process_memory_bytes()) : process_memory_bytes();
-  const train::MemoryPlan most =
-      train::plan_memory(train::memory_shape(request.data, parameters, threads), limit);
+  const auto plan = [&](train::MemoryShape shape) {
+    if (!is_promised) {
+      shape.iteration_count = std::min(shape.iteration_count, train::kExpectedIterationsMax);
+    }
+    return train::plan_memory(shape, limit);
+  };
+  const train::MemoryPlan most = plan(train::memory_shape(request.data, parameters, threads));
   if (!most.may_describe()) return most;
   // Nothing to find out where all rows fit anyway, however many bins and classes there are.
   const bool has_one_output =
@@ -81,7 +86,7 @@ Result<train::MemoryPlan> plan_run(const TrainingRequest& request,
   if ((!is_promised || has_one_output) && !most.is_parked()) return most;
   EVERGROVE_ASSIGN_OR_RETURN(
       description, train::describe(request.data, parameters, known, progress, most.rows_at_once));
-  return train::plan_memory(train::memory_shape(request.data, description->header, threads), limit);
+  return plan(train::memory_shape(request.data, description->header, threads));
 }
 
 // One run from the request to the report; lives as long as train().

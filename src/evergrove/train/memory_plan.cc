@@ -22,8 +22,6 @@ constexpr uint64_t kThreadBytes = 5 * kMiB;
 // Rows of a part: fewer make more of the adding up of histograms, more do not make it faster.
 constexpr uint64_t kPartRowsMin = uint64_t{1} << 14;
 constexpr uint64_t kPartRowsMax = uint64_t{1} << 19;
-// Users who stop early allow many more than they expect.
-constexpr uint64_t kStoppedIterations = 1000;
 
 uint64_t largest_block(const table::RowSource& source) {
   uint64_t largest = 0;
@@ -50,7 +48,7 @@ MemoryShape shape_of_rows(const DataSpec& spec, const Parameters& parameters, ui
                          : static_cast<uint64_t>(parameters.max_leaves);
   shape.iteration_count = static_cast<uint64_t>(parameters.n_estimators);
   if (parameters.early_stopping_rounds > 0) {
-    shape.iteration_count = std::min(shape.iteration_count, kStoppedIterations);
+    shape.iteration_count = std::min(shape.iteration_count, kExpectedIterationsMax);
   }
   shape.leaf_rows_min = std::max<uint64_t>(1, static_cast<uint64_t>(parameters.min_rows));
   shape.thread_count = std::max<uint64_t>(threads, 1);

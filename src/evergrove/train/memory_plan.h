@@ -20,6 +20,9 @@
 
 namespace evergrove::train {
 
+// Users who stop early, or by hand, allow many more iterations than they expect.
+inline constexpr uint64_t kExpectedIterationsMax = 1000;
+
 // What the need depends on.
 struct MemoryShape {
   uint64_t row_count = 0;        // training rows, those held out for validation among them
