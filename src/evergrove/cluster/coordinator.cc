@@ -103,20 +103,20 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
   for (uint32_t id : hello.shards) {
     if (shard(id) != nullptr) held.insert(id);
   }
-  if (const auto known = workers_.find(name); known != workers_.end()) {
-    if (const Member* was = member(name)) {
-      const bool has_all = std::all_of(was->shards.begin(), was->shards.end(),
-                                       [&](uint32_t id) { return held.contains(id); });
-      if (!has_all && !is_view_lost_) {
-        is_view_lost_ = true;
-        ++lost_count_;
-        ++joined_count_;
-        note(RunEvent::lost, name);
-        note(RunEvent::joined, name);
-        ledger_.lose(name, rounds_.size(), now);
-      }
+  bool is_new = !workers_.contains(name);
+  const Member* const was = is_new ? nullptr : member(name);
+  if (was != nullptr && !is_view_lost_) {
+    const bool has_all = std::all_of(was->shards.begin(), was->shards.end(),
+                                     [&](uint32_t id) { return held.contains(id); });
+    if (!has_all) {
+      is_view_lost_ = true;
+      ++lost_count_;
+      note(RunEvent::lost, name);
+      ledger_.lose(name, rounds_.size(), now);
+      is_new = true;
     }
-  } else {
+  }
+  if (is_new) {
     if (overtaken_.erase(name) == 0) ++joined_count_;
     note(RunEvent::joined, name);
   }

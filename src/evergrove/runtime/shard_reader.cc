@@ -64,7 +64,7 @@ Result<std::unique_ptr<train::RowStore>> ShardReader::store_of(const train::Data
 }
 
 void ShardReader::tell_of_cache() {
-  if (!options_.cache || !options_.note) return;
+  if (!options_.cache || options_.cache->shard_count() == 0 || !options_.note) return;
   options_.note("Shards read so far: " + std::to_string(options_.cache->shard_count()) +
                 ", from the cache: " + std::to_string(options_.cache->found_count()));
 }

@@ -4,20 +4,11 @@
 #include <arrow/api.h>
 #include <parquet/arrow/reader.h>
 
-#include <string>
 #include <utility>
 
 #include "evergrove/base/check.h"
 
 namespace evergrove::source {
-namespace {
-
-Status other_row_count(const DataFile& file) {
-  return corrupt("A Parquet file has another number of rows than its footer says; write it anew",
-                 {{"file", file.path}});
-}
-
-}  // namespace
 
 ParquetCursor::~ParquetCursor() = default;
 
@@ -38,10 +29,10 @@ Status ParquetCursor::advance(uint64_t row_count, const Visit& visit) {
   for (uint64_t rows = 0; rows < row_count;) {
     EVERGROVE_ASSIGN_OR_RETURN(std::shared_ptr<arrow::RecordBatch> batch,
                                next_batch(*batches_, file_));
-    if (batch == nullptr) return other_row_count(file_);
+    if (batch == nullptr) return other_row_count(file_, rows, row_count);
     rows += static_cast<uint64_t>(batch->num_rows());
     next_row_ += static_cast<uint64_t>(batch->num_rows());
-    if (rows > row_count) return other_row_count(file_);
+    if (rows > row_count) return other_row_count(file_, rows, row_count);
     visit(std::move(batch));
   }
   return {};

@@ -5,9 +5,9 @@
 // One thread at a time. The file and its footer outlive it.
 // For the .cc files of this folder.
 //
-//   EVERGROVE_ASSIGN_OR_RETURN(auto cursor, ParquetCursor::open(file, footer, text, 3, {0, 2},
-//   50'000)); EVERGROVE_RETURN_IF_ERROR(cursor->skip_to(100'000));
-//   EVERGROVE_ASSIGN_OR_RETURN(auto table, cursor->read(50'000));
+//   auto cursor = ParquetCursor::open(file, footer, text, 3, {0, 2}, 50'000);
+//   EVERGROVE_RETURN_IF_ERROR((*cursor)->skip_to(100'000));
+//   auto table = (*cursor)->read(50'000);
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

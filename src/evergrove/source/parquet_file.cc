@@ -156,6 +156,13 @@ Result<std::unique_ptr<parquet::arrow::FileReader>> open_parquet_reader(const Da
   });
 }
 
+Status other_row_count(const DataFile& file, uint64_t row_count, uint64_t footer_row_count) {
+  return corrupt("A Parquet file has another number of rows than its footer says; write it anew",
+                 {{"file", file.path},
+                  {"rows", std::to_string(row_count)},
+                  {"footer", std::to_string(footer_row_count)}});
+}
+
 Result<std::shared_ptr<arrow::Table>> read_row_groups(parquet::arrow::FileReader& reader,
                                                       const DataFile& file,
                                                       const std::vector<int>& row_groups,

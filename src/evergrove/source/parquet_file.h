@@ -55,6 +55,9 @@ Result<std::unique_ptr<parquet::arrow::FileReader>> open_parquet_reader(const Da
                                                                         ParquetText text,
                                                                         uint64_t batch_rows = 0);
 
+// What was read is not what the footer says.
+Status other_row_count(const DataFile& file, uint64_t row_count, uint64_t footer_row_count);
+
 // Reads leaf columns of consecutive row groups, without threads of Arrow's own.
 Result<std::shared_ptr<arrow::Table>> read_row_groups(parquet::arrow::FileReader& reader,
                                                       const DataFile& file,

@@ -172,11 +172,9 @@ Result<std::shared_ptr<arrow::Table>> ParquetSource::read_table(size_t block_ind
   const std::vector<int> leaves = leaves_of(run.file, columns);
   if (run.piece_rows > 0) return read_piece(run, row_count, leaves, text);
   EVERGROVE_ASSIGN_OR_RETURN(auto table, read_groups(run, leaves, text));
-  if (static_cast<uint64_t>(table->num_rows()) == row_count) return table;
-  return corrupt("A Parquet file has another number of rows than its footer says; write it anew",
-                 {{"file", manifest_.files()[run.file].path},
-                  {"rows", std::to_string(table->num_rows())},
-                  {"footer", std::to_string(row_count)}});
+  const auto rows_read = static_cast<uint64_t>(table->num_rows());
+  if (rows_read == row_count) return table;
+  return other_row_count(manifest_.files()[run.file], rows_read, row_count);
 }
 
 Result<std::shared_ptr<arrow::Table>> ParquetSource::read_groups(const GroupRun& run,

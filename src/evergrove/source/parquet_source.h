@@ -4,8 +4,10 @@
 // several readers also an equal piece of a large one. A column chunk can only be decoded from its
 // start: who reads its pieces in their order decodes it once, and keeps open where it is until
 // let_go(); who begins in the midst decodes what is before. One reader decodes it at once: one of
-// 10^8 rows takes the memory of that many values for each thread. Footers are parsed once. For the
-// .cc files of this folder. SPDX-License-Identifier: Apache-2.0
+// 10^8 rows takes the memory of that many values for each thread. Footers are parsed once.
+//
+// For the .cc files of this folder.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <memory>

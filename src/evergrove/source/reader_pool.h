@@ -34,14 +34,17 @@ class ReaderPool {
     return nullptr;
   }
 
-  // The one whose key has the highest rank; those without a rank are left.
+  // The one whose key has the highest rank, an optional; those without a rank are left.
   template <typename Rank>
   Pointer take_best(const Rank& rank) {
     std::lock_guard lock(mutex_);
     auto best = idle_.end();
+    decltype(rank(best->first)) highest;
     for (auto entry = idle_.begin(); entry != idle_.end(); ++entry) {
       const auto own = rank(entry->first);
-      if (own && (best == idle_.end() || *own > *rank(best->first))) best = entry;
+      if (!(own > highest)) continue;
+      best = entry;
+      highest = own;
     }
     if (best == idle_.end()) return nullptr;
     Pointer reader = std::move(best->second);

@@ -1,7 +1,7 @@
 // TreesBehind: iterations that a trainer was told of and whose trees have not moved its margins
 // yet, so that they do so many at a time, when margins are needed.
 //
-//   EVERGROVE_RETURN_IF_ERROR(behind.add(iteration, header));
+//   EVERGROVE_RETURN_IF_ERROR(behind.add(iteration, iteration_count, header));
 //   if (behind.is_full()) ...   // move the margins by behind.iterations(), then clear()
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
