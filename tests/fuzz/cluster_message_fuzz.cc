@@ -39,7 +39,7 @@ std::string altered_message(std::string_view input) {
 }
 
 // A block is refused and changes nothing, or has the sums that it says.
-void add_histogram(const std::string& bytes, size_t bin_count) {
+void add_histogram(std::string_view bytes, size_t bin_count) {
   trees::Histogram sum = trees::wide_histogram(bin_count);
   if (!trees::add_block(bytes, sum).ok()) {
     for (size_t bin = 0; bin < bin_count; ++bin) require(sum.at(bin) == trees::Sums{});
@@ -60,7 +60,7 @@ void decode(const std::string& bytes) {
   require(again.ok() && cluster::encode(*again) == once);
   if (const auto* part = std::get_if<cluster::Part>(&message->body)) {
     for (const cluster::Part::Node& node : part->nodes) {
-      for (const size_t bin_count : {0, 1, 8, 29}) add_histogram(node.histogram, bin_count);
+      for (const size_t bin_count : {0, 1, 8, 29}) add_histogram(node.histogram.view, bin_count);
     }
   }
 }

@@ -45,13 +45,13 @@ void read_setup(std::string_view bytes) {
 }
 
 void read_messages(std::string_view bytes) {
-  const auto messages = runtime::decode_messages(bytes);
+  const auto messages = runtime::decode_messages({bytes, nullptr});
   if (!messages.ok() || messages->empty()) return;
   runtime::MessageBatch batch;
   for (const cluster::Message& message : *messages) batch.add(message);
   const std::string once = batch.take();
   require(once[0] == runtime::kMessagesTag && batch.empty());
-  const auto again = runtime::decode_messages(std::string_view(once).substr(1));
+  const auto again = runtime::decode_messages({std::string_view(once).substr(1), nullptr});
   require(again.ok() && again->size() == messages->size());
   for (const cluster::Message& message : *again) batch.add(message);
   require(batch.take() == once);

@@ -8,12 +8,15 @@
 //   ByteWriter out;            ByteReader in(bytes);
 //   out.u32(7).string("a");    uint32_t n = in.u32(); std::string s = in.string();
 //                              if (!in.at_end()) return corrupt(...);
+//
+// Bytes: some that several have, or a part of them, without a copy.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,6 +25,20 @@ namespace evergrove {
 
 // Numbers are written as they lie in memory.
 static_assert(std::endian::native == std::endian::little);
+
+// A part of a larger buffer, which `owner` keeps; without an owner its caller does.
+struct Bytes {
+  std::string_view view;
+  std::shared_ptr<const void> owner;
+
+  static Bytes of(std::string bytes) {
+    const auto kept = std::make_shared<const std::string>(std::move(bytes));
+    return {*kept, kept};
+  }
+  Bytes from(size_t position) const { return {view.substr(position), owner}; }
+  Bytes first(size_t size) const { return {view.substr(0, size), owner}; }
+  friend bool operator==(const Bytes& a, const Bytes& b) { return a.view == b.view; }
+};
 
 class ByteWriter {
  public:
@@ -43,6 +60,8 @@ class ByteWriter {
   }
   // Over what was written there before. Requires: four bytes were.
   void set_u32(size_t place, uint32_t v) { std::memcpy(bytes_.data() + place, &v, sizeof(v)); }
+  // Room for so many more, so that they are not moved while they are written.
+  void reserve(size_t more) { bytes_.reserve(bytes_.size() + more); }
   const std::string& bytes() const { return bytes_; }
   // It is empty again.
   std::string take() { return std::exchange(bytes_, {}); }
@@ -59,6 +78,8 @@ class ByteWriter {
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}
+  // `bytes` outlives it.
+  explicit ByteReader(const Bytes& bytes) : bytes_(bytes.view), owner_(&bytes.owner) {}
 
   uint8_t u8() { return static_cast<uint8_t>(get(1)); }
   uint32_t u32() { return static_cast<uint32_t>(get(4)); }
@@ -70,6 +91,15 @@ class ByteReader {
     const uint32_t size = u32();
     if (!need(size)) return {};
     std::string value(bytes_.substr(position_, size));
+    position_ += size;
+    return value;
+  }
+  // What string() has written; a part of what is read, if that has an owner, else a copy.
+  Bytes shared_string() {
+    if (owner_ == nullptr || *owner_ == nullptr) return Bytes::of(string());
+    const uint32_t size = u32();
+    if (!need(size)) return {};
+    Bytes value{bytes_.substr(position_, size), *owner_};
     position_ += size;
     return value;
   }
@@ -109,6 +139,7 @@ class ByteReader {
   }
 
   std::string_view bytes_;
+  const std::shared_ptr<const void>* owner_ = nullptr;
   size_t position_ = 0;
   bool ok_ = true;
 };

@@ -49,5 +49,42 @@ TEST(Varint, LongerThanItHasToBeFails) {
   }
 }
 
+TEST(SharedString, IsAPartOfWhatHasAnOwner) {
+  ByteWriter out;
+  out.u32(7).string("first").string("").string("last");
+  Bytes all = Bytes::of(out.take());
+  ByteReader in(all);
+  EXPECT_EQ(in.u32(), 7u);
+  const Bytes first = in.shared_string(), none = in.shared_string(), last = in.shared_string();
+  EXPECT_TRUE(in.at_end());
+  EXPECT_EQ(first.view.data(), all.view.data() + 8);
+  EXPECT_EQ(all.owner.use_count(), 4);
+  all = {};
+  EXPECT_EQ(first.view, "first");
+  EXPECT_EQ(none.view, "");
+  EXPECT_EQ(last.view, "last");
+}
+
+TEST(SharedString, IsACopyOfWhatHasNone) {
+  std::string bytes = ByteWriter().string("text").take();
+  const Bytes unowned{bytes, nullptr};
+  ByteReader in(unowned);
+  ByteReader of_view(bytes);
+  const Bytes copy = in.shared_string(), other = of_view.shared_string();
+  bytes.assign(bytes.size(), 'x');
+  EXPECT_EQ(copy.view, "text");
+  EXPECT_EQ(other, copy);
+}
+
+TEST(SharedString, CutOffAnywhereFails) {
+  const Bytes all = Bytes::of(ByteWriter().string("text").take());
+  for (size_t size = 0; size < all.view.size(); ++size) {
+    const Bytes part = all.first(size);
+    ByteReader in(part);
+    EXPECT_EQ(in.shared_string().view, "");
+    EXPECT_FALSE(in.ok()) << size;
+  }
+}
+
 }  // namespace
 }  // namespace evergrove

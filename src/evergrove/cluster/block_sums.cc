@@ -92,7 +92,7 @@ Status BlockSums::add(const Round& round, uint32_t block, std::span<const Part::
   for (size_t i = 0; i < nodes.size(); ++i) {
     if (sum.has_rows[i] == 0) trees::clear(*sum.histograms[i]);
     sum.has_rows[i] = 1;
-    EVERGROVE_RETURN_IF_ERROR(trees::add_block(nodes[i].histogram, *sum.histograms[i]));
+    EVERGROVE_RETURN_IF_ERROR(trees::add_block(nodes[i].histogram.view, *sum.histograms[i]));
   }
   return {};
 }
@@ -253,7 +253,8 @@ std::vector<Part::Node> BlockSums::pass_on(const Round& round, uint32_t block) {
   const size_t bin_count = blocks_[block].bin_end - blocks_[block].bin_begin;
   std::vector<Part::Node> nodes(sum.nodes.size());
   tbb::parallel_for(size_t{0}, nodes.size(), [&](size_t i) {
-    nodes[i] = {sum.nodes[i].node, trees::encode_block(*sum.histograms[i], 0, bin_count)};
+    nodes[i] = {sum.nodes[i].node,
+                Bytes::of(trees::encode_block(*sum.histograms[i], 0, bin_count))};
   });
   give_back(block, sum);
   return nodes;

@@ -202,7 +202,7 @@ struct Part {
   std::string from;
   struct Node {
     uint32_t node = 0;
-    std::string histogram;  // trees/histogram_block.h
+    Bytes histogram;  // trees/histogram_block.h
   };
   std::vector<Node> nodes;
 };
@@ -217,6 +217,8 @@ struct Message {
 std::string encode(const Message& message);
 // The same, behind what is written already.
 void encode(const Message& message, ByteWriter& out);
-Result<Message> decode(std::string_view bytes);
+// Histograms stay where the bytes are, if these have an owner.
+Result<Message> decode(const Bytes& bytes);
+inline Result<Message> decode(std::string_view bytes) { return decode(Bytes{bytes, nullptr}); }
 
 }  // namespace evergrove::cluster

@@ -92,6 +92,17 @@ TEST(Message, ComesBackAsItWas) {
   }
 }
 
+TEST(Message, HistogramsStayWhereTheyCame) {
+  Part part{1, 2, 3, "w1", {{4, Bytes::of("histogram")}}};
+  Bytes bytes = Bytes::of(encode(Message{1, part}));
+  const Result<Message> message = decode(bytes);
+  ASSERT_TRUE(message.ok());
+  const Bytes& there = std::get<Part>(message->body).nodes[0].histogram;
+  EXPECT_EQ(there.view.data() + there.view.size(), bytes.view.data() + bytes.view.size());
+  bytes = {};
+  EXPECT_TRUE(same(*message, Message{1, part}));
+}
+
 TEST(Message, ComesBackWhenItIsEmpty) {
   for (size_t type = 0; type < kTypeCount; ++type) {
     const Message message{0, empty_body(type)};
@@ -109,8 +120,9 @@ TEST(Message, ComesBackWhenItIsLarge) {
   for (uint32_t node = 0; node < 40; ++node) {
     Part::Node& added = part.nodes.emplace_back();
     added.node = node;
-    added.histogram.resize(100'000);
-    for (char& c : added.histogram) c = static_cast<char>(dice.bits());
+    std::string histogram(100'000, ' ');
+    for (char& c : histogram) c = static_cast<char>(dice.bits());
+    added.histogram = Bytes::of(std::move(histogram));
   }
   Plan plan;
   Fill{dice}(plan);

@@ -191,6 +191,11 @@ struct Fill {
     value.resize(dice.below(30));
     for (char& c : value) c = static_cast<char>(dice.bits());
   }
+  void operator()(Bytes& value) {
+    std::string bytes;
+    (*this)(bytes);
+    value = Bytes::of(std::move(bytes));
+  }
   void operator()(RoundKind& value) { value = static_cast<RoundKind>(dice.below(4)); }
   void operator()(model::Tree& value) { value = random_tree(dice); }
   void operator()(train::MetricSummary& value) { value = random_summary(dice); }

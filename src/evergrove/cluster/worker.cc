@@ -331,7 +331,8 @@ void Worker::contribute(const Round& round) {
     for (uint32_t block : own) sums_->add(round, block, i, *histogram);
     for (Part& part : parts) {
       const Block& block = blocks_[part.block];
-      part.nodes[i].histogram = trees::encode_block(*histogram, block.bin_begin, block.bin_end);
+      part.nodes[i].histogram =
+          Bytes::of(trees::encode_block(*histogram, block.bin_begin, block.bin_end));
     }
     pool_.give_back(std::move(histogram));
   });

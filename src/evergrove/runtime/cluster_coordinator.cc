@@ -127,22 +127,8 @@ Status CoordinatorHost::take_model() {
   if (!training_.continue_from) return {};
   EVERGROVE_ASSIGN_OR_RETURN(
       RunPast known, past_of_model(*training_.continue_from, training_.data, training_.parameters));
-  const auto trees_of = [](train::Iteration iteration) {
-    iteration.metrics.clear();
-    return train::encode_iteration(iteration);
-  };
-  for (size_t i = 0; i < std::min(past_.iterations.size(), known.iterations.size()); ++i) {
-    if (trees_of(past_.iterations[i]) == trees_of(known.iterations[i])) continue;
-    return invalid_input(
-        "The log is of a run that did not go on from this model; give the same model as before, or "
-        "none",
-        {{"log", source::without_credentials(training_.log_folder)},
-         {"iteration", std::to_string(i)}});
-  }
-  if (!past_.header) past_.header = std::move(known.header);
-  for (size_t i = past_.iterations.size(); i < known.iterations.size(); ++i) {
-    past_.iterations.push_back(std::move(known.iterations[i]));
-  }
+  EVERGROVE_ASSIGN_OR_RETURN(past_, joined_past(std::move(past_), std::move(known),
+                                                source::without_credentials(training_.log_folder)));
   return {};
 }
 
@@ -238,36 +224,22 @@ Status CoordinatorHost::open_status_page() {
   return {};
 }
 
-// Of the run as of now.
 RunSnapshot CoordinatorHost::snapshot() const {
-  RunSnapshot snapshot;
+  RunSnapshot snapshot = machine_ ? snapshot_of(*machine_, now()) : RunSnapshot();
   snapshot.started_unix_seconds = started_unix_seconds_;
   if (!machine_) return snapshot;
-  const cluster::RunLedger& ledger = machine_->ledger();
-  snapshot.is_prepared = true;
-  snapshot.status = machine_->status();
-  snapshot.shards = machine_->shards();
-  snapshot.events = ledger.events();
-  snapshot.losses = ledger.losses();
-  snapshot.now = now();
-  snapshot.costs = ledger.costs(snapshot.now);
   snapshot.epoch = epoch_;
-  snapshot.rounds = machine_->rounds();
   snapshot.iterations_max = uint64_t(training_.parameters.n_estimators);
   snapshot.resumed_iterations = report_.training.resumed_iterations;
   snapshot.trees_an_iteration = trees_an_iteration_;
   snapshot.row_count = report_.training.row_count;
   snapshot.feature_count = report_.training.feature_count;
   snapshot.label = training_.data.label;
-  const auto iterations = machine_->history().iterations();
-  if (!iterations.empty()) snapshot.metrics = iterations.back().metrics;
   snapshot.progress = progress_.points();
   snapshot.iterations_per_minute = progress_.per_minute();
   if (log_) snapshot.log_wait_seconds = log_->seconds_waited();
-  if (transport_) {
-    snapshot.received_bytes = transport_->received_bytes();
-    snapshot.sent_bytes = transport_->sent_bytes();
-  }
+  snapshot.received_bytes = transport_->received_bytes();
+  snapshot.sent_bytes = transport_->sent_bytes();
   return snapshot;
 }
 
@@ -376,7 +348,7 @@ Status CoordinatorHost::receive(const Received& received) {
   if (!bytes.empty() && bytes[0] == kQuestionTag) return answer(received);
   if (describing_) return describing_->received(received.connection, bytes);
   if (bytes.empty() || bytes[0] != kMessagesTag) return {};
-  const auto messages = decode_messages(bytes.substr(1));
+  const auto messages = decode_messages(received.bytes.from(1));
   if (!messages.ok()) {
     transport_->close(received.connection);
     return {};

@@ -16,16 +16,16 @@ void MessageBatch::add(const cluster::Message& message) {
   bytes_.set_u32(place, static_cast<uint32_t>(bytes_.bytes().size() - place - sizeof(uint32_t)));
 }
 
-Result<std::vector<cluster::Message>> decode_messages(std::string_view bytes) {
+Result<std::vector<cluster::Message>> decode_messages(Bytes bytes) {
   std::vector<cluster::Message> messages;
-  while (!bytes.empty()) {
-    ByteReader in(bytes);
+  while (!bytes.view.empty()) {
+    ByteReader in(bytes.view);
     const uint32_t size = in.u32();
-    if (!in.ok() || size > bytes.size() - 4) {
+    if (!in.ok() || size > bytes.view.size() - 4) {
       return corrupt("A batch of messages is not what it should be");
     }
-    EVERGROVE_ASSIGN_OR_RETURN(messages.emplace_back(), cluster::decode(bytes.substr(4, size)));
-    bytes.remove_prefix(4 + size);
+    EVERGROVE_ASSIGN_OR_RETURN(messages.emplace_back(), cluster::decode(bytes.from(4).first(size)));
+    bytes.view.remove_prefix(4 + size);
   }
   return messages;
 }

@@ -37,7 +37,7 @@ class MessageBatch {
   ByteWriter bytes_;
 };
 // Without the tag.
-Result<std::vector<cluster::Message>> decode_messages(std::string_view bytes);
+Result<std::vector<cluster::Message>> decode_messages(Bytes bytes);
 
 // With the tag in front.
 std::string encode_setup(const ClusterSetup& setup);

@@ -367,7 +367,7 @@ Status WorkerHost::receive(const Received& received) {
     return act(worker_->join(static_cast<uint32_t>(threads_)));
   }
   if (bytes[0] != kMessagesTag || !worker_) return {};
-  const auto messages = decode_messages(bytes.substr(1));
+  const auto messages = decode_messages(received.bytes.from(1));
   if (!messages.ok()) {
     note(messages.status().message());
     return {};

@@ -144,4 +144,24 @@ Result<RunPast> past_of_model(const model::Model& model, const train::DataSpec& 
   return past;
 }
 
+Result<RunPast> joined_past(RunPast logged, RunPast of_model, const std::string& log_shown) {
+  const auto trees_of = [](train::Iteration iteration) {
+    iteration.metrics.clear();
+    return train::encode_iteration(iteration);
+  };
+  const size_t in_log = logged.iterations.size();
+  for (size_t i = 0; i < std::min(in_log, of_model.iterations.size()); ++i) {
+    if (trees_of(logged.iterations[i]) == trees_of(of_model.iterations[i])) continue;
+    return invalid_input(
+        "The log is of a run that did not go on from this model; give the same model as before, or "
+        "none",
+        {{"log", log_shown}, {"iteration", std::to_string(i)}});
+  }
+  if (!logged.header) logged.header = std::move(of_model.header);
+  for (size_t i = in_log; i < of_model.iterations.size(); ++i) {
+    logged.iterations.push_back(std::move(of_model.iterations[i]));
+  }
+  return logged;
+}
+
 }  // namespace evergrove::runtime

@@ -37,4 +37,8 @@ Result<RunPast> past_of_log(RunLog& log, const std::string& log_shown, bool resu
 Result<RunPast> past_of_model(const model::Model& model, const train::DataSpec& spec,
                               const train::Parameters& parameters);
 
+// The past of a run that goes on from a model: the log's, and then what the model has beyond it.
+// Refuses a log of a run that did not go on from this model.
+Result<RunPast> joined_past(RunPast logged, RunPast of_model, const std::string& log_shown);
+
 }  // namespace evergrove::runtime

@@ -84,6 +84,22 @@ ordered_json progress_json(const RunSnapshot& snapshot) {
 
 }  // namespace
 
+RunSnapshot snapshot_of(const cluster::Coordinator& machine, cluster::Time now) {
+  const cluster::RunLedger& ledger = machine.ledger();
+  RunSnapshot snapshot;
+  snapshot.is_prepared = true;
+  snapshot.now = now;
+  snapshot.status = machine.status();
+  snapshot.shards = machine.shards();
+  snapshot.events = ledger.events();
+  snapshot.losses = ledger.losses();
+  snapshot.costs = ledger.costs(now);
+  snapshot.rounds = machine.rounds();
+  const auto iterations = machine.history().iterations();
+  if (!iterations.empty()) snapshot.metrics = iterations.back().metrics;
+  return snapshot;
+}
+
 std::optional<double> RunSnapshot::seconds_to_go() const {
   if (status.iterations >= iterations_max) return std::nullopt;
   if (iterations_per_minute <= 0) return std::nullopt;

@@ -4,9 +4,9 @@
 // status page and `evergrove status`, and as text for Prometheus (run_metrics_text.h).
 // Names of workers and columns come from others and may hold any bytes; JSON has them as UTF-8.
 //
-//   auto snapshot = std::make_shared<RunSnapshot>();
-//   snapshot->status = coordinator.status();
-//   std::string answer = snapshot_json(*snapshot);
+//   RunSnapshot snapshot = snapshot_of(coordinator, now);
+//   snapshot.label = "fraud";
+//   std::string answer = snapshot_json(snapshot);
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -47,6 +47,9 @@ struct RunSnapshot {
   // If the run goes on as in the last minute; early stopping may end it sooner.
   std::optional<double> seconds_to_go() const;
 };
+
+// What the machine knows of a run that is prepared; the rest is its host's.
+RunSnapshot snapshot_of(const cluster::Coordinator& machine, cluster::Time now);
 
 enum class ShardState : uint8_t {
   missing,

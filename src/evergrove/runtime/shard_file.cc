@@ -82,9 +82,9 @@ Status write_set(const Dataset& set, bool has_columns, const WriteBytes& write) 
 }
 
 // The bytes of a file one after the other, counted and hashed.
-class ShardReader {
+class ShardBytes {
  public:
-  ShardReader(uint64_t file_bytes, const ReadBytes& read) : left_(file_bytes), read_(read) {}
+  ShardBytes(uint64_t file_bytes, const ReadBytes& read) : left_(file_bytes), read_(read) {}
 
   bool has(uint64_t byte_count) const { return byte_count <= left_; }
   uint64_t left() const { return left_; }
@@ -115,7 +115,7 @@ class ShardReader {
   source::ContentHash hash_;
 };
 
-Status read_segments(ShardReader& in, uint64_t row_count, uint32_t segment_count,
+Status read_segments(ShardBytes& in, uint64_t row_count, uint32_t segment_count,
                      std::vector<train::RowSegment>& segments) {
   if (segment_count > row_count || !in.has(segment_count * kSegmentBytes)) {
     return refuse("places of rows");
@@ -137,7 +137,7 @@ Status read_segments(ShardReader& in, uint64_t row_count, uint32_t segment_count
 
 // A bin that its feature does not have would be counted beside the histogram.
 template <typename Bin>
-Status read_columns(ShardReader& in, bins::BinMatrix& bins) {
+Status read_columns(ShardBytes& in, bins::BinMatrix& bins) {
   for (size_t feature = 0; feature < bins.feature_count(); ++feature) {
     Bin* column = bins.column<Bin>(feature);
     EVERGROVE_RETURN_IF_ERROR(in.read(column, bins.row_count() * sizeof(Bin)));
@@ -148,7 +148,7 @@ Status read_columns(ShardReader& in, bins::BinMatrix& bins) {
   return {};
 }
 
-Status read_labels(ShardReader& in, const RunHeader& header, Dataset& set) {
+Status read_labels(ShardBytes& in, const RunHeader& header, Dataset& set) {
   const auto is_finite = [](double value) { return std::isfinite(value); };
   if (is_regression(header)) {
     EVERGROVE_RETURN_IF_ERROR(in.array(set.row_count(), set.targets));
@@ -168,7 +168,7 @@ Status read_labels(ShardReader& in, const RunHeader& header, Dataset& set) {
 }
 
 // Takes the set's rows from those of the shard that are not in a set yet.
-Status read_set(ShardReader& in, const RunHeader& header, uint64_t& rows_left, Dataset& set) {
+Status read_set(ShardBytes& in, const RunHeader& header, uint64_t& rows_left, Dataset& set) {
   EVERGROVE_ASSIGN_OR_RETURN(const std::string bytes, in.text(kSetHeadBytes));
   ByteReader head(bytes);
   const uint64_t row_count = head.u64();
@@ -216,7 +216,7 @@ Status write_shard_file(const ShardKey& key, const TrainingData& data, const Wri
 Result<TrainingData> read_shard_file(const ShardKey& key, const RunHeader& header,
                                      const train::Shard& shard, uint64_t file_bytes,
                                      const ReadBytes& read) {
-  ShardReader in(file_bytes, read);
+  ShardBytes in(file_bytes, read);
   EVERGROVE_ASSIGN_OR_RETURN(const std::string magic, in.text(kMagic.size()));
   if (magic != kMagic) return refuse("its first bytes");
   ShardKey its_key;

@@ -23,11 +23,12 @@
 #include <string_view>
 #include <variant>
 
+#include "evergrove/base/bytes.h"
 #include "evergrove/base/status.h"
 
 namespace evergrove::runtime {
 
-inline constexpr uint32_t kTransportVersion = 2;
+inline constexpr uint32_t kTransportVersion = 3;
 inline constexpr uint64_t kMessageBytesMax = uint64_t{1} << 30;
 
 using ConnectionId = uint64_t;  // never 0, never used twice by one Transport
@@ -57,12 +58,6 @@ struct TransportOptions {
 
   // For tests of what a later version is told.
   uint32_t version = kTransportVersion;
-};
-
-// A message, or a part of a larger buffer, which `owner` keeps.
-struct Bytes {
-  std::string_view view;
-  std::shared_ptr<const void> owner;
 };
 
 struct Opened {
