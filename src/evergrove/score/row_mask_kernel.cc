@@ -238,21 +238,29 @@ HWY_INLINE void add_few_ways(const MaskTables& tables, std::span<const MaskTree>
   }
 }
 
-// Puts digits together.
+// Puts digits together, even rows and odd ones apart as they are.
 HWY_INLINE void flush(int digit_bits, size_t plane_count, size_t row_count,
                       const uint16_t* digit_sums, int64_t* sums, size_t stride) {
+  const hn::CappedTag<uint64_t, 8> d64;
+  const hn::Rebind<uint32_t, decltype(d64)> d32;
+  const hn::Rebind<uint16_t, decltype(d64)> d16;
   const size_t lanes = hn::Lanes(D());
+  HWY_ALIGN uint64_t totals[64];
   for (size_t first = 0; first < row_count; first += lanes) {
     const uint16_t* of_group = digit_sums + first * plane_count;
+    for (size_t at = 0; at < lanes; at += hn::Lanes(d64)) {
+      auto total = hn::Zero(d64);
+      for (size_t plane = 0; plane < plane_count; ++plane) {
+        const auto part = hn::LoadU(d16, of_group + plane * lanes + at);
+        const auto wide = hn::PromoteTo(d64, hn::PromoteTo(d32, part));
+        total = hn::Add(total, hn::ShiftLeftSame(wide, digit_bits * static_cast<int>(plane)));
+      }
+      hn::Store(total, d64, totals + at);
+    }
     const size_t count = std::min(lanes, row_count - first);
     for (size_t row = 0; row < count; ++row) {
-      uint64_t sum = 0;
-      for (size_t plane = 0; plane < plane_count; ++plane) {
-        const uint64_t part = of_group[plane * lanes + (row & 1) * (lanes / 2) + row / 2];
-        sum += part << (static_cast<size_t>(digit_bits) * plane);
-      }
       int64_t& to = sums[(first + row) * stride];
-      to = wrapping_sum(to, static_cast<int64_t>(sum));
+      to = wrapping_sum(to, static_cast<int64_t>(totals[(row & 1) * (lanes / 2) + row / 2]));
     }
   }
 }

@@ -10,6 +10,8 @@
 #include <span>
 #include <vector>
 
+#include "evergrove/base/large_vector.h"
+
 namespace evergrove::score {
 
 // Of trees whose values are looked up digit by digit.
@@ -65,7 +67,7 @@ struct MaskTables {
   std::vector<MaskCategories> categories;
   std::vector<uint8_t> category_bits;
   int digit_bits = kDigitBits;
-  std::vector<uint8_t> value_digits;
+  LargeVector<uint8_t> value_digits;  // no table on two cache lines
   std::vector<int64_t> values;
 };
 
