@@ -66,6 +66,7 @@ void read_facts(std::string_view bytes) {
   for (size_t i = 0; i < facts->facts->columns.size(); ++i) {
     require(again->facts->columns[i].counts == facts->facts->columns[i].counts);
     require(again->facts->columns[i].sample == facts->facts->columns[i].sample);
+    require(again->facts->columns[i].zeros == facts->facts->columns[i].zeros);
   }
 }
 
@@ -86,6 +87,7 @@ std::string right_facts() {
   facts.sums = train::LabelSums{.target = -5, .fine_rows = 2};
   facts.columns.resize(2);
   facts.columns[0].sample = {1.5, -2, 1e300};
+  facts.columns[0].zeros = 7;
   facts.columns[1].counts = {{"a", 1}, {"bc", 300}};
   return runtime::encode_facts({.number = 1, .facts = std::move(facts)}).substr(1);
 }

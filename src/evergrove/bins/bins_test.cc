@@ -58,6 +58,8 @@ TEST(Cuts, SeparateNeighboursInfinitiesAndSignedZeros) {
   EXPECT_TRUE(std::isfinite(cuts[0]) && cuts[0] < 0);
   EXPECT_EQ(cuts[1], 0);
   for (double cut : make_cuts({-1, -0.0, 0.0, 1}, 255)) EXPECT_FALSE(std::signbit(cut) && cut == 0);
+  EXPECT_EQ(make_cuts({-1, -0.0, 0.0, 1}, 255), make_cuts({-1, 1}, 255, 2));
+  EXPECT_TRUE(make_cuts({}, 255, 3).empty());
 }
 
 TEST(Cuts, BinsAreAboutEquallyFull) {

@@ -79,7 +79,18 @@ double frequent_value(const std::vector<double>& values) {
   return best;
 }
 
-// Ascending. What most of a column is (of a sparse one, 0) is counted, and not sorted.
+void add_value(DistinctValue added, std::vector<DistinctValue>& distinct) {
+  const auto place =
+      std::lower_bound(distinct.begin(), distinct.end(), added.value,
+                       [](const DistinctValue& a, double value) { return a.value < value; });
+  if (place != distinct.end() && place->value == added.value) {
+    place->count += added.count;
+  } else {
+    distinct.insert(place, added);
+  }
+}
+
+// Ascending. What most of a column is is counted, and not sorted.
 std::vector<DistinctValue> count_distinct(std::vector<double> values) {
   if (values.empty()) return {};
   const double frequent = frequent_value(values);
@@ -95,10 +106,7 @@ std::vector<DistinctValue> count_distinct(std::vector<double> values) {
     }
     ++distinct.back().count;
   }
-  const auto place =
-      std::lower_bound(distinct.begin(), distinct.end(), frequent,
-                       [](const DistinctValue& a, double value) { return a.value < value; });
-  distinct.insert(place, most);
+  add_value(most, distinct);
   return distinct;
 }
 
@@ -160,10 +168,11 @@ void choose_even(const std::vector<DistinctValue>& distinct, double total, uint3
 
 }  // namespace
 
-std::vector<double> make_cuts(std::vector<double> values, uint32_t bins_max) {
+std::vector<double> make_cuts(std::vector<double> values, uint32_t bins_max, uint64_t zeros) {
   std::erase_if(values, [](double x) { return std::isnan(x); });
-  const double total = double(values.size());
-  const std::vector<DistinctValue> distinct = count_distinct(std::move(values));
+  const double total = double(values.size() + zeros);
+  std::vector<DistinctValue> distinct = count_distinct(std::move(values));
+  if (zeros > 0) add_value({0, zeros}, distinct);
   std::vector<double> cuts;
   if (distinct.empty()) return cuts;
   const auto cut_after = [&](size_t i) {

@@ -38,7 +38,8 @@ class RowSample {
 // bin a distinct value when there are few, else bins of about equal count, finer at both ends, with
 // values that would fill a bin alone in a bin of their own. A cut lies half-way between two
 // neighbouring values.
+// zeros: so many more values are 0, which most of a sparse column are.
 // Requires: bins_max >= 2.
-std::vector<double> make_cuts(std::vector<double> values, uint32_t bins_max);
+std::vector<double> make_cuts(std::vector<double> values, uint32_t bins_max, uint64_t zeros = 0);
 
 }  // namespace evergrove::bins

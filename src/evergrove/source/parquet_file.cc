@@ -4,9 +4,11 @@
 #include <arrow/api.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/schema.h>
+#include <parquet/column_reader.h>
 #include <parquet/file_reader.h>
 #include <parquet/metadata.h>
 #include <parquet/schema.h>
+#include <parquet/statistics.h>
 
 #include <algorithm>
 #include <span>
@@ -33,6 +35,11 @@ parquet::ArrowReaderProperties make_properties(const DataFile& file,
   return properties;
 }
 
+bool is_float(const parquet::ColumnDescriptor& column) {
+  return column.physical_type() == parquet::Type::FLOAT ||
+         column.physical_type() == parquet::Type::DOUBLE;
+}
+
 bool is_top_level_text(const parquet::ColumnDescriptor& column) {
   return column.physical_type() == parquet::Type::BYTE_ARRAY &&
          column.path()->ToDotVector().size() == 1;
@@ -47,6 +54,13 @@ bool can_be_dictionary(const parquet::ColumnChunkMetaData& chunk) {
            encoding == parquet::Encoding::PLAIN_DICTIONARY ||
            encoding == parquet::Encoding::RLE_DICTIONARY;
   });
+}
+
+bool is_full(const parquet::ColumnDescriptor& column, const parquet::ColumnChunkMetaData& chunk) {
+  if (column.max_definition_level() == 0) return true;
+  if (!is_float(column) || !chunk.is_stats_set()) return false;  // of others nobody asks
+  const auto statistics = chunk.statistics();
+  return statistics != nullptr && statistics->HasNullCount() && statistics->null_count() == 0;
 }
 
 Status parquet_status(const arrow::Status& status, const DataFile& file) {
@@ -88,6 +102,7 @@ Status read_row_groups_of(ParquetFooter& footer, const DataFile& file) {
     for (int leaf = 0; leaf < group->num_columns(); ++leaf) {
       const auto chunk = group->ColumnChunk(leaf);
       added.compressed_bytes += std::max<int64_t>(chunk->total_compressed_size(), 0);
+      added.is_full.push_back(is_full(*metadata.schema()->Column(leaf), *chunk));
       if (as_dictionary[leaf] != 0 && !can_be_dictionary(*chunk)) as_dictionary[leaf] = 0;
     }
     row_count += added.row_count;
@@ -97,6 +112,45 @@ Status read_row_groups_of(ParquetFooter& footer, const DataFile& file) {
   }
   if (row_count == static_cast<uint64_t>(metadata.num_rows())) return {};
   return parquet_status(arrow::Status::Invalid("its row groups do not add up to its rows"), file);
+}
+
+template <typename ParquetType>
+Result<table::ColumnValues> read_numbers_of(parquet::ParquetFileReader& reader,
+                                            const DataFile& file,
+                                            const std::vector<int>& row_groups, int leaf) {
+  using Number = typename ParquetType::c_type;
+  size_t row_count = 0;
+  for (const int group : row_groups) {
+    row_count += static_cast<size_t>(reader.metadata()->RowGroup(group)->num_rows());
+  }
+  const auto numbers = std::make_shared_for_overwrite<Number[]>(row_count);
+  Number* to = numbers.get();
+  for (const int group : row_groups) {
+    const auto rows = reader.metadata()->RowGroup(group)->num_rows();
+    const std::shared_ptr<parquet::ColumnReader> column = reader.RowGroup(group)->Column(leaf);
+    auto& values = static_cast<parquet::TypedColumnReader<ParquetType>&>(*column);
+    int64_t here = 0;
+    while (here < rows && values.HasNext()) {
+      int64_t count = 0;
+      // Without levels: each row has a number. Where one has none after all, its page ends early,
+      // which throws.
+      values.ReadBatch(rows - here, nullptr, nullptr, to + here, &count);
+      here += count;
+    }
+    if (here < rows || values.HasNext()) {
+      return other_row_count(file, static_cast<uint64_t>(here), static_cast<uint64_t>(rows));
+    }
+    to += rows;
+  }
+  table::ColumnValues values;
+  const std::span<const Number> all(numbers.get(), row_count);
+  if constexpr (sizeof(Number) == 4) {
+    values.f32 = all;
+  } else {
+    values.f64 = all;
+  }
+  values.owner = numbers;
+  return values;
 }
 
 }  // namespace
@@ -175,6 +229,25 @@ Result<std::shared_ptr<arrow::Table>> read_row_groups(parquet::arrow::FileReader
     const arrow::Status valid = (*table)->Validate();
     if (!valid.ok()) return parquet_status(valid, file);
     return *std::move(table);
+  });
+}
+
+bool has_plain_numbers(const ParquetFooter& footer, const std::vector<int>& row_groups, int leaf) {
+  const parquet::ColumnDescriptor& column = *footer.metadata->schema()->Column(leaf);
+  const bool is_flat = column.max_repetition_level() == 0 && column.max_definition_level() <= 1;
+  return is_flat && is_float(column) &&
+         std::all_of(row_groups.begin(), row_groups.end(),
+                     [&](int group) { return footer.row_groups[group].is_full[leaf]; });
+}
+
+Result<table::ColumnValues> read_numbers(parquet::arrow::FileReader& reader, const DataFile& file,
+                                         const std::vector<int>& row_groups, int leaf) {
+  return guarded(file, [&]() -> Result<table::ColumnValues> {
+    parquet::ParquetFileReader& pages = *reader.parquet_reader();
+    const parquet::Type::type type = pages.metadata()->schema()->Column(leaf)->physical_type();
+    return type == parquet::Type::DOUBLE
+               ? read_numbers_of<parquet::DoubleType>(pages, file, row_groups, leaf)
+               : read_numbers_of<parquet::FloatType>(pages, file, row_groups, leaf);
   });
 }
 

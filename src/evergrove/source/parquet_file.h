@@ -10,6 +10,7 @@
 
 #include "evergrove/base/status.h"
 #include "evergrove/source/data_file.h"
+#include "evergrove/table/row_source.h"
 
 namespace arrow {
 class RecordBatch;
@@ -29,6 +30,7 @@ namespace evergrove::source {
 struct RowGroup {
   uint64_t row_count = 0;
   uint64_t compressed_bytes = 0;
+  std::vector<bool> is_full;  // by leaf: the footer says that there are no nulls
 };
 
 // Which leaf columns each top-level field consists of: one, unless it is nested.
@@ -63,6 +65,13 @@ Result<std::shared_ptr<arrow::Table>> read_row_groups(parquet::arrow::FileReader
                                                       const DataFile& file,
                                                       const std::vector<int>& row_groups,
                                                       const std::vector<int>& leaves);
+
+// Whether read_numbers() can have a leaf of consecutive row groups: it is of floats or doubles, one
+// in each row.
+bool has_plain_numbers(const ParquetFooter& footer, const std::vector<int>& row_groups, int leaf);
+// Reads these, straight from the pages to where they stay.
+Result<table::ColumnValues> read_numbers(parquet::arrow::FileReader& reader, const DataFile& file,
+                                         const std::vector<int>& row_groups, int leaf);
 
 // The rows of one row group, batch by batch, the last one smaller; Arrow may cut a batch into
 // several. The reader outlives what is returned.

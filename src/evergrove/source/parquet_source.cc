@@ -42,6 +42,12 @@ struct GroupRun {
   uint64_t piece_rows = 0;
 };
 
+std::vector<int> groups_of(const GroupRun& run) {
+  std::vector<int> groups(run.group_count);
+  std::iota(groups.begin(), groups.end(), run.first_group);
+  return groups;
+}
+
 struct ReaderKey {
   size_t file = 0;
   ParquetText text = ParquetText::dictionary;
@@ -84,6 +90,12 @@ class ParquetSource final : public ArrowSource {
   Result<std::shared_ptr<arrow::Table>> read_piece(const GroupRun& run, uint64_t row_count,
                                                    const std::vector<int>& leaves,
                                                    ParquetText text) const;
+  // The leaf that read_numbers() can have, if the column is one.
+  std::optional<int> plain_leaf(const GroupRun& run, size_t column) const;
+  // Calls use(reader, row groups of the run).
+  template <typename Use>
+  auto with_reader(const GroupRun& run, ParquetText text, const Use& use) const
+      -> decltype(use(std::declval<parquet::arrow::FileReader&>(), std::vector<int>()));
 
   FileManifest manifest_;
   std::vector<ParquetFooter> footers_;
@@ -177,20 +189,39 @@ Result<std::shared_ptr<arrow::Table>> ParquetSource::read_table(size_t block_ind
   return other_row_count(manifest_.files()[run.file], rows_read, row_count);
 }
 
-Result<std::shared_ptr<arrow::Table>> ParquetSource::read_groups(const GroupRun& run,
-                                                                 const std::vector<int>& leaves,
-                                                                 ParquetText text) const {
-  const DataFile& file = manifest_.files()[run.file];
-  std::vector<int> groups(run.group_count);
-  std::iota(groups.begin(), groups.end(), run.first_group);
+template <typename Use>
+auto ParquetSource::with_reader(const GroupRun& run, ParquetText text, const Use& use) const
+    -> decltype(use(std::declval<parquet::arrow::FileReader&>(), std::vector<int>())) {
+  const std::vector<int> groups = groups_of(run);
   const ReaderKey key = {run.file, text};
   std::unique_ptr<parquet::arrow::FileReader> reader = readers_.take(key);
   if (reader == nullptr) {
-    EVERGROVE_ASSIGN_OR_RETURN(reader, open_parquet_reader(file, footers_[run.file], text));
+    EVERGROVE_ASSIGN_OR_RETURN(
+        reader, open_parquet_reader(manifest_.files()[run.file], footers_[run.file], text));
   }
-  EVERGROVE_ASSIGN_OR_RETURN(auto table, read_row_groups(*reader, file, groups, leaves));
+  EVERGROVE_ASSIGN_OR_RETURN(auto result, use(*reader, groups));
   readers_.give_back(key, std::move(reader));
-  return table;
+  return result;
+}
+
+Result<std::shared_ptr<arrow::Table>> ParquetSource::read_groups(const GroupRun& run,
+                                                                 const std::vector<int>& leaves,
+                                                                 ParquetText text) const {
+  return with_reader(run, text,
+                     [&](parquet::arrow::FileReader& reader, const std::vector<int>& groups) {
+                       return read_row_groups(reader, manifest_.files()[run.file], groups, leaves);
+                     });
+}
+
+// Of a store's files Arrow fetches all that is asked for at once.
+std::optional<int> ParquetSource::plain_leaf(const GroupRun& run, size_t column) const {
+  const std::vector<int>& leaves =
+      (*footers_[run.file].leaves)[(*schema_.places[run.file])[column]];
+  const bool may_be = schema_.columns.columns[column].kind == table::ColumnKind::numeric &&
+                      run.piece_rows == 0 && leaves.size() == 1 &&
+                      manifest_.files()[run.file].is_local();
+  if (!may_be || !has_plain_numbers(footers_[run.file], groups_of(run), leaves[0])) return {};
+  return leaves[0];
 }
 
 Result<std::shared_ptr<arrow::Table>> ParquetSource::read_piece(const GroupRun& run,
@@ -227,13 +258,29 @@ Result<table::RowBlock> ParquetSource::read(size_t block_index,
     const table::ColumnSpec& spec = schema_.columns.columns[column];
     if (!spec.usable) return refuse_unusable(spec);
   }
-  if (columns.empty()) return block;
-  EVERGROVE_ASSIGN_OR_RETURN(auto table, read_table(block_index, columns, ParquetText::dictionary));
-  for (size_t column : columns) {
-    const table::ColumnSpec& spec = schema_.columns.columns[column];
-    EVERGROVE_ASSIGN_OR_RETURN(auto values,
+  block.columns.resize(columns.size());
+  std::vector<size_t> places;  // of the columns that Arrow reads
+  std::vector<size_t> others;
+  for (size_t i = 0; i < columns.size(); ++i) {
+    const GroupRun& run = runs_[block_index];
+    if (const std::optional<int> leaf = plain_leaf(run, columns[i])) {
+      EVERGROVE_ASSIGN_OR_RETURN(
+          block.columns[i],
+          with_reader(run, ParquetText::dictionary,
+                      [&](parquet::arrow::FileReader& reader, const std::vector<int>& groups) {
+                        return read_numbers(reader, manifest_.files()[run.file], groups, *leaf);
+                      }));
+    } else {
+      places.push_back(i);
+      others.push_back(columns[i]);
+    }
+  }
+  if (others.empty()) return block;
+  EVERGROVE_ASSIGN_OR_RETURN(auto table, read_table(block_index, others, ParquetText::dictionary));
+  for (size_t i = 0; i < others.size(); ++i) {
+    const table::ColumnSpec& spec = schema_.columns.columns[others[i]];
+    EVERGROVE_ASSIGN_OR_RETURN(block.columns[places[i]],
                                decode_column(*table->GetColumnByName(spec.name), spec));
-    block.columns.push_back(std::move(values));
   }
   return block;
 }

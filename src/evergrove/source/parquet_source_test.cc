@@ -25,6 +25,16 @@ Status failure(const std::vector<std::string>& paths) {
   return source.status();
 }
 
+std::shared_ptr<arrow::Array> as_floats(const arrow::DoubleArray& numbers) {
+  arrow::FloatBuilder floats;
+  for (const std::optional<double> number : numbers) {
+    const arrow::Status added =
+        number ? floats.Append(static_cast<float>(*number)) : floats.AppendNull();
+    EXPECT_TRUE(added.ok());
+  }
+  return floats.Finish().ValueOrDie();
+}
+
 TEST(ParquetSource, ReadsNumbersAndTextWhateverTheRowGroups) {
   TemporaryFiles files;
   const auto table = counting_table(200'000);
@@ -263,6 +273,44 @@ TEST(ParquetSource, NeverCrashesOnSpoiltBytes) {
         const size_t columns[] = {column};
         (void)(*source)->read(b, columns).ok();
       }
+    }
+  }
+}
+
+// Where the footer says that no number is missing, levels are not read.
+TEST(ParquetSource, RefusesAFooterThatHidesMissingNumbers) {
+  TemporaryFiles files;
+  constexpr int kNulls = 37;
+  for (const bool is_float : {false, true}) {
+    for (const bool has_dictionary : {false, true}) {
+      arrow::DoubleBuilder numbers;
+      for (int i = 0; i < 1000; ++i) {
+        ASSERT_TRUE((i < kNulls ? numbers.AppendNull() : numbers.Append(i / 8.0)).ok());
+      }
+      const auto array = numbers.Finish().ValueOrDie();
+      const auto table = arrow::Table::Make(
+          arrow::schema({arrow::field("x", is_float ? arrow::float32() : arrow::float64())}),
+          {is_float ? as_floats(static_cast<const arrow::DoubleArray&>(*array)) : array});
+      const std::string path = files.path("a.parquet");
+      const auto file = arrow::io::FileOutputStream::Open(path).ValueOrDie();
+      parquet::WriterProperties::Builder properties;
+      if (!has_dictionary) properties.disable_dictionary();
+      ASSERT_TRUE(parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), file, 1000,
+                                             properties.build())
+                      .ok());
+      ASSERT_TRUE(file->Close().ok());
+      const std::string good = read_all(path);
+      int refused = 0;
+      for (size_t at = 0; at < good.size(); ++at) {
+        if (good[at] != 2 * kNulls) continue;  // how the footer writes the number
+        std::string bytes = good;
+        bytes[at] = 0;
+        const std::string paths[] = {files.bytes("spoilt.parquet", bytes)};
+        const auto source = open(paths);
+        const size_t columns[] = {0};
+        if (source.ok()) refused += (*source)->read(0, columns).ok() ? 0 : 1;
+      }
+      EXPECT_GE(refused, 1) << is_float << has_dictionary;
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <memory>
 #include <mutex>
 
 #include "evergrove/base/check.h"
@@ -57,8 +58,8 @@ class ColumnReader {
     ColumnFacts here;
     if (is_numeric_) {
       const std::span<const uint32_t> places = samples.of(block_index, block);
-      values.f32.empty() ? add_numbers(values.f64, places, here.sample)
-                         : add_numbers(values.f32, places, here.sample);
+      values.f32.empty() ? add_numbers(values.f64, places, here)
+                         : add_numbers(values.f32, places, here);
     } else {
       add_categories(block, values, rows, here);
     }
@@ -71,15 +72,18 @@ class ColumnReader {
  private:
   template <typename Number>
   static void add_numbers(std::span<const Number> values, std::span<const uint32_t> places,
-                          std::vector<double>& to) {
-    to.resize(places.size());
+                          ColumnFacts& to) {
+    const auto others = std::make_unique_for_overwrite<double[]>(places.size());
     size_t count = 0;
+    uint64_t zeros = 0;
     for (const uint32_t place : places) {
       const auto value = double{values[place]};
-      to[count] = value;
-      count += std::isnan(value) ? 0 : 1;
+      others[count] = value;
+      count += value < 0 || value > 0 ? 1 : 0;  // NaN is neither
+      zeros += value == 0 ? 1 : 0;
     }
-    to.resize(count);
+    to.sample.assign(others.get(), others.get() + count);
+    to.zeros = zeros;
   }
   static void add_categories(const table::RowBlock& block, const table::ColumnValues& values,
                              const TrainingRows& rows, ColumnFacts& to) {
@@ -183,6 +187,7 @@ void ColumnFacts::merge(ColumnFacts other) {
   } else {
     sample.insert(sample.end(), other.sample.begin(), other.sample.end());
   }
+  zeros += other.zeros;
   has_too_many |= other.has_too_many;
   if (!has_too_many) {
     if (counts.empty()) counts.swap(other.counts);
@@ -193,7 +198,7 @@ void ColumnFacts::merge(ColumnFacts other) {
 }
 
 void ColumnFacts::encode(ByteWriter& out) const {
-  out.u8(has_too_many).u32(static_cast<uint32_t>(sample.size()));
+  out.u8(has_too_many).u64(zeros).u32(static_cast<uint32_t>(sample.size()));
   for (const double value : sample) out.f64(value);
   out.u32(static_cast<uint32_t>(counts.size()));
   for (const auto& [name, count] : counts) out.string(name).varint(count);
@@ -202,6 +207,7 @@ void ColumnFacts::encode(ByteWriter& out) const {
 Result<ColumnFacts> ColumnFacts::decode(ByteReader& in) {
   ColumnFacts facts;
   facts.has_too_many = in.u8() != 0;
+  facts.zeros = in.u64();
   facts.sample.resize(in.count(8));
   for (double& value : facts.sample) {
     value = in.f64();
@@ -243,7 +249,7 @@ Result<model::Feature> make_feature(const table::ColumnSpec& column, ColumnFacts
   const auto bins_max = static_cast<uint32_t>(parameters.max_bins);
   if (feature.kind == ColumnKind::numeric) {
     const PhaseScope scope(Phase::cut);
-    feature.cuts = bins::make_cuts(std::move(facts.sample), bins_max);
+    feature.cuts = bins::make_cuts(std::move(facts.sample), bins_max, facts.zeros);
     return feature;
   }
   std::vector<std::pair<std::string, uint64_t>> counted(facts.counts.begin(), facts.counts.end());

@@ -38,7 +38,8 @@ struct TrainingRows {
 
 // What decides about one column. Parts are merged in any order with the same result.
 struct ColumnFacts {
-  std::vector<double> sample;                        // numeric, in no order
+  std::vector<double> sample;                        // numeric, in no order, without zeros
+  uint64_t zeros = 0;                                // of the sample
   std::unordered_map<std::string, uint64_t> counts;  // categorical: rows by category
   bool has_too_many = false;                         // categories; counts is empty then
 
