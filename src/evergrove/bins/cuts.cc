@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <optional>
 
 #include "evergrove/base/radix_sort.h"
 
@@ -44,27 +45,36 @@ Number number_of(Bits ordered) {
   return std::bit_cast<Number>((ordered & kSign) != 0 ? ordered & ~kSign : ~ordered);
 }
 
-// Sorts values none of which is NaN.
+// Ascending. Requires: no value is NaN.
 template <typename Bits, typename Number>
-void sort_as(std::vector<double>& values) {
+std::vector<DistinctValue> sorted_as(const std::vector<double>& values) {
   std::vector<Bits> keys(values.size());
   std::transform(values.begin(), values.end(), keys.begin(),
                  [](double x) { return ordered_bits<Bits>(static_cast<Number>(x)); });
   std::vector<Bits> scratch;
   radix_sort(keys, scratch, 8 * sizeof(Bits), [](Bits key) { return uint64_t{key}; });
-  std::transform(keys.begin(), keys.end(), values.begin(),
-                 [](Bits key) { return static_cast<double>(number_of<Number>(key)); });
+  std::vector<DistinctValue> distinct;
+  distinct.reserve(values.size());
+  for (const Bits key : keys) {
+    const auto value = static_cast<double>(number_of<Number>(key));
+    if (!distinct.empty() && distinct.back().value == value) {
+      ++distinct.back().count;
+    } else {
+      distinct.push_back({value, 1});
+    }
+  }
+  return distinct;
 }
 
-void sort_values(std::vector<double>& values) {
+std::vector<DistinctValue> sorted(const std::vector<double>& values) {
   const bool are_floats = std::all_of(values.begin(), values.end(), [](double x) {
     return static_cast<double>(static_cast<float>(x)) == x;
   });
-  are_floats ? sort_as<uint32_t, float>(values) : sort_as<uint64_t, double>(values);
+  return are_floats ? sorted_as<uint32_t, float>(values) : sorted_as<uint64_t, double>(values);
 }
 
-// A value that every fourth or so is, if there is one; else any.
-double frequent_value(const std::vector<double>& values) {
+// A value that every eighth or so is, if there is one.
+std::optional<double> frequent_value(const std::vector<double>& values) {
   constexpr size_t kLooks = 63;
   std::vector<double> looks;
   for (size_t i = 0; i < kLooks; ++i) looks.push_back(values[values.size() * i / kLooks]);
@@ -76,7 +86,7 @@ double frequent_value(const std::vector<double>& values) {
     if (i - begin > best_count) best_count = i - begin, best = looks[begin];
     begin = i;
   }
-  return best;
+  return best_count > kLooks / 8 ? std::optional(best) : std::nullopt;
 }
 
 void add_value(DistinctValue added, std::vector<DistinctValue>& distinct) {
@@ -93,19 +103,13 @@ void add_value(DistinctValue added, std::vector<DistinctValue>& distinct) {
 // Ascending. What most of a column is is counted, and not sorted.
 std::vector<DistinctValue> count_distinct(std::vector<double> values) {
   if (values.empty()) return {};
-  const double frequent = frequent_value(values);
+  const std::optional<double> frequent = frequent_value(values);
+  if (!frequent) return sorted(values);
   const auto others =
-      std::partition(values.begin(), values.end(), [&](double x) { return x != frequent; });
-  const DistinctValue most{frequent, static_cast<uint64_t>(values.end() - others)};
+      std::partition(values.begin(), values.end(), [&](double x) { return x != *frequent; });
+  const DistinctValue most{*frequent, static_cast<uint64_t>(values.end() - others)};
   values.erase(others, values.end());
-  sort_values(values);
-  std::vector<DistinctValue> distinct;
-  for (double x : values) {
-    if (distinct.empty() || x != distinct.back().value) {
-      distinct.push_back({x, 0});
-    }
-    ++distinct.back().count;
-  }
+  std::vector<DistinctValue> distinct = sorted(values);
   add_value(most, distinct);
   return distinct;
 }
@@ -117,6 +121,7 @@ constexpr double kTailRows = 20;  // fewer in a bin of its own are noise
 void choose_tails(const std::vector<DistinctValue>& distinct, double total, uint32_t bins_max,
                   std::vector<size_t>& chosen) {
   std::vector<double> up_to;  // values up to and including i
+  up_to.reserve(distinct.size());
   double sum = 0;
   for (const DistinctValue& d : distinct) up_to.push_back(sum += double(d.count));
   uint32_t room = bins_max / 4;  // a side

@@ -35,9 +35,9 @@ parquet::ArrowReaderProperties make_properties(const DataFile& file,
   return properties;
 }
 
-bool is_float(const parquet::ColumnDescriptor& column) {
-  return column.physical_type() == parquet::Type::FLOAT ||
-         column.physical_type() == parquet::Type::DOUBLE;
+bool is_number(parquet::Type::type type) {
+  return type == parquet::Type::FLOAT || type == parquet::Type::DOUBLE ||
+         type == parquet::Type::INT32 || type == parquet::Type::INT64;
 }
 
 bool is_top_level_text(const parquet::ColumnDescriptor& column) {
@@ -58,7 +58,7 @@ bool can_be_dictionary(const parquet::ColumnChunkMetaData& chunk) {
 
 bool is_full(const parquet::ColumnDescriptor& column, const parquet::ColumnChunkMetaData& chunk) {
   if (column.max_definition_level() == 0) return true;
-  if (!is_float(column) || !chunk.is_stats_set()) return false;  // of others nobody asks
+  if (!is_number(column.physical_type()) || !chunk.is_stats_set()) return false;
   const auto statistics = chunk.statistics();
   return statistics != nullptr && statistics->HasNullCount() && statistics->null_count() == 0;
 }
@@ -114,11 +114,61 @@ Status read_row_groups_of(ParquetFooter& footer, const DataFile& file) {
   return parquet_status(arrow::Status::Invalid("its row groups do not add up to its rows"), file);
 }
 
-template <typename ParquetType>
+// Calls use with parquet's type of a column, what its numbers are kept as there, and what they
+// become, if it is of numbers that lie as they are. Returns whether it is.
+template <typename Use>
+bool with_number_types(const arrow::DataType& type, const Use& use) {
+  switch (type.id()) {
+    case arrow::Type::FLOAT:
+      return use.template operator()<parquet::FloatType, float, float>();
+    case arrow::Type::DOUBLE:
+      return use.template operator()<parquet::DoubleType, double, double>();
+    case arrow::Type::INT8:
+      return use.template operator()<parquet::Int32Type, int8_t, double>();
+    case arrow::Type::UINT8:
+      return use.template operator()<parquet::Int32Type, uint8_t, double>();
+    case arrow::Type::INT16:
+      return use.template operator()<parquet::Int32Type, int16_t, double>();
+    case arrow::Type::UINT16:
+      return use.template operator()<parquet::Int32Type, uint16_t, double>();
+    case arrow::Type::INT32:
+      return use.template operator()<parquet::Int32Type, int32_t, double>();
+    case arrow::Type::INT64:
+      return use.template operator()<parquet::Int64Type, int64_t, double>();
+    default:
+      return false;
+  }
+}
+
+// Reads so many numbers at most; fewer where the column has no more.
+template <typename ParquetType, typename Stored, typename Number>
+int64_t read_column(parquet::TypedColumnReader<ParquetType>& column, int64_t row_count,
+                    Number* to) {
+  using Read = typename ParquetType::c_type;
+  constexpr int64_t kAtOnce = 4096;
+  Read some[kAtOnce];
+  int64_t done = 0;
+  while (done < row_count && column.HasNext()) {
+    // Without levels: each row has a number. Where one has none after all, its page ends early,
+    // which throws.
+    int64_t count = 0;
+    if constexpr (std::is_same_v<Read, Number>) {
+      column.ReadBatch(row_count - done, nullptr, nullptr, to + done, &count);
+    } else {
+      column.ReadBatch(std::min(kAtOnce, row_count - done), nullptr, nullptr, some, &count);
+      for (int64_t i = 0; i < count; ++i) {
+        to[done + i] = static_cast<Number>(static_cast<Stored>(some[i]));
+      }
+    }
+    done += count;
+  }
+  return done;
+}
+
+template <typename ParquetType, typename Stored, typename Number>
 Result<table::ColumnValues> read_numbers_of(parquet::ParquetFileReader& reader,
                                             const DataFile& file,
                                             const std::vector<int>& row_groups, int leaf) {
-  using Number = typename ParquetType::c_type;
   size_t row_count = 0;
   for (const int group : row_groups) {
     row_count += static_cast<size_t>(reader.metadata()->RowGroup(group)->num_rows());
@@ -128,16 +178,9 @@ Result<table::ColumnValues> read_numbers_of(parquet::ParquetFileReader& reader,
   for (const int group : row_groups) {
     const auto rows = reader.metadata()->RowGroup(group)->num_rows();
     const std::shared_ptr<parquet::ColumnReader> column = reader.RowGroup(group)->Column(leaf);
-    auto& values = static_cast<parquet::TypedColumnReader<ParquetType>&>(*column);
-    int64_t here = 0;
-    while (here < rows && values.HasNext()) {
-      int64_t count = 0;
-      // Without levels: each row has a number. Where one has none after all, its page ends early,
-      // which throws.
-      values.ReadBatch(rows - here, nullptr, nullptr, to + here, &count);
-      here += count;
-    }
-    if (here < rows || values.HasNext()) {
+    auto& typed = static_cast<parquet::TypedColumnReader<ParquetType>&>(*column);
+    const int64_t here = read_column<ParquetType, Stored>(typed, rows, to);
+    if (here < rows || typed.HasNext()) {
       return other_row_count(file, static_cast<uint64_t>(here), static_cast<uint64_t>(rows));
     }
     to += rows;
@@ -232,22 +275,32 @@ Result<std::shared_ptr<arrow::Table>> read_row_groups(parquet::arrow::FileReader
   });
 }
 
-bool has_plain_numbers(const ParquetFooter& footer, const std::vector<int>& row_groups, int leaf) {
+bool has_plain_numbers(const ParquetFooter& footer, const std::vector<int>& row_groups, int field) {
+  const std::vector<int>& leaves = (*footer.leaves)[field];
+  if (leaves.size() != 1) return false;
+  const int leaf = leaves[0];
   const parquet::ColumnDescriptor& column = *footer.metadata->schema()->Column(leaf);
-  const bool is_flat = column.max_repetition_level() == 0 && column.max_definition_level() <= 1;
-  return is_flat && is_float(column) &&
-         std::all_of(row_groups.begin(), row_groups.end(),
-                     [&](int group) { return footer.row_groups[group].is_full[leaf]; });
+  if (column.max_repetition_level() > 0 || column.max_definition_level() > 1) return false;
+  const bool is_plain = with_number_types(*footer.schema->field(field)->type(),
+                                          [&]<typename ParquetType, typename, typename>() {
+                                            return column.physical_type() == ParquetType::type_num;
+                                          });
+  return is_plain && std::all_of(row_groups.begin(), row_groups.end(),
+                                 [&](int group) { return footer.row_groups[group].is_full[leaf]; });
 }
 
 Result<table::ColumnValues> read_numbers(parquet::arrow::FileReader& reader, const DataFile& file,
-                                         const std::vector<int>& row_groups, int leaf) {
+                                         const ParquetFooter& footer,
+                                         const std::vector<int>& row_groups, int field) {
   return guarded(file, [&]() -> Result<table::ColumnValues> {
-    parquet::ParquetFileReader& pages = *reader.parquet_reader();
-    const parquet::Type::type type = pages.metadata()->schema()->Column(leaf)->physical_type();
-    return type == parquet::Type::DOUBLE
-               ? read_numbers_of<parquet::DoubleType>(pages, file, row_groups, leaf)
-               : read_numbers_of<parquet::FloatType>(pages, file, row_groups, leaf);
+    Result<table::ColumnValues> read = internal_error("A column has no plain numbers");
+    with_number_types(*footer.schema->field(field)->type(),
+                      [&]<typename ParquetType, typename Stored, typename Number>() {
+                        read = read_numbers_of<ParquetType, Stored, Number>(
+                            *reader.parquet_reader(), file, row_groups, (*footer.leaves)[field][0]);
+                        return true;
+                      });
+    return read;
   });
 }
 

@@ -66,12 +66,13 @@ Result<std::shared_ptr<arrow::Table>> read_row_groups(parquet::arrow::FileReader
                                                       const std::vector<int>& row_groups,
                                                       const std::vector<int>& leaves);
 
-// Whether read_numbers() can have a leaf of consecutive row groups: it is of floats or doubles, one
-// in each row.
-bool has_plain_numbers(const ParquetFooter& footer, const std::vector<int>& row_groups, int leaf);
-// Reads these, straight from the pages to where they stay.
+// Whether read_numbers() can have a field of consecutive row groups: floats, doubles or whole
+// numbers, one in each row.
+bool has_plain_numbers(const ParquetFooter& footer, const std::vector<int>& row_groups, int field);
+// Reads these, straight from the pages to where they stay; whole numbers as doubles.
 Result<table::ColumnValues> read_numbers(parquet::arrow::FileReader& reader, const DataFile& file,
-                                         const std::vector<int>& row_groups, int leaf);
+                                         const ParquetFooter& footer,
+                                         const std::vector<int>& row_groups, int field);
 
 // The rows of one row group, batch by batch, the last one smaller; Arrow may cut a batch into
 // several. The reader outlives what is returned.

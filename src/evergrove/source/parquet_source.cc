@@ -90,8 +90,12 @@ class ParquetSource final : public ArrowSource {
   Result<std::shared_ptr<arrow::Table>> read_piece(const GroupRun& run, uint64_t row_count,
                                                    const std::vector<int>& leaves,
                                                    ParquetText text) const;
-  // The leaf that read_numbers() can have, if the column is one.
-  std::optional<int> plain_leaf(const GroupRun& run, size_t column) const;
+  int field_of(const GroupRun& run, size_t column) const {
+    return static_cast<int>((*schema_.places[run.file])[column]);
+  }
+  // Whether read_plain() can have it.
+  bool is_plain(const GroupRun& run, size_t column) const;
+  Result<table::ColumnValues> read_plain(const GroupRun& run, size_t column) const;
   // Calls use(reader, row groups of the run).
   template <typename Use>
   auto with_reader(const GroupRun& run, ParquetText text, const Use& use) const
@@ -214,14 +218,18 @@ Result<std::shared_ptr<arrow::Table>> ParquetSource::read_groups(const GroupRun&
 }
 
 // Of a store's files Arrow fetches all that is asked for at once.
-std::optional<int> ParquetSource::plain_leaf(const GroupRun& run, size_t column) const {
-  const std::vector<int>& leaves =
-      (*footers_[run.file].leaves)[(*schema_.places[run.file])[column]];
-  const bool may_be = schema_.columns.columns[column].kind == table::ColumnKind::numeric &&
-                      run.piece_rows == 0 && leaves.size() == 1 &&
-                      manifest_.files()[run.file].is_local();
-  if (!may_be || !has_plain_numbers(footers_[run.file], groups_of(run), leaves[0])) return {};
-  return leaves[0];
+bool ParquetSource::is_plain(const GroupRun& run, size_t column) const {
+  return schema_.columns.columns[column].kind == table::ColumnKind::numeric &&
+         run.piece_rows == 0 && manifest_.files()[run.file].is_local() &&
+         has_plain_numbers(footers_[run.file], groups_of(run), field_of(run, column));
+}
+
+Result<table::ColumnValues> ParquetSource::read_plain(const GroupRun& run, size_t column) const {
+  return with_reader(run, ParquetText::dictionary,
+                     [&](parquet::arrow::FileReader& reader, const std::vector<int>& groups) {
+                       return read_numbers(reader, manifest_.files()[run.file], footers_[run.file],
+                                           groups, field_of(run, column));
+                     });
 }
 
 Result<std::shared_ptr<arrow::Table>> ParquetSource::read_piece(const GroupRun& run,
@@ -262,14 +270,8 @@ Result<table::RowBlock> ParquetSource::read(size_t block_index,
   std::vector<size_t> places;  // of the columns that Arrow reads
   std::vector<size_t> others;
   for (size_t i = 0; i < columns.size(); ++i) {
-    const GroupRun& run = runs_[block_index];
-    if (const std::optional<int> leaf = plain_leaf(run, columns[i])) {
-      EVERGROVE_ASSIGN_OR_RETURN(
-          block.columns[i],
-          with_reader(run, ParquetText::dictionary,
-                      [&](parquet::arrow::FileReader& reader, const std::vector<int>& groups) {
-                        return read_numbers(reader, manifest_.files()[run.file], groups, *leaf);
-                      }));
+    if (is_plain(runs_[block_index], columns[i])) {
+      EVERGROVE_ASSIGN_OR_RETURN(block.columns[i], read_plain(runs_[block_index], columns[i]));
     } else {
       places.push_back(i);
       others.push_back(columns[i]);

@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <thread>
 
 #include "evergrove/source/arrow_read.h"
+#include "evergrove/source/column_decoder.h"
 #include "evergrove/source/source_values.h"
 #include "evergrove/source/temporary_files.h"
 
@@ -134,6 +136,44 @@ TEST(ParquetSource, GivesFloatsAsFloatsWithoutConversion) {
   ASSERT_TRUE(block.ok());
   EXPECT_EQ(block->columns[0].f32.size(), 10);
   EXPECT_TRUE(block->columns[0].f64.empty());
+}
+
+TEST(ParquetSource, ReadsEveryKindOfNumberAsArrowDoes) {
+  TemporaryFiles files;
+  for (const std::string missing : {"", ", null"}) {
+    const auto json = [&](const char* numbers) {
+      return "[" + std::string(numbers) + missing + "]";
+    };
+    const auto table =
+        table_of({{"i8", arrow::int8(), json("-128, 127, 0")},
+                  {"u8", arrow::uint8(), json("0, 255, 128")},
+                  {"i16", arrow::int16(), json("-32768, 32767, 0")},
+                  {"u16", arrow::uint16(), json("0, 65535, 32768")},
+                  {"i32", arrow::int32(), json("-2147483648, 2147483647, 0")},
+                  {"u32", arrow::uint32(), json("0, 4294967295, 2147483648")},
+                  {"i64", arrow::int64(), json("-9223372036854775808, 9007199254740993, 0")},
+                  {"u64", arrow::uint64(), json("0, 18446744073709551615, 1")},
+                  {"f", arrow::float32(), json("-0.5, 3.4e38, 0")},
+                  {"d", arrow::float64(), json("-0.1, 1e300, 0")},
+                  {"day", arrow::date32(), json("-1, 0, 20000")},
+                  {"at", arrow::timestamp(arrow::TimeUnit::MICRO), json("-1, 0, 1500000")}});
+    const auto source = open_or_fail({files.parquet("a.parquet", *table, 2)});
+    ASSERT_EQ(source->blocks().size(), 1);
+    for (size_t column = 0; column < source->schema().columns.size(); ++column) {
+      const table::ColumnSpec& spec = source->schema().columns[column];
+      const size_t columns[] = {column};
+      const auto read = source->read(0, columns);
+      const auto wanted = decode_column(*table->GetColumnByName(spec.name), spec);
+      ASSERT_TRUE(read.ok() && wanted.ok()) << spec.name;
+      const table::ColumnValues& values = read->columns[0];
+      EXPECT_EQ(values.f32.size(), wanted->f32.size()) << spec.name;
+      EXPECT_EQ(values.f64.size(), wanted->f64.size()) << spec.name;
+      for (size_t row = 0; row < read->row_count; ++row) {
+        const double a = values.number(row), b = wanted->number(row);
+        EXPECT_TRUE(a == b || (std::isnan(a) && std::isnan(b))) << spec.name << " " << row;
+      }
+    }
+  }
 }
 
 TEST(ParquetSource, ReadsFilesOneAfterTheOther) {

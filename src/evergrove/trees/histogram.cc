@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <utility>
 
 #include "evergrove/base/check.h"
 #include "evergrove/base/phase.h"
@@ -21,13 +22,18 @@ namespace {
 // Rows that a task sums before it is worth a new one.
 constexpr size_t kPartRows = kPackedRows;
 
-// Adds rows [begin, end) of the part to its histogram.
-void add_part(const HistogramPart& part, size_t begin, size_t end, Histogram& to) {
+// Adds rows [begin, end) of the part to its histogram. is_unset: that is any yet.
+void add_part(const HistogramPart& part, size_t begin, size_t end, Histogram& to,
+              bool is_unset = false) {
   const PhaseScope scope(Phase::histogram);
+  if (is_unset && (begin == end || !may_set_cells(part.input))) {
+    clear(to);
+    is_unset = false;
+  }
   Scratch& scratch = prepare_scratch(part.input);
   for (size_t first = begin; first < end; first += kPackedRows) {
     add_to_scratch(part, scratch, first, std::min(kPackedRows, end - first));
-    flush_cells(part.input, scratch, to);
+    flush_cells(part.input, scratch, to, std::exchange(is_unset, false));
     if (!part.input.bins->sparse().empty()) flush_sparse(part.input, scratch, to);
   }
 }
@@ -104,13 +110,15 @@ std::unique_ptr<Histogram> build_histogram(std::span<const HistogramPart> parts,
   for (const HistogramPart& part : parts) row_count += part.row_count();
   const bool is_packed = !parts[0].input.gradients->wide && row_count <= kPackedRows;
   if (may_build_with_entries(parts)) return build_with_entries(parts[0], pool);
-  std::unique_ptr<Histogram> histogram = pool.take(is_packed);
+  std::unique_ptr<Histogram> histogram = pool.take_unset(is_packed);
   if (histogram->packed || row_count <= 2 * kPartRows) {
+    bool is_unset = true;
     for (const HistogramPart& part : parts) {
-      add_part(part, 0, part.row_count(), *histogram);
+      add_part(part, 0, part.row_count(), *histogram, std::exchange(is_unset, false));
     }
     return histogram;
   }
+  clear(*histogram);
   struct Piece {
     const HistogramPart* part;
     size_t begin, end;

@@ -215,9 +215,19 @@ size_t take_first_digit(uint64_t* words, size_t value_count, size_t digit_count,
   return rest_count;
 }
 
-// Adds the sums of a shared cell's features. words: of the cell's values; altered.
+void move_words(const uint64_t* from, size_t value_words, size_t offset, size_t bin_count,
+                Histogram& to, bool is_unset) {
+  if (is_unset) {
+    set_to(from, to.sums(offset, bin_count));
+  } else {
+    add_words(from, value_words, offset, bin_count, to);
+  }
+}
+
+// Moves the sums of a shared cell's features. words: of the cell's values; altered.
 void flush_shared(const HistogramInput& input, std::span<const bins::RowLayout::Digit> digits,
-                  size_t value_count, size_t value_words, uint64_t* words, Histogram& to) {
+                  size_t value_count, size_t value_words, uint64_t* words, Histogram& to,
+                  bool is_unset) {
   const auto offsets = input.bins->histogram_offsets();
   uint64_t by_digit[2 * kByteStride];
   uint64_t by_bin[2 * bins::kSharedBinsMax];
@@ -239,7 +249,7 @@ void flush_shared(const HistogramInput& input, std::span<const bins::RowLayout::
         }
         by_bin[member.usual_bin * value_words + word] = usual;
       }
-      add_words(by_bin, value_words, offsets[feature], bin_count, to);
+      move_words(by_bin, value_words, offsets[feature], bin_count, to, is_unset);
     }
   }
 }
@@ -296,7 +306,12 @@ bool is_asked_for(const HistogramInput& input, uint32_t feature) {
   return std::binary_search(input.features.begin(), input.features.end(), feature);
 }
 
-void flush_cells(const HistogramInput& input, Scratch& scratch, Histogram& to) {
+bool may_set_cells(const HistogramInput& input) {
+  return !input.gradients->wide && input.bins->sparse().empty() &&
+         input.features.size() == input.bins->feature_count();
+}
+
+void flush_cells(const HistogramInput& input, Scratch& scratch, Histogram& to, bool is_unset) {
   const auto offsets = input.bins->histogram_offsets();
   const bins::RowLayout& layout = input.bins->layout();
   const size_t value_words = scratch.value_words;
@@ -305,9 +320,9 @@ void flush_cells(const HistogramInput& input, Scratch& scratch, Histogram& to) {
     const uint32_t cell = scratch.cells[i];
     const size_t value_count = layout.value_count(cell);
     if (layout.is_shared(cell)) {
-      flush_shared(input, layout.digits(cell), value_count, value_words, words, to);
+      flush_shared(input, layout.digits(cell), value_count, value_words, words, to, is_unset);
     } else {
-      add_words(words, value_words, offsets[layout.feature(cell)], value_count, to);
+      move_words(words, value_words, offsets[layout.feature(cell)], value_count, to, is_unset);
     }
     std::fill_n(words, value_count * value_words, 0);
   }

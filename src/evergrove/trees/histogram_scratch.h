@@ -28,8 +28,12 @@ Scratch& prepare_scratch(const HistogramInput& input);
 // Adds rows first to first + count - 1 of the part: kPackedRows at most before they are flushed.
 void add_to_scratch(const HistogramPart& part, Scratch& scratch, size_t first, size_t count);
 
-// Moves the sums of cells from scratch to a histogram and leaves scratch 0.
-void flush_cells(const HistogramInput& input, Scratch& scratch, Histogram& to);
+// Whether flush_cells() reaches every bin, so that it may set them.
+bool may_set_cells(const HistogramInput& input);
+// Moves the sums of cells from scratch to a histogram and leaves scratch 0. is_unset: the histogram
+// is any yet, and becomes these. Requires: then, may_set_cells().
+void flush_cells(const HistogramInput& input, Scratch& scratch, Histogram& to,
+                 bool is_unset = false);
 // The same of entries and of the sum of all rows: usual bins have what the others leave of it.
 void flush_sparse(const HistogramInput& input, Scratch& scratch, Histogram& to);
 
