@@ -124,7 +124,8 @@ class Machines:
 
         def look() -> None:
             while not self._over.is_set():
-                known = self.client.scheduler_info(n_workers=-1)["workers"].values()
+                # None where the scheduler does not answer: a peer may have stopped it.
+                known = self.client.scheduler_info(n_workers=-1).get("workers", {}).values()
                 names = {str(worker["name"]) for worker in known}
                 for life in list(self.lives):
                     if life.ready is None and life.name in names:

@@ -41,7 +41,7 @@ class Rounds(xgboost.callback.TrainingCallback):
 
 def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text())
-    client = Client(job["address"], timeout=60)
+    client = connect(job)
     # Imported and connected, as Evergrove's client is, before the machines and the clock start.
     print("ready", flush=True)
     sys.stdin.readline()
@@ -50,6 +50,8 @@ def main() -> None:
         done = kept.num_boosted_rounds() if kept else 0
         attempt: dict[str, Any] = {"begin": time.time(), "from": done, "error": ""}
         try:
+            if client.status == "closed":  # it gave up a scheduler that did not answer
+                client = connect(job)
             kept = train(client, job, kept)
         except Exception as error:  # a worker was lost, or something that follows from it
             attempt["error"] = f"{type(error).__name__}: {error}"[:300]
@@ -62,6 +64,10 @@ def main() -> None:
         elif kept is not None and kept.num_boosted_rounds() >= job["trees"]:
             break
     kept.save_model(job["model"])
+
+
+def connect(job: dict[str, Any]) -> Client:
+    return Client(job["address"], timeout=60)
 
 
 def train(client: Client, job: dict[str, Any], kept: "xgboost.Booster | None") -> xgboost.Booster:
