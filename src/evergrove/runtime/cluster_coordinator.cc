@@ -13,6 +13,7 @@
 #include "evergrove/runtime/cluster_setup.h"
 #include "evergrove/runtime/epoch.h"
 #include "evergrove/runtime/event_queue.h"
+#include "evergrove/runtime/heap_hold.h"
 #include "evergrove/runtime/model_file.h"
 #include "evergrove/runtime/peak_memory.h"
 #include "evergrove/runtime/run_checks.h"
@@ -470,6 +471,7 @@ Result<ClusterReport> CoordinatorHost::run() {
 }  // namespace
 
 Result<ClusterReport> coordinate(const CoordinatorRequest& request) {
+  const HeapHold hold;
   const ThreadLimit threads(request.training.threads);
   return threads.execute([&]() -> Result<ClusterReport> { return CoordinatorHost(request).run(); });
 }

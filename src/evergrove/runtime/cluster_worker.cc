@@ -16,6 +16,7 @@
 #include "evergrove/runtime/cluster_setup.h"
 #include "evergrove/runtime/cpu_hold.h"
 #include "evergrove/runtime/event_queue.h"
+#include "evergrove/runtime/heap_hold.h"
 #include "evergrove/runtime/machine_memory.h"
 #include "evergrove/runtime/part_reader.h"
 #include "evergrove/runtime/shard_cache.h"
@@ -457,6 +458,7 @@ Status WorkerHost::act(std::vector<cluster::WorkerAction> actions) {
 }  // namespace
 
 Result<WorkerReport> run_worker(const WorkerRequest& request) {
+  const HeapHold hold;
   WorkerHost host(request);
   EVERGROVE_RETURN_IF_ERROR(host.run());
   return host.report();
