@@ -17,6 +17,7 @@ from tests.process.rows import LABEL, small_rows, write
 
 SETTINGS = ("--label", LABEL, "--threads", 2, "--set", "n_estimators=6", "max_leaves=40")
 MIB = 1 << 20
+MEMORY_RAN_OUT = 3
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,14 @@ def test_trees_do_not_add_up_in_the_parts(rows: Path, tmp_path: Path) -> None:
     assert limit <= least
     answer = train(rows, tmp_path, *many, "--memory", limit, **limited(resource.RLIMIT_DATA, limit))
     assert answer.code == DONE, answer
+
+
+def test_ends_in_order_where_hardly_anything_can_begin(rows: Path, tmp_path: Path) -> None:
+    """An allocator that had not begun crashed when the process ended."""
+    for limit in (12 * MIB, 20 * MIB, 28 * MIB):
+        answer = train(rows, tmp_path, **limited(resource.RLIMIT_DATA, limit))
+        assert answer.code in (BAD_INPUT, MEMORY_RAN_OUT), answer
+        assert "evergrove: error: " in answer.err, answer
 
 
 def test_says_beforehand_that_it_cannot(rows: Path, tmp_path: Path) -> None:

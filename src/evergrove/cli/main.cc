@@ -2,13 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <malloc.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <iostream>
 #include <new>
+#include <string_view>
+#include <system_error>
 
 #include "evergrove/cli/application.h"
 
@@ -41,6 +45,43 @@ void wait_some_cycles() {
 #endif
 }
 
+bool has_memory_limit() {
+  for (const auto kind : {RLIMIT_DATA, RLIMIT_AS}) {
+    rlimit limit = {};
+    if (getrlimit(kind, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) return true;
+  }
+  return false;
+}
+
+// Of the standard library or of TBB, whose own exception has no number.
+bool is_short_of_threads(const std::exception& error) {
+  const auto* of_system = dynamic_cast<const std::system_error*>(&error);
+  if (of_system != nullptr) return of_system->code() == std::errc::resource_unavailable_try_again;
+  return std::string_view(error.what()).find("pthread_create") != std::string_view::npos;
+}
+
+int run(int argc, char** argv) {
+  try {
+    return evergrove::cli::run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fputs("evergrove: error: memory ran out; use fewer rows or columns, or a larger machine\n",
+               stderr);
+    return 3;
+  } catch (const std::exception& error) {
+    if (is_short_of_threads(error)) {
+      std::fputs(
+          "evergrove: error: the system gives this process no more threads; raise its limits of "
+          "memory and of processes\n",
+          stderr);
+      return 3;
+    }
+    std::fprintf(stderr,
+                 "evergrove: error: this is a fault of Evergrove itself, please report it: %s\n",
+                 error.what());
+    return 70;
+  }
+}
+
 }  // namespace
 
 // TBB's threads, before they go to sleep, look for work some hundred times and yield in between.
@@ -62,16 +103,10 @@ extern "C" __attribute__((visibility("default"))) int sched_yield() noexcept {
 int main(int argc, char** argv) {
   open_closed_streams();
   give_memory_back_early();
-  try {
-    return evergrove::cli::run(argc, argv);
-  } catch (const std::bad_alloc&) {
-    std::fputs("evergrove: error: memory ran out; use fewer rows or columns, or a larger machine\n",
-               stderr);
-    return 3;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr,
-                 "evergrove: error: this is a fault of Evergrove itself, please report it: %s\n",
-                 error.what());
-    return 70;
-  }
+  const int code = run(argc, argv);
+  // An allocator of Arrow's that had no memory to begin with crashes in its farewell.
+  if (!has_memory_limit()) return code;
+  std::cout.flush();
+  std::fflush(nullptr);
+  _exit(code);
 }
