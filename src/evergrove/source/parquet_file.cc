@@ -5,6 +5,7 @@
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/schema.h>
 #include <parquet/column_reader.h>
+#include <parquet/exception.h>
 #include <parquet/file_reader.h>
 #include <parquet/metadata.h>
 #include <parquet/schema.h>
@@ -79,6 +80,8 @@ auto guarded(const DataFile& file, auto work) -> decltype(work()) {
     return work();
   } catch (const std::bad_alloc&) {
     return parquet_status(arrow::Status::OutOfMemory("no memory"), file);
+  } catch (const parquet::ParquetStatusException& error) {
+    return parquet_status(error.status(), file);  // what reading the file has come to
   } catch (const std::exception& error) {
     return parquet_status(arrow::Status::Invalid(error.what()), file);
   }
