@@ -1,8 +1,6 @@
 // The evergrove command.
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
-#include <malloc.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,6 +13,8 @@
 #include <system_error>
 
 #include "evergrove/cli/application.h"
+#include "evergrove/runtime/heap_hold.h"
+#include "evergrove/runtime/machine_memory.h"
 
 namespace {
 
@@ -32,8 +32,7 @@ void open_closed_streams() {
 // has said which pool to take. A million rows of 28 columns: 188 MiB at most without, 156 with it,
 // in the same time; with less than these 4 and 16 MiB, reading takes half as long again.
 void give_memory_back_early() {
-  mallopt(M_MMAP_THRESHOLD, 4 << 20);
-  mallopt(M_TRIM_THRESHOLD, 16 << 20);
+  evergrove::runtime::keep_some_of_heap();
   (void)setenv("ARROW_DEFAULT_MEMORY_POOL", "system", /*overwrite=*/0);
 }
 
@@ -43,14 +42,6 @@ void wait_some_cycles() {
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
-}
-
-bool has_memory_limit() {
-  for (const auto kind : {RLIMIT_DATA, RLIMIT_AS}) {
-    rlimit limit = {};
-    if (getrlimit(kind, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) return true;
-  }
-  return false;
 }
 
 // Of the standard library or of TBB, whose own exception has no number.
@@ -105,7 +96,7 @@ int main(int argc, char** argv) {
   give_memory_back_early();
   const int code = run(argc, argv);
   // An allocator of Arrow's that had no memory to begin with crashes in its farewell.
-  if (!has_memory_limit()) return code;
+  if (!evergrove::runtime::has_memory_limit()) return code;
   std::cout.flush();
   std::fflush(nullptr);
   _exit(code);

@@ -11,7 +11,6 @@ namespace {
 
 #ifdef __GLIBC__
 
-// As the command has them (cli/main.cc).
 constexpr int kMapped = 4 << 20;
 constexpr int kTrimmed = 16 << 20;
 constexpr int kMappedByDefault = 128 << 10;
@@ -33,12 +32,17 @@ int threshold_of_environment() {
 
 }  // namespace
 
+void keep_some_of_heap() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, kMapped);
+  mallopt(M_TRIM_THRESHOLD, kTrimmed);
+#endif
+}
+
 HeapHold::HeapHold() {
 #ifdef __GLIBC__
   const std::lock_guard lock(mutex);
-  if (holds++ > 0 || threshold_of_environment() == 0) return;
-  mallopt(M_MMAP_THRESHOLD, kMapped);
-  mallopt(M_TRIM_THRESHOLD, kTrimmed);
+  if (holds++ == 0 && threshold_of_environment() > 0) keep_some_of_heap();
 #endif
 }
 

@@ -14,6 +14,9 @@
 
 namespace evergrove::runtime {
 
+// Has glibc's heap keep up to 16 MiB of what it is given back, and nothing of 4 MiB or more.
+void keep_some_of_heap();
+
 class HeapHold {
  public:
   HeapHold();

@@ -39,6 +39,13 @@ uint64_t limit_above(const std::string& top, std::string path, const std::string
   }
 }
 
+// A limit of this process's own; no limit if there is none.
+uint64_t own_limit(decltype(RLIMIT_DATA) kind) {
+  rlimit limit = {};
+  const bool is_limited = ::getrlimit(kind, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  return is_limited ? limit.rlim_cur : kNoLimit;
+}
+
 }  // namespace
 
 uint64_t machine_memory_bytes(const std::string& root) {
@@ -62,20 +69,21 @@ uint64_t machine_memory_bytes(const std::string& root) {
 }
 
 uint64_t process_memory_bytes() {
-  uint64_t bytes = machine_memory_bytes();
-  rlimit limit = {};
-  if (::getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
-    bytes = std::min<uint64_t>(bytes, limit.rlim_cur);
-  }
-  if (::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+  uint64_t bytes = std::min(machine_memory_bytes(), own_limit(RLIMIT_DATA));
+  const uint64_t address_space = own_limit(RLIMIT_AS);
+  if (address_space != kNoLimit) {
     // Pages of all, resident, shared, code, 0, data, 0.
     uint64_t all = 0, data = 0, skipped = 0;
     std::ifstream file("/proc/self/statm");
     file >> all >> skipped >> skipped >> skipped >> skipped >> data;
     const uint64_t mapped = (all - std::min(all, data)) * static_cast<uint64_t>(::getpagesize());
-    bytes = std::min<uint64_t>(bytes, limit.rlim_cur - std::min<uint64_t>(limit.rlim_cur, mapped));
+    bytes = std::min(bytes, address_space - std::min(address_space, mapped));
   }
   return bytes;
+}
+
+bool has_memory_limit() {
+  return own_limit(RLIMIT_DATA) != kNoLimit || own_limit(RLIMIT_AS) != kNoLimit;
 }
 
 }  // namespace evergrove::runtime

@@ -17,6 +17,9 @@ uint64_t machine_memory_bytes(const std::string& root = "");
 // group: for a limit of address space, what it leaves beside code and files that are mapped.
 uint64_t process_memory_bytes();
 
+// Whether it has a limit of its own, as ulimit sets it.
+bool has_memory_limit();
+
 // What a worker gives to rows if nobody says: 80 % of it. The rest is for histograms, messages, a
 // shard that is being read, and the system.
 inline uint64_t shard_memory_bytes() { return machine_memory_bytes() / 5 * 4; }
