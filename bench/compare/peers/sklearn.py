@@ -2,8 +2,9 @@
 """scikit-learn's HistGradientBoosting. It turns rows into float64, so it is given that.
 
 It bins inside of fit and tells nothing after a tree, so its bins count as training. It takes at
-most 255 categories a column; columns with more are numbers to it, in the order of their texts, as
-its own documentation advises. Threads are OpenMP's, by the environment.
+most 255 categories a column; columns with more go through its TargetEncoder, as its own
+documentation advises for many categories, and that counts as training, too: as numbers in the order
+of their texts they would tell it nothing. Threads are OpenMP's, by the environment.
 """
 
 import itertools
@@ -21,11 +22,12 @@ CATEGORIES_MAX = 255
 
 
 def train(run: Run) -> Trained:
-    from sklearn import ensemble
+    from sklearn import ensemble, preprocessing
 
     job, rows = run.job, run.train
-    few = [len(rows.categories.get(name, ())) for name in rows.names]
-    categorical = [0 < count <= CATEGORIES_MAX for count in few]
+    counts = [len(rows.categories.get(name, ())) for name in rows.names]
+    categorical = [0 < count <= CATEGORIES_MAX for count in counts]
+    encoded = [column for column, count in enumerate(counts) if count > CATEGORIES_MAX]
     parameters = run.parameters | {
         "categorical_features": categorical if any(categorical) else None
     }
@@ -35,15 +37,21 @@ def train(run: Run) -> Trained:
         else ensemble.HistGradientBoostingClassifier
     )
     model = kind(**parameters)
+    encoder = preprocessing.TargetEncoder(random_state=parameters["random_state"])
 
     def construct() -> Any:
         matrix = matrix_of(rows)
         rows.features = None
         return matrix
 
+    def fit(matrix: Any) -> None:
+        if encoded:
+            matrix[:, encoded] = encoder.fit_transform(matrix[:, encoded], rows.label)
+        model.fit(matrix, rows.label)
+
     matrix = run.timed("construct", construct)
-    run.timed("fit", lambda: model.fit(matrix, rows.label))
-    return Model(model, job.task)
+    run.timed("fit", lambda: fit(matrix))
+    return Model(model, job.task, encoder, encoded)
 
 
 def matrix_of(rows: Rows) -> Any:
@@ -56,13 +64,18 @@ def matrix_of(rows: Rows) -> Any:
 class Model:
     model: Any
     task: str
+    encoder: Any  # fitted where there are encoded columns
+    encoded: list[int]  # the columns that it encodes
 
     def save(self, path: str) -> None:
         with Path(path).open("wb") as file:
-            pickle.dump(self.model, file, protocol=5)
+            pickle.dump((self.encoder, self.model), file, protocol=5)
 
     def prepare(self, rows: Rows) -> Any:
-        return matrix_of(rows)
+        matrix = matrix_of(rows)
+        if self.encoded:
+            matrix[:, self.encoded] = self.encoder.transform(matrix[:, self.encoded])
+        return matrix
 
     def predict(self, prepared: Any, trees: int) -> Any:
         staged = (

@@ -25,7 +25,7 @@ std::span<const std::vector<model::Tree>> following(const RunPlace& place, uint6
 
 void catch_up(const DecidedTrees& decided, train::RowStore& rows) {
   const uint64_t passed = std::min<uint64_t>(rows.iteration_count(), decided.size());
-  static_cast<void>(rows.apply_all(std::span(decided).subspan(passed)));
+  static_cast<void>(rows.apply(std::span(decided).subspan(passed)));
 }
 
 void WorkerRows::add(uint32_t shard, std::unique_ptr<train::RowStore> rows) {
@@ -128,7 +128,7 @@ void WorkerRows::lead_to_iteration(Group& group, const RunPlace& place) const {
   const uint64_t iteration = place.state.iteration;
   if (rows.iteration_count() >= iteration) return;
   const uint64_t short_by = is_broken(Mutation::replay_one_short) ? 1 : 0;
-  CHECK(rows.apply_all(following(place, rows.iteration_count(), iteration - short_by)).ok());
+  CHECK(rows.apply(following(place, rows.iteration_count(), iteration - short_by)).ok());
   group.start_iteration();
 }
 
@@ -139,7 +139,7 @@ bool WorkerRows::keep_up(const RunPlace& place) {
     const uint64_t index = group.rows->iteration_count();
     if (index >= place.state.iteration) continue;
     const uint64_t end = std::min(place.state.iteration, index + kKeptUpAtOnce);
-    CHECK(group.rows->apply_all(following(place, index, end)).ok());
+    CHECK(group.rows->apply(following(place, index, end)).ok());
     group.start_iteration();
     return true;
   }

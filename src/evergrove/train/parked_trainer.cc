@@ -350,7 +350,7 @@ Status ParkedTrainer::catch_up() {
   if (behind_.iterations().empty()) return {};
   EVERGROVE_RETURN_IF_ERROR(for_each_part([&](RowStore& part) -> Status {
     EVERGROVE_RETURN_IF_ERROR(part.fetch(RowStore::kBins | RowStore::kMargins));
-    EVERGROVE_RETURN_IF_ERROR(part.apply_all(behind_.iterations()));
+    EVERGROVE_RETURN_IF_ERROR(part.apply(behind_.iterations()));
     return part.release(RowStore::kMargins);
   }));
   behind_.clear();

@@ -107,16 +107,7 @@ void RowStore::take_back_to(uint64_t iteration_count) {
   }
 }
 
-Status RowStore::apply(const Iteration& iteration) {
-  if (iteration.index != iteration_count_) {
-    return corrupt("An iteration does not follow the one before it",
-                   {{"iteration", std::to_string(iteration.index)},
-                    {"expected", std::to_string(iteration_count_)}});
-  }
-  return apply_all(std::span(&iteration.trees, 1));
-}
-
-Status RowStore::apply_all(std::span<const std::vector<model::Tree>> iterations) {
+Status RowStore::apply(std::span<const std::vector<model::Tree>> iterations) {
   drop_iteration();
   for (const std::vector<model::Tree>& trees : iterations) {
     if (trees.size() == output_count()) continue;

@@ -8,7 +8,7 @@
 // One owner, one thread at a time; work is done by the threads of the TBB arena it is called in.
 //
 //   RowStore store(header, weight_facts, std::move(data));   // data.train.segments say which rows
-//   store.apply(iteration);                                  // what was decided before
+//   store.apply(iterations);                                 // what was decided before
 //   RoundingTally tally = store.make_gradients(output, scale);
 //   store.start_tree(output);
 //   store.make_room(3);
@@ -81,9 +81,7 @@ class RowStore {
   // Moves all margins by the trees of the iterations that follow, walking each row through them.
   // Refuses one whose trees do not fit the run, when some before it may have been taken. Ends a
   // tree that was begun.
-  Status apply_all(std::span<const std::vector<model::Tree>> iterations);
-  // The same of one; refuses one that does not follow.
-  Status apply(const Iteration& iteration);
+  Status apply(std::span<const std::vector<model::Tree>> iterations);
 
   // The largest |g| at the margins of now (regression; else 0).
   double largest_gradient() const { return gradient_maker_.largest(margins_[0].all()); }
