@@ -22,7 +22,7 @@ using namespace evergrove::runtime;
 void read_frames(std::string_view rest, size_t piece) {
   constexpr uint64_t kMessageBytesMaxHere = 4096;
   FrameReader reader(kMessageBytesMaxHere);
-  std::vector<Bytes> messages;
+  std::vector<evergrove::Bytes> messages;
   const size_t bytes_before = rest.size();
   while (!rest.empty()) {
     const std::span<char> room = reader.room();
@@ -33,7 +33,7 @@ void read_frames(std::string_view rest, size_t piece) {
     if (!reader.take(size, messages).ok() || reader.has_said_goodbye()) break;
   }
   uint64_t message_bytes = 0;
-  for (const Bytes& message : messages) {
+  for (const evergrove::Bytes& message : messages) {
     if (message.view.size() > kMessageBytesMaxHere) std::abort();
     message_bytes += kFrameHeaderBytes;
     for (char c : message.view) message_bytes += 1 + (c & 0);  // reads every byte
