@@ -40,7 +40,7 @@ void Grower::expand(Growth& growth, const TreeGrowth::Expansion& expansion) {
   RowRun& small = expansion.small_item().run;
   small = partition_.listed(small);
   const std::span<const TreeRow> rows = partition_.rows(small);
-  growth.tree.take(expansion, build_histogram(input, rows, false, pool_));
+  growth.tree.take(expansion, build_histogram(input, rows, false, pool_, expansion.threads));
 }
 
 // The rows of a node that is a leaf, of the walk or of what was read off it.

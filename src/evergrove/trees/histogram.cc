@@ -19,8 +19,10 @@
 namespace evergrove::trees {
 namespace {
 
-// Rows that a task sums before it is worth a new one.
+// Rows that a task sums before it is worth a new one, and where threads have nothing else to do.
 constexpr size_t kPartRows = kPackedRows;
+constexpr size_t kSharedPartRows = 2048;
+constexpr size_t kMergedBins = 1024;
 
 // Adds rows [begin, end) of the part to its histogram. is_unset: that is any yet.
 void add_part(const HistogramPart& part, size_t begin, size_t end, Histogram& to,
@@ -36,6 +38,47 @@ void add_part(const HistogramPart& part, size_t begin, size_t end, Histogram& to
     flush_cells(part.input, scratch, to, std::exchange(is_unset, false));
     if (!part.input.bins->sparse().empty()) flush_sparse(part.input, scratch, to);
   }
+}
+
+struct Piece {
+  const HistogramPart* part;
+  size_t begin, end;
+};
+
+// What a thread adds its pieces to.
+struct Partial {
+  std::unique_ptr<Histogram> own;  // null: it is the whole
+  Histogram* sums;
+  bool is_unset = true;
+};
+
+// Sets the whole to the sums of all pieces: a histogram a thread, for as long as the loop lasts.
+// Integer sums, so any split of the rows gives the same total. The first thread to come adds to the
+// whole itself, and others come only where they have nothing else to do.
+void add_pieces(std::span<const Piece> pieces, Histogram& whole, HistogramPool& pool) {
+  std::atomic_flag is_taken;
+  tbb::enumerable_thread_specific<Partial> partials([&]() -> Partial {
+    if (!is_taken.test_and_set()) return {nullptr, &whole};
+    std::unique_ptr<Histogram> own = pool.take_unset(whole.packed);
+    Histogram* const sums = own.get();
+    return {std::move(own), sums};
+  });
+  tbb::parallel_for(size_t{0}, pieces.size(), [&](size_t i) {
+    const Piece& piece = pieces[i];
+    Partial& to = partials.local();
+    add_part(*piece.part, piece.begin, piece.end, *to.sums, std::exchange(to.is_unset, false));
+  });
+  if (partials.size() == 1) return;
+  const size_t bin_count = whole.bin_count();
+  tbb::parallel_for(size_t{0}, (bin_count + kMergedBins - 1) / kMergedBins, [&](size_t i) {
+    const PhaseScope scope(Phase::histogram);
+    const size_t first = i * kMergedBins;
+    const size_t size = std::min(kMergedBins, bin_count - first);
+    for (const Partial& partial : partials) {
+      if (partial.own) add_to(partial.own->range(first, size), whole.sums(first, size));
+    }
+  });
+  for (Partial& partial : partials) pool.give_back(std::move(partial.own));
 }
 
 }  // namespace
@@ -99,53 +142,35 @@ void HistogramPool::give_back(std::unique_ptr<Histogram> histogram) {
 
 std::unique_ptr<Histogram> build_histogram(const HistogramInput& input,
                                            std::span<const TreeRow> rows, bool all_rows,
-                                           HistogramPool& pool) {
+                                           HistogramPool& pool, size_t threads) {
   const HistogramPart part{input, rows, all_rows};
-  return build_histogram({&part, 1}, pool);
+  return build_histogram({&part, 1}, pool, threads);
 }
 
 std::unique_ptr<Histogram> build_histogram(std::span<const HistogramPart> parts,
-                                           HistogramPool& pool) {
+                                           HistogramPool& pool, size_t threads) {
   size_t row_count = 0;
   for (const HistogramPart& part : parts) row_count += part.row_count();
   const bool is_packed = !parts[0].input.gradients->wide && row_count <= kPackedRows;
   if (may_build_with_entries(parts)) return build_with_entries(parts[0], pool);
   std::unique_ptr<Histogram> histogram = pool.take_unset(is_packed);
-  if (histogram->packed || row_count <= 2 * kPartRows) {
+  const bool is_large = row_count > 2 * kPartRows;
+  const size_t piece_rows =
+      is_large ? kPartRows : std::max((row_count + threads - 1) / threads, kSharedPartRows);
+  if (row_count <= piece_rows || (threads == 1 && !is_large)) {
     bool is_unset = true;
     for (const HistogramPart& part : parts) {
       add_part(part, 0, part.row_count(), *histogram, std::exchange(is_unset, false));
     }
     return histogram;
   }
-  clear(*histogram);
-  struct Piece {
-    const HistogramPart* part;
-    size_t begin, end;
-  };
   std::vector<Piece> pieces;
   for (const HistogramPart& part : parts) {
-    for (size_t begin = 0; begin < part.row_count(); begin += kPartRows) {
-      pieces.push_back({&part, begin, std::min(begin + kPartRows, part.row_count())});
+    for (size_t begin = 0; begin < part.row_count(); begin += piece_rows) {
+      pieces.push_back({&part, begin, std::min(begin + piece_rows, part.row_count())});
     }
   }
-  // A partial histogram a thread, for as long as the loop lasts; integer sums, so any split of the
-  // rows gives the same total. The first to come adds to the whole itself, and others come only
-  // where they have nothing else to do.
-  std::atomic_flag is_taken;
-  tbb::enumerable_thread_specific<std::unique_ptr<Histogram>> partial(
-      [&] { return is_taken.test_and_set() ? pool.take(false) : nullptr; });
-  tbb::parallel_for(size_t{0}, pieces.size(), [&](size_t i) {
-    const Piece& piece = pieces[i];
-    std::unique_ptr<Histogram>& part = partial.local();
-    add_part(*piece.part, piece.begin, piece.end, part ? *part : *histogram);
-  });
-  const PhaseScope scope(Phase::histogram);
-  for (std::unique_ptr<Histogram>& part : partial) {
-    if (!part) continue;
-    add_to(part->range(0, part->bin_count()), histogram->sums(0, part->bin_count()));
-    pool.give_back(std::move(part));
-  }
+  add_pieces(pieces, *histogram, pool);
   return histogram;
 }
 

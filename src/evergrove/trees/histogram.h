@@ -130,11 +130,11 @@ struct HistogramInput {
 };
 
 // Returns the histogram of the given rows; packed when the gradients are narrow and the rows few
-// enough. Large ones are built in parallel. An empty `rows` with all_rows means rows 0 to
-// bins->row_count() - 1.
+// enough. Large ones are built in parallel, and smaller ones if so many `threads` have nothing else
+// to do. An empty `rows` with all_rows means rows 0 to bins->row_count() - 1.
 std::unique_ptr<Histogram> build_histogram(const HistogramInput& input,
                                            std::span<const TreeRow> rows, bool all_rows,
-                                           HistogramPool& pool);
+                                           HistogramPool& pool, size_t threads = 1);
 
 // The same over rows that lie in several places (a worker's shards), as if they were in one.
 // Requires: at least one part; all of one binning, with the same features and width of gradients.
@@ -146,7 +146,7 @@ struct HistogramPart {
   size_t row_count() const { return all_rows ? input.bins->row_count() : rows.size(); }
 };
 std::unique_ptr<Histogram> build_histogram(std::span<const HistogramPart> parts,
-                                           HistogramPool& pool);
+                                           HistogramPool& pool, size_t threads = 1);
 
 // Returns parent - part, the histogram of the parent's other rows, in the form that row_count
 // asks for; takes the parent's memory where it can.

@@ -122,6 +122,12 @@ TEST_P(HistogramForms, HoldTheSumsOfTheirRows) {
       histogram = build_histogram(parts, pool);
       expect_sums(data, *histogram, rows, features);
       pool.give_back(std::move(histogram));
+      // By threads that have nothing else to do, if there are so many or not.
+      for (const size_t threads : {2, 3, 9}) {
+        histogram = build_histogram(parts, pool, threads);
+        expect_sums(data, *histogram, rows, features);
+        pool.give_back(std::move(histogram));
+      }
     }
     const auto histogram = build_histogram(input, {}, true, pool);
     expect_sums(data, *histogram, data.every(1), features);

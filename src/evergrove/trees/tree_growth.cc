@@ -6,6 +6,7 @@
 #include <tbb/task_group.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 
 #include "evergrove/base/check.h"
@@ -14,6 +15,8 @@
 
 namespace evergrove::trees {
 namespace {
+
+constexpr uint32_t kBinsAtOnce = 1024;  // of a node that are made and searched
 
 // By feature that was built, the bin with the most rows.
 std::vector<uint32_t> fullest_bins(const Histogram& histogram, std::span<const uint32_t> offsets,
@@ -71,12 +74,22 @@ struct TreeGrowth::Sought {
   std::vector<Split> splits;
 };
 
+// Features that a task searches in a node's children: fewer where threads have nothing else to do,
+// since the next node may depend on what is found, but so many that a task is worth it.
+size_t TreeGrowth::features_of_part(size_t threads) const {
+  const size_t feature_count = search_.features.size();
+  if (threads == 1) return kSearchedFeatures;
+  const size_t share = (feature_count + threads - 1) / threads;
+  const size_t least = std::max<size_t>(kBinsAtOnce * feature_count / search_.offsets.back(), 1);
+  return std::min(std::max(share, least), kSearchedFeatures);
+}
+
 // Some bins of the larger child are made, and then searched in both children while they are in the
 // cache.
-void TreeGrowth::search_part(Subtraction& large, std::span<Sought> sought, size_t first_feature,
-                             size_t last_feature) const {
-  constexpr uint32_t kBinsAtOnce = 1024;
-  const size_t part = first_feature / kSearchedFeatures;
+void TreeGrowth::search_part(Subtraction& large, std::span<Sought> sought, size_t part,
+                             size_t part_features) const {
+  const size_t first_feature = part * part_features;
+  const size_t last_feature = std::min(first_feature + part_features, search_.features.size());
   for (size_t first = first_feature, last = first; first < last_feature; first = last) {
     while (last < last_feature && search_.offsets[last] - search_.offsets[first] < kBinsAtOnce) {
       ++last;
@@ -100,8 +113,8 @@ void TreeGrowth::take(const Expansion& expansion, std::unique_ptr<Histogram> sma
   Item& small_item = is_left ? *expansion.left_item : *expansion.right_item;
   Item& large_item = is_left ? *expansion.right_item : *expansion.left_item;
   const TreeWalk::Node& large = is_left ? *expansion.right : *expansion.left;
-  const size_t feature_count = search_.features.size();
-  const size_t part_count = (feature_count + kSearchedFeatures - 1) / kSearchedFeatures;
+  const size_t part_features = features_of_part(expansion.threads);
+  const size_t part_count = (search_.features.size() + part_features - 1) / part_features;
   Subtraction subtraction(std::move(expansion.item->histogram), *small,
                           static_cast<size_t>(large.sums.count), !wide_, pool_);
   const bool is_symmetric = search_.options->order == GrowthOrder::symmetric;
@@ -113,10 +126,7 @@ void TreeGrowth::take(const Expansion& expansion, std::unique_ptr<Histogram> sma
   };
   seek(*expansion.left, expansion.may_split_left, is_left);
   seek(*expansion.right, expansion.may_split_right, !is_left);
-  const auto search = [&](size_t part) {
-    const size_t first = part * kSearchedFeatures;
-    search_part(subtraction, sought, first, std::min(first + kSearchedFeatures, feature_count));
-  };
+  const auto search = [&](size_t part) { search_part(subtraction, sought, part, part_features); };
   if (part_count == 1) {
     search(0);
   } else {
@@ -248,7 +258,10 @@ class TreeGrowth::NodeByNode {
       tasks_.run([this, expansion] { expand(expansion); });
     }
   }
-  void expand(const Expansion& expansion) {
+  void expand(Expansion expansion) {
+    // Twice as many as there are for it: they are not ready all at once.
+    const size_t under_way = under_way_;
+    expansion.threads = 1 + 2 * (under_way_max_ - under_way) / under_way;
     // A thread that waits for others in here must not take up another node: this one's children may
     // be what all wait for.
     tbb::this_task_arena::isolate([&] { expand_(expansion); });
@@ -266,7 +279,7 @@ class TreeGrowth::NodeByNode {
   double gain_min_;
   const ExpandNode& expand_;
   std::mutex mutex_;
-  size_t under_way_ = 0;
+  std::atomic<size_t> under_way_ = 0;  // changed under the mutex
   tbb::task_group tasks_;
 };
 

@@ -52,6 +52,7 @@ class TreeGrowth {
     TreeWalk::Node *node, *left, *right;
     Item *item, *left_item, *right_item;
     bool may_split_left, may_split_right;
+    size_t threads = 1;  // that have nothing else to do, this one among them
 
     // Whether any of the children may be split; else nobody asks for their histograms.
     bool wants_histogram() const { return may_split_left || may_split_right; }
@@ -104,8 +105,9 @@ class TreeGrowth {
 
   std::vector<uint32_t> columns_of(const TreeWalk::Node& node) const;
   void find_root_split();
-  void search_part(Subtraction& large, std::span<Sought> sought, size_t first_feature,
-                   size_t last_feature) const;
+  size_t features_of_part(size_t threads) const;
+  void search_part(Subtraction& large, std::span<Sought> sought, size_t part,
+                   size_t part_features) const;
   Expansion expansion_of(uint32_t id);
   std::vector<Expansion> expansions_of(std::span<const uint32_t> ids);
   void tell_walk(const Expansion& expansion);

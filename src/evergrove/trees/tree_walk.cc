@@ -8,6 +8,12 @@
 #include "evergrove/base/hash.h"
 
 namespace evergrove::trees {
+namespace {
+
+// Nodes that the order has beyond those taken, about: finding a node's place takes time by it.
+constexpr size_t kOrderMax = 2048;
+
+}  // namespace
 
 TreeWalk::TreeWalk(const GrowthOptions& options, const Sums& root) : options_(options) {
   nodes_.emplace_back().sums = root;
@@ -35,7 +41,57 @@ void TreeWalk::set_split(uint32_t id, Split split) {
   CHECK(!node.is_known);
   node.is_known = true;
   node.split = std::move(split);
-  if (id == 0 && node.split.found()) queue_.push_back(id);
+  if (id == 0) {
+    if (node.split.found()) come_later(id);
+  } else if (knows_children(nodes_[node.parent])) {
+    join(node.parent);
+  }
+}
+
+void TreeWalk::come_later(uint32_t id) {
+  later_.push_back(id);
+  std::push_heap(later_.begin(), later_.end(),
+                 [this](uint32_t a, uint32_t b) { return after(a, b); });
+}
+
+// Puts the children of a node, now that both are known, where the walk comes to them: before the
+// first one after their parent that is worse.
+void TreeWalk::join(uint32_t parent) {
+  const auto place =
+      std::find(order_.begin() + static_cast<ptrdiff_t>(taken_count_), order_.end(), parent);
+  if (place == order_.end()) return;  // it comes later itself, and they with it
+  const ptrdiff_t first = place - order_.begin() + 1;
+  for (const int32_t child : {nodes_[parent].left, nodes_[parent].right}) {
+    const auto id = static_cast<uint32_t>(child);
+    if (!nodes_[id].split.found()) continue;
+    const auto worse = std::find_if(order_.begin() + first, order_.end(),
+                                    [&](uint32_t other) { return after(other, id); });
+    if (worse == order_.end()) {
+      come_later(id);
+    } else {
+      order_.insert(worse, id);
+    }
+  }
+  while (order_.size() > taken_count_ + kOrderMax && !knows_children(nodes_[order_.back()])) {
+    come_later(order_.back());
+    order_.pop_back();
+  }
+}
+
+// Whether the order has so many now.
+bool TreeWalk::extend_order(size_t size) {
+  while (order_.size() < size && order_.size() + 1 < options_.leaves_max && !later_.empty()) {
+    std::pop_heap(later_.begin(), later_.end(),
+                  [this](uint32_t a, uint32_t b) { return after(a, b); });
+    const uint32_t best = later_.back();
+    later_.pop_back();
+    order_.push_back(best);
+    if (!knows_children(nodes_[best])) continue;
+    for (const int32_t child : {nodes_[best].left, nodes_[best].right}) {
+      if (nodes_[child].split.found()) come_later(static_cast<uint32_t>(child));
+    }
+  }
+  return order_.size() >= size;
 }
 
 void TreeWalk::add_children(uint32_t id) {
@@ -48,6 +104,7 @@ void TreeWalk::add_children(uint32_t id) {
   Node& right = nodes_[first + 1];
   left.sums = node.split.left;
   right.sums = node.sums - node.split.left;
+  left.parent = right.parent = id;
   left.depth = right.depth = node.depth + 1;
   left.path = mix64(2 * node.path + RandomKey::kGamma);
   right.path = mix64(2 * node.path + 1 + RandomKey::kGamma);
@@ -60,61 +117,40 @@ bool TreeWalk::knows_children(const Node& node) const {
 
 // Walks as far as both children of every node on the way are known.
 void TreeWalk::advance() {
-  const auto order = [this](uint32_t a, uint32_t b) { return after(a, b); };
-  while (leaf_count() < options_.leaves_max && !queue_.empty()) {
-    const uint32_t best = queue_.front();
-    Node& node = nodes_[best];
+  while (leaf_count() < options_.leaves_max && extend_order(taken_count_ + 1)) {
+    Node& node = nodes_[order_[taken_count_]];
     if (!knows_children(node)) return;
-    std::pop_heap(queue_.begin(), queue_.end(), order);
-    queue_.pop_back();
     node.taken = true;
-    order_.push_back(best);
-    for (int32_t child : {node.left, node.right}) {
-      if (!nodes_[child].split.found()) continue;
-      queue_.push_back(static_cast<uint32_t>(child));
-      std::push_heap(queue_.begin(), queue_.end(), order);
-    }
+    ++taken_count_;
   }
 }
 
 bool TreeWalk::finished() {
   advance();
-  return nodes_[0].is_known && (queue_.empty() || leaf_count() >= options_.leaves_max);
+  return nodes_[0].is_known &&
+         (leaf_count() >= options_.leaves_max || !extend_order(taken_count_ + 1));
 }
 
-// Walks on as if the nodes whose children are not known had none, to the end of the tree. A node
-// that is not come to may still be wanted when others are known better, but whether it is has
-// nothing to do with how large its own gain is: a large one under a small one waits for the small
-// one's turn.
-TreeWalk::Ahead TreeWalk::ahead(size_t count, double least_gain, double gain_min) const {
-  const auto order = [this](uint32_t a, uint32_t b) { return after(a, b); };
+// A node that the order does not come to before the tree is full may still be wanted when others
+// are known better, but whether it is has nothing to do with how large its own gain is: a large one
+// under a small one waits for the small one's turn.
+TreeWalk::Ahead TreeWalk::ahead(size_t count, double least_gain, double gain_min) {
   Ahead ahead;
   bool is_sure = true;
-  std::vector<uint32_t> queue = queue_;
-  for (size_t leaves = leaf_count(); leaves < options_.leaves_max && !queue.empty(); ++leaves) {
-    const uint32_t best = queue.front();
-    const Node& node = nodes_[best];
-    std::pop_heap(queue.begin(), queue.end(), order);
-    queue.pop_back();
+  for (size_t i = taken_count_; i + 1 < options_.leaves_max && extend_order(i + 1); ++i) {
+    const Node& node = nodes_[order_[i]];
     is_sure = is_sure && (options_.order == GrowthOrder::by_level || node.split.gain >= least_gain);
-    if (!node.in_batch() && node.split.gain >= gain_min) {
-      ahead.nodes.push_back(best);
-      if (is_sure) ahead.sure_count = ahead.nodes.size();
-      if (ahead.nodes.size() == count) break;
-    }
-    if (!knows_children(node)) continue;
-    for (int32_t child : {node.left, node.right}) {
-      if (!nodes_[child].split.found()) continue;
-      queue.push_back(static_cast<uint32_t>(child));
-      std::push_heap(queue.begin(), queue.end(), order);
-    }
+    if (node.in_batch() || node.split.gain < gain_min) continue;
+    ahead.nodes.push_back(order_[i]);
+    if (is_sure) ahead.sure_count = ahead.nodes.size();
+    if (ahead.nodes.size() == count) break;
   }
   return ahead;
 }
 
 double TreeWalk::least_gain() const {
-  double least = order_.empty() ? 0 : nodes_[order_[0]].split.gain;
-  for (const uint32_t id : order_) least = std::min(least, nodes_[id].split.gain);
+  double least = taken_count_ == 0 ? 0 : nodes_[order_[0]].split.gain;
+  for (size_t i = 0; i < taken_count_; ++i) least = std::min(least, nodes_[order_[i]].split.gain);
   return least;
 }
 
@@ -151,6 +187,7 @@ std::vector<uint32_t> TreeWalk::take_level(std::span<const uint32_t> nodes,
     CHECK(!nodes_[id].taken);
     nodes_[id].taken = true;
     order_.push_back(id);
+    ++taken_count_;
   }
   return taken;
 }
@@ -177,8 +214,8 @@ model::Tree TreeWalk::tree(std::span<const model::Feature> features, const Gradi
   std::vector<uint32_t> ids = {0};                 // of each node of the tree
   std::vector<int32_t> places(nodes_.size(), -1);  // in the tree of each node
   places[0] = 0;
-  nodes.resize(1 + 2 * order_.size());
-  for (uint32_t id : order_) {
+  nodes.resize(1 + 2 * taken_count_);
+  for (const uint32_t id : std::span(order_).first(taken_count_)) {
     const Node& from = nodes_[id];
     const model::Feature& feature = features[from.split.feature];
     model::Node& node = nodes[places[id]];

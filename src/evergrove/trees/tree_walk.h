@@ -1,7 +1,9 @@
 // TreeWalk: the order in which a tree grows, from the best split of each node.
 //
-// It holds every node that exists, in the tree or not, and walks over them with a priority queue:
-// the best leaf is taken off and split, its children join. Which nodes are expanded, and when, is
+// It holds every node that exists, in the tree or not, and walks over them: the best leaf is split,
+// its children join. It keeps the order in which it would take those that are known, as far as
+// somebody asked, and puts new ones into their places, so that a question costs next to nothing
+// when many threads ask. Which nodes are expanded, and when, is
 // the caller's affair: next_batch() proposes those that the walk would come to if no node unknown
 // so far were to matter, more of them than it is yet sure to need. Several batches may be under way
 // at once, and the tree is the same whatever was proposed, because the walk goes on only where it
@@ -39,6 +41,7 @@ class TreeWalk {
     uint64_t path = 1;  // hash of the way from the root; the same in whatever order nodes are made
     Split split;
     bool is_known = false;          // split is the node's best one, or there is none
+    uint32_t parent = 0;            // the root's is itself
     int32_t left = -1, right = -1;  // children, once it is in a batch
     bool taken = false;             // split in the tree
 
@@ -67,7 +70,7 @@ class TreeWalk {
     std::vector<uint32_t> nodes;
     size_t sure_count = 0;
   };
-  Ahead ahead(size_t count, double least_gain, double gain_min = 0) const;
+  Ahead ahead(size_t count, double least_gain, double gain_min = 0);
   void expand(std::span<const uint32_t> ids);
 
   // Symmetric growth: splits nodes of a level (ascending), each by its own split, for good, where
@@ -80,7 +83,7 @@ class TreeWalk {
   Node& node(uint32_t id) { return nodes_[id]; }
   const Node& node(uint32_t id) const { return nodes_[id]; }
   size_t node_count() const { return nodes_.size(); }
-  size_t leaf_count() const { return 1 + order_.size(); }
+  size_t leaf_count() const { return 1 + taken_count_; }
   uint64_t expanded_count() const { return expanded_count_; }
   // Of the nodes taken; 0 if there are none.
   double least_gain() const;
@@ -95,11 +98,18 @@ class TreeWalk {
   bool knows_children(const Node& node) const;
   bool after(uint32_t a, uint32_t b) const;
   void add_children(uint32_t id);
+  void come_later(uint32_t id);
+  void join(uint32_t parent);
+  bool extend_order(size_t size);
 
   GrowthOptions options_;
   std::deque<Node> nodes_;
-  std::vector<uint32_t> queue_;  // a heap: leaves of the tree so far that may be split
-  std::vector<uint32_t> order_;  // of the nodes taken, as the walk took them
+  // As the walk takes them if nodes that are not known have no children; the first taken_count_ it
+  // has taken.
+  std::vector<uint32_t> order_;
+  size_t taken_count_ = 0;
+  // A heap: leaves of the tree that all of order_ make, which come after them.
+  std::vector<uint32_t> later_;
   uint64_t expanded_count_ = 0;
 };
 

@@ -7,6 +7,9 @@
 
 #include <algorithm>
 #include <deque>
+#include <random>
+#include <set>
+#include <tuple>
 
 #include "evergrove/base/hash.h"
 
@@ -46,8 +49,9 @@ using SplitOf = Split (*)(const TreeWalk& walk, uint32_t id);
 
 // Grows with batches of `parallel`, of which `window` are under way before the first is answered.
 model::Tree grow(const GrowthOptions& options, size_t parallel, size_t window,
-                 SplitOf split_of_node = split_of, uint64_t* expanded_count = nullptr) {
-  TreeWalk walk(options, {1000, 50'000, 50'000});
+                 SplitOf split_of_node = split_of, uint64_t* expanded_count = nullptr,
+                 int64_t rows = 50'000) {
+  TreeWalk walk(options, {1000, rows, rows});
   walk.set_split(0, split_of_node(walk, 0));
   std::deque<std::vector<uint32_t>> under_way;
   while (!walk.finished()) {
@@ -94,6 +98,67 @@ TEST(TreeWalk, TakesTheSameTreeWhateverIsExpanded) {
               << leaves << " leaves, batches of " << parallel << ", " << window << " under way";
         }
       }
+    }
+  }
+}
+
+// Walks from the root as if nodes that are not known had no children, and returns the leaves on the
+// way that are in no batch.
+std::vector<uint32_t> walked_ahead(const TreeWalk& walk, const GrowthOptions& options) {
+  const auto key = [&](uint32_t id) {
+    const TreeWalk::Node& node = walk.node(id);
+    const bool by_level = options.order == GrowthOrder::by_level;
+    return std::tuple(by_level ? node.depth : 0, -node.split.gain, node.path, id);
+  };
+  std::set<decltype(key(0))> leaves = {key(0)};
+  std::vector<uint32_t> open;
+  for (uint32_t count = 1; count < options.leaves_max && !leaves.empty(); ++count) {
+    const uint32_t id = std::get<3>(*leaves.begin());
+    leaves.erase(leaves.begin());
+    const TreeWalk::Node& node = walk.node(id);
+    if (!node.in_batch()) open.push_back(id);
+    if (!node.in_batch() || !walk.node(node.left).is_known || !walk.node(node.right).is_known) {
+      continue;
+    }
+    for (const int32_t child : {node.left, node.right}) {
+      if (walk.node(child).split.found()) leaves.insert(key(child));
+    }
+  }
+  return open;
+}
+
+TEST(TreeWalk, KnowsWhatItWouldComeTo) {
+  for (const GrowthOrder order : {GrowthOrder::best_first, GrowthOrder::by_level}) {
+    for (const uint32_t leaves : {2u, 7u, 64u, 255u, 6000u}) {
+      const GrowthOptions options = options_with(order, leaves);
+      std::mt19937 random(leaves);
+      const auto below = [&](size_t n) { return static_cast<size_t>(random() % n); };
+      TreeWalk walk(options, {1000, 500'000, 500'000});
+      walk.set_split(0, split_of(walk, 0));
+      std::vector<uint32_t> under_way;
+      for (size_t step = 0; !walk.finished(); ++step) {
+        if (step % (leaves / 50 + 1) == 0) {
+          const std::vector<uint32_t> expected = walked_ahead(walk, options);
+          ASSERT_EQ(walk.ahead(10'000, 0).nodes, expected) << leaves << " leaves, " << step;
+        }
+        // Most often the first ones, of late also others that the tree may never come to.
+        std::vector<uint32_t> open = walk.ahead(1 + below(8), 0).nodes;
+        if (below(10) == 0) open = walk.ahead(3000, 0).nodes;
+        if (!open.empty() && (under_way.empty() || below(2) == 0)) {
+          const uint32_t id = open[below(open.size())];
+          walk.expand({&id, 1});
+          under_way.push_back(id);
+        } else if (!under_way.empty()) {
+          std::swap(under_way[below(under_way.size())], under_way.back());
+          const TreeWalk::Node& node = walk.node(under_way.back());
+          under_way.pop_back();
+          for (const int32_t child : {node.right, node.left}) {
+            walk.set_split(child, split_of(walk, child));
+          }
+        }
+      }
+      EXPECT_TRUE(
+          same(walk.tree(one_feature(), {}), grow(options, 1, 1, split_of, nullptr, 500'000)));
     }
   }
 }
