@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """scikit-learn's HistGradientBoosting. It turns rows into float64, so it is given that.
 
-It bins inside of fit and tells nothing after a tree, so its bins count as training. It takes at
-most 255 categories a column; columns with more go through its TargetEncoder, as its own
-documentation advises for many categories, and that counts as training, too: as numbers in the order
-of their texts they would tell it nothing. Threads are OpenMP's, by the environment.
+It bins inside of fit, so its bins count as training. It tells nothing after a tree; when one is
+grown is seen by a look into its own modules. It takes at most 255 categories a column; columns with
+more go through its TargetEncoder, as its own documentation advises for many categories, and that
+counts as training, too: as numbers in the order of their texts they would tell it nothing. Threads
+are OpenMP's, by the environment.
 """
 
 import itertools
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,8 +53,32 @@ def train(run: Run) -> Trained:
         model.fit(matrix, rows.label)
 
     matrix = run.timed("construct", construct)
-    run.timed("fit", lambda: fit(matrix))
+    with told_of_trees(run):
+        run.timed("fit", lambda: fit(matrix))
     return Model(model, job.task, encoder, encoded)
+
+
+@contextmanager
+def told_of_trees(run: Run) -> Iterator[None]:
+    """Steps after each tree, or after each round where there is a tree a class."""
+    from sklearn.ensemble._hist_gradient_boosting import gradient_boosting
+
+    grower = gradient_boosting.TreeGrower
+    grow = grower.grow
+    trees_of_round = max(run.job.class_count, 1)
+    counted = itertools.count(1)
+
+    def grow_and_step(self: Any) -> None:
+        grow(self)
+        count = next(counted)
+        if count % trees_of_round == 0:
+            run.step(count // trees_of_round, None)
+
+    grower.grow = grow_and_step
+    try:
+        yield
+    finally:
+        grower.grow = grow
 
 
 def matrix_of(rows: Rows) -> Any:
