@@ -48,7 +48,6 @@ struct Piece {
 // What a thread adds its pieces to.
 struct Partial {
   std::unique_ptr<Histogram> own;  // null: it is the whole
-  Histogram* sums;
   bool is_unset = true;
 };
 
@@ -58,15 +57,13 @@ struct Partial {
 void add_pieces(std::span<const Piece> pieces, Histogram& whole, HistogramPool& pool) {
   std::atomic_flag is_taken;
   tbb::enumerable_thread_specific<Partial> partials([&]() -> Partial {
-    if (!is_taken.test_and_set()) return {nullptr, &whole};
-    std::unique_ptr<Histogram> own = pool.take_unset(whole.packed);
-    Histogram* const sums = own.get();
-    return {std::move(own), sums};
+    return {is_taken.test_and_set() ? pool.take_unset(whole.packed) : nullptr};
   });
   tbb::parallel_for(size_t{0}, pieces.size(), [&](size_t i) {
     const Piece& piece = pieces[i];
     Partial& to = partials.local();
-    add_part(*piece.part, piece.begin, piece.end, *to.sums, std::exchange(to.is_unset, false));
+    add_part(*piece.part, piece.begin, piece.end, to.own ? *to.own : whole,
+             std::exchange(to.is_unset, false));
   });
   if (partials.size() == 1) return;
   const size_t bin_count = whole.bin_count();
@@ -157,7 +154,7 @@ std::unique_ptr<Histogram> build_histogram(std::span<const HistogramPart> parts,
   const bool is_large = row_count > 2 * kPartRows;
   const size_t piece_rows =
       is_large ? kPartRows : std::max((row_count + threads - 1) / threads, kSharedPartRows);
-  if (row_count <= piece_rows || (threads == 1 && !is_large)) {
+  if (row_count <= piece_rows) {
     bool is_unset = true;
     for (const HistogramPart& part : parts) {
       add_part(part, 0, part.row_count(), *histogram, std::exchange(is_unset, false));

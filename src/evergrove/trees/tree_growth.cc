@@ -78,7 +78,6 @@ struct TreeGrowth::Sought {
 // since the next node may depend on what is found, but so many that a task is worth it.
 size_t TreeGrowth::features_of_part(size_t threads) const {
   const size_t feature_count = search_.features.size();
-  if (threads == 1) return kSearchedFeatures;
   const size_t share = (feature_count + threads - 1) / threads;
   const size_t least = std::max<size_t>(kBinsAtOnce * feature_count / search_.offsets.back(), 1);
   return std::min(std::max(share, least), kSearchedFeatures);

@@ -78,9 +78,10 @@ void TreeWalk::join(uint32_t parent) {
   }
 }
 
-// Whether the order has so many now.
-bool TreeWalk::extend_order(size_t size) {
-  while (order_.size() < size && order_.size() + 1 < options_.leaves_max && !later_.empty()) {
+// Whether the order has a node at that place, which it comes to before the tree is full.
+bool TreeWalk::comes_to(size_t place) {
+  if (place + 1 >= options_.leaves_max) return false;
+  while (order_.size() <= place && !later_.empty()) {
     std::pop_heap(later_.begin(), later_.end(),
                   [this](uint32_t a, uint32_t b) { return after(a, b); });
     const uint32_t best = later_.back();
@@ -91,7 +92,7 @@ bool TreeWalk::extend_order(size_t size) {
       if (nodes_[child].split.found()) come_later(static_cast<uint32_t>(child));
     }
   }
-  return order_.size() >= size;
+  return place < order_.size();
 }
 
 void TreeWalk::add_children(uint32_t id) {
@@ -117,7 +118,7 @@ bool TreeWalk::knows_children(const Node& node) const {
 
 // Walks as far as both children of every node on the way are known.
 void TreeWalk::advance() {
-  while (leaf_count() < options_.leaves_max && extend_order(taken_count_ + 1)) {
+  while (comes_to(taken_count_)) {
     Node& node = nodes_[order_[taken_count_]];
     if (!knows_children(node)) return;
     node.taken = true;
@@ -127,8 +128,7 @@ void TreeWalk::advance() {
 
 bool TreeWalk::finished() {
   advance();
-  return nodes_[0].is_known &&
-         (leaf_count() >= options_.leaves_max || !extend_order(taken_count_ + 1));
+  return nodes_[0].is_known && !comes_to(taken_count_);
 }
 
 // A node that the order does not come to before the tree is full may still be wanted when others
@@ -137,7 +137,7 @@ bool TreeWalk::finished() {
 TreeWalk::Ahead TreeWalk::ahead(size_t count, double least_gain, double gain_min) {
   Ahead ahead;
   bool is_sure = true;
-  for (size_t i = taken_count_; i + 1 < options_.leaves_max && extend_order(i + 1); ++i) {
+  for (size_t i = taken_count_; comes_to(i); ++i) {
     const Node& node = nodes_[order_[i]];
     is_sure = is_sure && (options_.order == GrowthOrder::by_level || node.split.gain >= least_gain);
     if (node.in_batch() || node.split.gain < gain_min) continue;

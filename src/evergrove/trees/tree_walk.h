@@ -3,11 +3,10 @@
 // It holds every node that exists, in the tree or not, and walks over them: the best leaf is split,
 // its children join. It keeps the order in which it would take those that are known, as far as
 // somebody asked, and puts new ones into their places, so that a question costs next to nothing
-// when many threads ask. Which nodes are expanded, and when, is
-// the caller's affair: next_batch() proposes those that the walk would come to if no node unknown
-// so far were to matter, more of them than it is yet sure to need. Several batches may be under way
-// at once, and the tree is the same whatever was proposed, because the walk goes on only where it
-// knows both children.
+// when many threads ask. Which nodes are expanded, and when, is the caller's affair: next_batch()
+// proposes those that the walk would come to if no node unknown so far were to matter, more of them
+// than it is yet sure to need. Several batches may be under way at once, and the tree is the same
+// whatever was proposed, because the walk goes on only where it knows both children.
 //
 // Promise: the tree is a function of the nodes' splits and the options alone.
 // One owner, one thread at a time; nodes stay where they are while others are added.
@@ -100,7 +99,7 @@ class TreeWalk {
   void add_children(uint32_t id);
   void come_later(uint32_t id);
   void join(uint32_t parent);
-  bool extend_order(size_t size);
+  bool comes_to(size_t place);
 
   GrowthOptions options_;
   std::deque<Node> nodes_;
