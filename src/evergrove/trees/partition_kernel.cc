@@ -10,6 +10,7 @@
 //
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "evergrove/trees/partition_kernel.h"
 
@@ -63,8 +64,14 @@ struct AllRows {
   // Of 64 rows, those whose bits are set.
   HWY_INLINE void prefetch(size_t first, uint64_t bits) const {
     constexpr size_t kLineRows = 64 / sizeof(NarrowGradient);
+    if (bits == 0) return;
+    // Which lines are needed nobody can foretell; a branch for each would often be mistaken.
+    const size_t any = hwy::Num0BitsBelowLS1Bit_Nonzero64(bits);
     for (size_t i = 0; i < kWordRows; i += kLineRows, bits >>= kLineRows) {
-      if ((bits & ((uint64_t{1} << kLineRows) - 1)) != 0) hwy::Prefetch(gradients + first + i);
+      const bool is_needed = (bits & ((uint64_t{1} << kLineRows) - 1)) != 0;
+      size_t at = is_needed ? i : any;
+      asm("" : "+r"(at));
+      hwy::Prefetch(gradients + first + at);
     }
   }
   HWY_INLINE uint32_t row(size_t i) const { return static_cast<uint32_t>(i); }
@@ -250,15 +257,48 @@ size_t divide_pairs(const uint64_t* bits, size_t first_row, size_t row_count,
   return divide(bits, first_row, row_count, choice, lefts, rights);
 }
 
-// Bit by bit: to bring eight rows at a time forward takes longer, however many bits are set.
+#if HWY_TARGET <= HWY_AVX3
+// Of 64 rows as many as make it worth while to bring all forward, eight at a time.
+constexpr size_t kMoved = 8;
+
+// Lists those of 64 rows whose bits are set; the eight that follow may be overwritten.
+HWY_INLINE TreeRow* list_word(const AllRows& rows, size_t first, uint64_t bits, TreeRow* to) {
+  const D d;
+  const hn::Half<hn::Repartition<uint32_t, D>> d32;
+  const auto* const gradients = reinterpret_cast<const uint32_t*>(rows.gradients + first);
+  auto numbers = hn::Iota(d, first);
+  for (size_t i = 0; i < kWordRows; i += 8) {
+    const auto few = static_cast<uint8_t>(bits >> i);
+    const auto upper = hn::ShiftLeft<32>(hn::PromoteTo(d, hn::LoadU(d32, gradients + i)));
+    // Highway's Compress looks the order up in a table.
+    const hn::Vec<D> moved{_mm512_maskz_compress_epi64(few, hn::Or(upper, numbers).raw)};
+    hn::StoreU(moved, d, reinterpret_cast<uint64_t*>(to));
+    numbers = hn::Add(numbers, hn::Set(d, 8));
+    to += hwy::PopCount(few);
+  }
+  return to;
+}
+#endif
+
+// Bit by bit where few are set, or where a processor has no instruction that brings rows forward:
+// by a table that takes longer, however many bits are set.
 template <typename Rows>
 HWY_INLINE TreeRow* list_of(const Rows& rows, const uint64_t* bits, size_t first_row,
-                            size_t row_count, TreeRow* to) {
+                            size_t row_count, TreeRow* to, [[maybe_unused]] const TreeRow* end) {
   constexpr size_t kAhead = 8 * kWordRows;
   for (size_t i = 0; i < row_count; i += kWordRows) {
     const size_t first = first_row + i;
     uint64_t rest = bits[i / kWordRows];
     if (row_count - i > kAhead) rows.prefetch(first + kAhead, bits[(i + kAhead) / kWordRows]);
+#if HWY_TARGET <= HWY_AVX3
+    if constexpr (std::is_same_v<Rows, AllRows>) {
+      const size_t many = hwy::PopCount(rest);
+      if (many >= kMoved && row_count - i >= kWordRows && to + many + 8 <= end) {
+        to = list_word(rows, first, rest, to);
+        continue;
+      }
+    }
+#endif
     for (; rest != 0; rest &= rest - 1) {
       *to++ = rows.tree_row(first + hwy::Num0BitsBelowLS1Bit_Nonzero64(rest));
     }
@@ -267,9 +307,9 @@ HWY_INLINE TreeRow* list_of(const Rows& rows, const uint64_t* bits, size_t first
 }
 
 TreeRow* list(const uint64_t* bits, size_t first_row, size_t row_count,
-              const NarrowGradient* gradients, TreeRow* to) {
-  return gradients != nullptr ? list_of(AllRows{gradients}, bits, first_row, row_count, to)
-                              : list_of(AllRowsAlone{}, bits, first_row, row_count, to);
+              const NarrowGradient* gradients, TreeRow* to, const TreeRow* end) {
+  return gradients != nullptr ? list_of(AllRows{gradients}, bits, first_row, row_count, to, end)
+                              : list_of(AllRowsAlone{}, bits, first_row, row_count, to, end);
 }
 
 void add_bits(const uint64_t* bits, size_t first_row, size_t row_count, int64_t value,
@@ -354,8 +394,8 @@ size_t divide_bits(const uint64_t* bits, size_t first_row, size_t row_count,
   return HWY_DYNAMIC_DISPATCH(divide_pairs)(bits, first_row, row_count, choice, lefts, rights);
 }
 TreeRow* list_rows(const uint64_t* bits, size_t first_row, size_t row_count,
-                   const NarrowGradient* gradients, TreeRow* to) {
-  return HWY_DYNAMIC_DISPATCH(list)(bits, first_row, row_count, gradients, to);
+                   const NarrowGradient* gradients, TreeRow* to, const TreeRow* end) {
+  return HWY_DYNAMIC_DISPATCH(list)(bits, first_row, row_count, gradients, to, end);
 }
 void add_where(const uint64_t* bits, size_t first_row, size_t row_count, int64_t value,
                int64_t* values) {

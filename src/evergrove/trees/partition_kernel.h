@@ -44,9 +44,10 @@ size_t divide_bits(const uint64_t* bits, size_t first_row, size_t row_count,
                    const BinChoice<uint8_t>& choice, uint64_t* lefts, uint64_t* rights);
 size_t divide_bits(const uint64_t* bits, size_t first_row, size_t row_count,
                    const BinChoice<uint16_t>& choice, uint64_t* lefts, uint64_t* rights);
-// Lists those whose bits are set. Returns what is behind the last one. Null gradients: zeros.
+// Lists those whose bits are set; up to `end` more may be written. Returns what is behind the last
+// one. Null gradients: zeros.
 TreeRow* list_rows(const uint64_t* bits, size_t first_row, size_t row_count,
-                   const NarrowGradient* gradients, TreeRow* to);
+                   const NarrowGradient* gradients, TreeRow* to, const TreeRow* end);
 
 // Adds value to those of values (by row, from row 0 on) whose bits are set. Of others of the same
 // 64 rows, the same is written again.

@@ -118,7 +118,7 @@ RowRun RowPartition::listed(const RowRun& run) {
   TreeRow* const place = slots_.data() + run.begin;
   if (run.count <= kSharedRows || tbb::this_task_arena::max_concurrency() == 1) {
     const PhaseScope scope(Phase::partition);
-    list_rows(bits_->words(run.bits), 0, row_count_, gradients, place);
+    list_rows(bits_->words(run.bits), 0, row_count_, gradients, place, place + run.count);
     return same;
   }
   const uint64_t* const bits = bits_->words(run.bits);
@@ -135,7 +135,8 @@ RowRun RowPartition::listed(const RowRun& run) {
   CHECK(ends[part_count] == run.count);
   for_each_part(row_count_, Phase::partition, [&](size_t first, size_t count) {
     const size_t part = first / kPartBits;
-    list_rows(bits + first / 64, first, count, gradients, place + ends[part]);
+    list_rows(bits + first / 64, first, count, gradients, place + ends[part],
+              place + ends[part + 1]);
   });
   return same;
 }

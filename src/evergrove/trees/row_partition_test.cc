@@ -10,6 +10,7 @@
 
 #include "evergrove/base/hash.h"
 #include "evergrove/exact/testing_simd.h"
+#include "evergrove/trees/partition_kernel.h"
 
 namespace evergrove::trees {
 namespace {
@@ -182,6 +183,40 @@ TEST(RowPartition, DoesTheSameWithAllInstructions) {
   exact::with_each_simd([&] {
     for (const bool of_all : {false, true}) expect_split(column, split, of_all, 1);
   });
+}
+
+// Of none, few, many and all rows, in each set of instructions.
+TEST(RowPartition, ListsRowsOfBitsAndNothingBehindThem) {
+  constexpr size_t kFirst = 128, kBehind = 16;
+  for (const size_t row_count : {size_t{1}, size_t{63}, size_t{64}, size_t{65}, size_t{5'000}}) {
+    std::vector<NarrowGradient> gradients(kFirst + row_count);
+    for (size_t i = 0; i < gradients.size(); ++i) {
+      gradients[i] = {static_cast<int16_t>(-i), static_cast<uint16_t>(3 * i)};
+    }
+    for (const size_t of_64 : {0, 1, 5, 9, 40, 64}) {
+      const RandomKey key(row_count + of_64, "lists rows");
+      std::vector<uint64_t> bits((row_count + 63) / 64);
+      Rows expected;
+      for (size_t i = 0; i < row_count; ++i) {
+        if (key.at(i) % 64 >= of_64) continue;
+        bits[i / 64] |= uint64_t{1} << (i % 64);
+        expected.push_back(static_cast<uint32_t>(kFirst + i));
+      }
+      exact::with_each_simd([&] {
+        std::vector<TreeRow> listed(expected.size() + kBehind, TreeRow{77, {7, 7}});
+        TreeRow* const end = listed.data() + expected.size();
+        ASSERT_EQ(list_rows(bits.data(), kFirst, row_count, gradients.data(), listed.data(), end),
+                  end);
+        for (size_t i = 0; i < listed.size(); ++i) {
+          const uint32_t row = i < expected.size() ? expected[i] : 77;
+          ASSERT_EQ(listed[i].row, row) << i << " of " << expected.size();
+          if (i >= expected.size()) continue;
+          ASSERT_EQ(listed[i].gradient.g, gradients[row].g);
+          ASSERT_EQ(listed[i].gradient.h, gradients[row].h);
+        }
+      });
+    }
+  }
 }
 
 TEST(RowPartition, WritesDownAllRowsWhenAsked) {
