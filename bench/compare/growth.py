@@ -7,7 +7,8 @@
 A curve changes one thing and leaves the others as they are. The cost is said per row, column and
 level of a tree, where a tree of L leaves has log2(L) levels: were each row added once to each
 column's histogram on each level, it could not be below the bound of one read-modify-write; building
-only the smaller child of two and subtracting halves that at best.
+only the smaller child of two and subtracting halves that at best. One more training of each point,
+with `--profile`, says what the time goes to.
 """
 
 import argparse
@@ -26,12 +27,18 @@ from bench.compare.data import CACHE
 from bench.compare.figure_parts import measure_parts, read_figures
 from bench.compare.generators import wide
 from bench.compare.job import Job
-from bench.compare.outcome import DEFAULT_EVERGROVE, read_answer, train_command
+from bench.compare.outcome import DEFAULT_EVERGROVE, Outcome, read_answer, train_command
 from bench.compare.process import run_measured
 from bench.compare.settings import Settings
 
 QUICK_SHARE = 20  # so many times fewer rows
 SEED = 1
+# What the phases of `--profile` are of, in the page.
+PARTS = {
+    "histograms": ("histogram",),
+    "search": ("search", "subtract"),
+    "rows": ("partition", "gradients", "leaves"),
+}
 
 
 @dataclass(frozen=True)
@@ -98,11 +105,11 @@ def measure(points: list[Point], arguments: argparse.Namespace) -> dict[str, Any
     seconds: list[list[float]] = [[] for _ in points]
     for _ in range(repetitions):
         for point, taken in zip(points, seconds, strict=True):
-            taken.append(train(point, arguments.threads, arguments.evergrove))
+            taken.append(train(point, arguments).seconds["fit"])
             print(f"  {point}: {taken[-1]:.2f} s", file=sys.stderr, flush=True)
     return {
         "points": [
-            describe(point, statistics.median(taken))
+            describe(point, statistics.median(taken), arguments)
             for point, taken in zip(points, seconds, strict=True)
         ],
         "growth_threads": arguments.threads,
@@ -110,12 +117,18 @@ def measure(points: list[Point], arguments: argparse.Namespace) -> dict[str, Any
     }
 
 
-def describe(point: Point, seconds: float) -> dict[str, float]:
-    return {**point.__dict__, "seconds": seconds, "ns": point.ns(seconds)}
+def describe(point: Point, seconds: float, arguments: argparse.Namespace) -> dict[str, Any]:
+    phases = train(point, arguments, "--profile").answer["profile"]["phases"]
+    threads = arguments.threads
+    parts = {
+        part: point.ns(sum(phases[name]["seconds"] for name in names if name in phases) / threads)
+        for part, names in PARTS.items()
+    }
+    return {**point.__dict__, "seconds": seconds, "ns": point.ns(seconds), "parts_ns": parts}
 
 
-def train(point: Point, threads: int, evergrove: Path) -> float:
-    """Returns the seconds of the trees alone."""
+def train(point: Point, arguments: argparse.Namespace, *options: str) -> Outcome:
+    """`seconds` has the trees alone as fit."""
     settings = Settings(
         trees=point.trees, leaves=point.leaves, bins=point.bins, min_rows=20, min_hessian=1
     )
@@ -128,14 +141,15 @@ def train(point: Point, threads: int, evergrove: Path) -> float:
             scores="",
             settings=settings,
             class_count=point.classes if point.classes > 2 else 0,
-            threads=threads,
+            threads=arguments.threads,
             seed=SEED,
         )
-        command = train_command(evergrove, job, Path(folder) / "model", quiet=True)
-        outcome = read_answer(run_measured(command, threads=threads, pin=True))
+        command = train_command(arguments.evergrove, job, Path(folder) / "model", quiet=True)
+        measured = run_measured([*command, *options], threads=arguments.threads, pin=True)
+        outcome = read_answer(measured)
     if outcome.error:
         raise RuntimeError(f"{point}: {outcome.error}")
-    return outcome.seconds["fit"]
+    return outcome
 
 
 def data(point: Point) -> Path:

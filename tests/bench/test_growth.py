@@ -44,7 +44,10 @@ def test_a_tiny_run_gives_page_and_picture(tmp_path: Path, monkeypatch: pytest.M
     assert growth.main() == 0
     figures = json.loads(out.read_text())
     for name in ("growth/columns", "growth/classes"):
-        assert all(point["seconds"] > 0 and point["ns"] > 0 for point in figures[name]["points"])
+        for point in figures[name]["points"]:
+            assert point["seconds"] > 0 and point["ns"] > 0
+            assert set(point["parts_ns"]) == set(growth.PARTS)
+            assert all(ns > 0 for ns in point["parts_ns"].values())
     page = out.with_suffix(".md").read_text()
     assert "images/growth_growth.svg" in page
     assert "| classes | 1,000 | 5 | 7 | 3 |" in page
