@@ -6,8 +6,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -232,16 +233,17 @@ def test_status_and_drain(cluster: Cluster) -> None:
     cluster.settings = ("--set", "n_estimators=100000", "max_leaves=3")  # longer than anybody waits
     cluster.start_coordinator()
     where = ("--coordinator", cluster.address, "--token-file", cluster.token)
-    empty = evergrove("status", *where, "--json").json
+
+    def status_when(holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        deadline = time.monotonic() + 30
+        while not holds(status := evergrove("status", *where, "--json").json):
+            assert time.monotonic() < deadline, status
+        return status
+
+    empty = status_when(lambda status: status["shards_missing"] > 0)  # once the data are described
     assert empty["workers"] == []
-    assert empty["shards_missing"] > 0
     leaver = cluster.start_worker()
-    deadline = time.monotonic() + 30
-    while True:
-        status = evergrove("status", *where, "--json").json
-        if status["iterations"] > 0:
-            break
-        assert time.monotonic() < deadline, status
+    status = status_when(lambda status: status["iterations"] > 0)
     assert [worker["is_member"] for worker in status["workers"]] == [True]
     assert "trees " in evergrove("status", *where).out
     unknown = evergrove("drain", *where, "nobody")

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "evergrove/base/bytes.h"
+#include "evergrove/base/testing_sanitizers.h"
 #include "evergrove/cluster/testing_messages.h"
 
 namespace {
@@ -21,13 +22,7 @@ std::atomic<size_t> bytes_held_max = 0;
 }  // namespace
 
 // A sanitizer has an allocator of its own, which must not be mixed with this one.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define EVERGROVE_ALLOCATOR_IS_TAKEN 1
-#endif
-#endif
-
-#ifndef EVERGROVE_ALLOCATOR_IS_TAKEN
+#if !EVERGROVE_ADDRESS_SANITIZER && !EVERGROVE_THREAD_SANITIZER
 // Not inlined, lest the compiler takes free() for a mistake.
 [[gnu::noinline]] void* operator new(size_t size) {
   void* memory = std::malloc(size > 0 ? size : 1);

@@ -11,6 +11,8 @@
 #include <memory>
 #include <optional>
 
+#include "evergrove/base/testing_sanitizers.h"
+
 namespace evergrove::runtime {
 namespace {
 
@@ -29,7 +31,7 @@ long page_faults() {
 }
 
 TEST(HeapHold, KeepsWhatDaskHasGivenBackAtOnce) {
-#if !defined(__GLIBC__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if !defined(__GLIBC__) || EVERGROVE_ADDRESS_SANITIZER || EVERGROVE_THREAD_SANITIZER
   GTEST_SKIP() << "of glibc's heap";
 #else
   constexpr long kMany = 10'000, kFew = 2'000;

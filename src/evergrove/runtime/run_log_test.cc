@@ -12,6 +12,7 @@
 #include <map>
 
 #include "evergrove/base/hash.h"
+#include "evergrove/base/testing_sanitizers.h"
 #include "evergrove/runtime/durable_file.h"
 #include "evergrove/runtime/epoch.h"
 #include "evergrove/runtime/run_log_segment.h"
@@ -181,16 +182,10 @@ pid_t start_writer(const std::string& folder) {
 }
 
 // The thread sanitizer takes no threads in a process that was forked.
-#if defined(__SANITIZE_THREAD__)
-#define EVERGROVE_MAY_FORK false
-#elif defined(__has_feature)
-#define EVERGROVE_MAY_FORK (!__has_feature(thread_sanitizer))
-#else
-#define EVERGROVE_MAY_FORK true
-#endif
+constexpr bool kMayFork = EVERGROVE_THREAD_SANITIZER == 0;
 
 TEST_F(RunLogInAFolder, AProcessThatIsStoppedIsOvertakenAndEndsWhenItWakesUp) {
-  if (!EVERGROVE_MAY_FORK) GTEST_SKIP() << "not under the thread sanitizer";
+  if (!kMayFork) GTEST_SKIP() << "not under the thread sanitizer";
   const pid_t child = start_writer(folder_);
   ASSERT_NE(child, 0);
   ASSERT_EQ(::kill(child, SIGSTOP), 0);
@@ -210,7 +205,7 @@ TEST_F(RunLogInAFolder, AProcessThatIsStoppedIsOvertakenAndEndsWhenItWakesUp) {
 }
 
 TEST_F(RunLogInAFolder, AfterSigkillACoordinatorGoesOnInTheSameFile) {
-  if (!EVERGROVE_MAY_FORK) GTEST_SKIP() << "not under the thread sanitizer";
+  if (!kMayFork) GTEST_SKIP() << "not under the thread sanitizer";
   const pid_t child = start_writer(folder_);
   ASSERT_NE(child, 0);
   ASSERT_EQ(::kill(child, SIGKILL), 0);

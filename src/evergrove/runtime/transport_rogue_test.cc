@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "evergrove/base/testing_sanitizers.h"
 #include "evergrove/runtime/testing_transport.h"
 #include "evergrove/runtime/transport.h"
 #include "evergrove/runtime/transport_frame.h"
@@ -109,16 +110,8 @@ TEST(TransportRogue, EndsTheConnectionOfWhoSendsNonsense) {
 }
 
 // The sanitizer marks all that is asked for, a byte for eight, in memory of its own.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define EVERGROVE_MEMORY_IS_MARKED 1
-#endif
-#endif
-#ifdef EVERGROVE_MEMORY_IS_MARKED
-constexpr uint64_t kLittle = (uint64_t{200} << 20) + (uint64_t{20} << 27);
-#else
-constexpr uint64_t kLittle = uint64_t{200} << 20;
-#endif
+constexpr uint64_t kMarks = EVERGROVE_ADDRESS_SANITIZER == 1 ? uint64_t{20} << 27 : 0;
+constexpr uint64_t kLittle = (uint64_t{200} << 20) + kMarks;
 
 TEST(TransportRogue, APromisedGigabyteTakesNoMemory) {
   Besieged place(besieged_options());
