@@ -49,6 +49,7 @@ class RealRun:
         self.workers: list[tuple[Host, subprocess.Popen[bytes]]] = []
         self.processes: list[subprocess.Popen[bytes]] = []
         self.pending: list[tuple[float, Host, subprocess.Popen[bytes] | None]] = []
+        self.leaving: set[int] = set()  # processes that were asked to
         self.coordinator_host = network.add_host()
         self.log, self.environment = str(folder / "log"), environment()
         if program("versitygw") is not None and self.dice.random() < 0.5:
@@ -135,6 +136,7 @@ class RealRun:
             process.kill()
         elif kind == "leave":
             process.send_signal(signal.SIGTERM)
+            self.leaving.add(process.pid)
         elif kind == "stop":
             process.send_signal(signal.SIGSTOP)
             self.pending.append((time.monotonic() + seconds, host, process))
@@ -170,7 +172,8 @@ class RealRun:
                 self.deeds.append("coordinator lost its storage")
             elif code is not None:
                 return f"the coordinator ended with {code}"
-            if not self.living():
+            # One that is asked to leave waits for another to take its shards.
+            if all(process.pid in self.leaving for _, process in self.living()):
                 self.start_worker()
             if now >= next_deed and len(self.deeds) < deeds_max:
                 self.deed()
