@@ -17,7 +17,7 @@ namespace evergrove::runtime {
 namespace {
 
 // Of taking a mebibyte and giving it back, a hundred times.
-long page_faults() {
+[[maybe_unused]] long page_faults() {
   constexpr size_t kBytes = 1 << 20;
   rusage before = {}, after = {};
   getrusage(RUSAGE_SELF, &before);
