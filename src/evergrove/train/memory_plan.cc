@@ -21,7 +21,7 @@ constexpr uint64_t kProcessBytes = 40 * kMiB;
 constexpr uint64_t kThreadBytes = 5 * kMiB;
 // Rows of a part: fewer make more of the adding up of histograms, more do not make it faster.
 constexpr uint64_t kPartRowsMin = uint64_t{1} << 14;
-constexpr uint64_t kPartRowsMax = uint64_t{1} << 19;
+constexpr uint64_t kPartRowsMax = uint64_t{1} << 18;
 
 uint64_t largest_block(const table::RowSource& source) {
   uint64_t largest = 0;
@@ -106,7 +106,7 @@ uint64_t gradient_bytes(const MemoryShape& s) { return s.may_be_wide ? 8 : 4; }
 // Rows ranked together for metrics, of which the training rows' come last, and once.
 uint64_t ranking_bytes(const MemoryShape& s, uint64_t rows_at_once) {
   const uint64_t rows = std::min(std::max(s.row_count, s.valid_row_count), rows_at_once);
-  return rows * (s.is_weighted ? 96 : 48);
+  return rows * ranked_row_bytes(s.is_weighted);
 }
 uint64_t sample_bytes(const MemoryShape& s) { return s.is_sampled ? 5 : 0; }
 
@@ -130,14 +130,13 @@ MemoryNeed need_in_memory(const MemoryShape& s) {
   return need;
 }
 
-// Of a part that a thread works on.
+// Of a part that a thread works on: what is fetched for any step is kept for the next part's, and
+// so is the room for rows that go right. Gradients that were tried narrow are there beside wide
+// ones.
 uint64_t part_row_bytes(const MemoryShape& s) {
-  const uint64_t rows = s.bin_bytes * s.row_stride;
   const uint64_t margins = margin_bytes(s) * (s.output_count > 1 ? 2 : 1);
-  const uint64_t start =
-      rows + label_bytes(s) + margins + gradient_bytes(s) + softmax_bytes(s) + sample_bytes(s);
-  const uint64_t expand = rows + 8 + (s.may_be_wide ? 8 : 0);
-  return std::max(start, expand);
+  return s.bin_bytes * s.row_stride + label_bytes(s) + margins + (s.may_be_wide ? 12 : 4) +
+         softmax_bytes(s) + sample_bytes(s) + 8;
 }
 
 // Of a part that is read; one at a time, by all threads.

@@ -3,12 +3,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/train/metrics.h"
 
+#include <tbb/blocked_range.h>
+#include <tbb/parallel_for.h>
+
 #include <algorithm>
 #include <limits>
+#include <mutex>
 
 #include "evergrove/base/check.h"
 #include "evergrove/base/phase.h"
 #include "evergrove/train/metric_terms.h"
+#include "evergrove/train/rows_to_rank.h"
 
 namespace evergrove::train {
 namespace {
@@ -75,6 +80,28 @@ class TermSums {
   std::span<const MetricTerm> terms_;
   std::span<const ExactSum> sums_;
 };
+
+// Of the rows of a window, which are gathered by all threads.
+Result<Ranking> rank(const MetricInput& input, double weight_max, const MarginWindow& window) {
+  constexpr size_t kRowsATask = size_t{1} << 17;
+  RowsToRank all(!input.weights.empty(), weight_max, window, rows_to_gather(kRankedRows));
+  Status status;
+  std::mutex mutex;
+  const tbb::blocked_range<size_t> rows(0, input.margins.size(), kRowsATask);
+  tbb::parallel_for(rows, [&](const tbb::blocked_range<size_t>& range) {
+    const auto of_range = [&](const auto& values) {
+      return values.empty() ? values : values.subspan(range.begin(), range.size());
+    };
+    RowsToRank some = all.part();
+    Status added =
+        some.add(of_range(input.margins), of_range(input.classes), of_range(input.weights));
+    const std::lock_guard lock(mutex);
+    if (added.ok()) added = all.merge(some);
+    if (!added.ok()) status = std::move(added);
+  });
+  EVERGROVE_RETURN_IF_ERROR(status);
+  return std::move(all).rank();
+}
 
 }  // namespace
 
@@ -205,9 +232,10 @@ Result<std::vector<double>> evaluate_metrics(std::span<const std::string> names,
     sample_margins(input.margins, input.margins.size() / kSampledMargins, to);
     return {};
   };
-  rows.ranking = [&](const MarginWindow& window) -> Result<Ranking> {
-    return Ranking(input.margins, input.classes, input.weights, input.weight_max, window);
-  };
+  const double weight_max = input.weight_max > 0 || input.weights.empty()
+                                ? input.weight_max
+                                : std::ranges::max(input.weights);
+  rows.ranking = [&](const MarginWindow& window) { return rank(input, weight_max, window); };
   return evaluate_metrics(names, input.objective, rows, kRankedRows);
 }
 

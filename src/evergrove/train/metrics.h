@@ -92,13 +92,17 @@ struct MetricRows {
   std::function<Status(std::vector<int64_t>& to)> sample_margins;  // some thousands of them
   std::function<Result<Ranking>(const MarginWindow& window)> ranking;
 };
-// rows_at_once: about how many are ranked together, 32 bytes each and more where there are weights.
+// rows_at_once: about how many are ranked together.
 Result<std::vector<double>> evaluate_metrics(std::span<const std::string> names,
                                              model::ObjectiveKind objective, const MetricRows& rows,
                                              uint64_t rows_at_once);
 // Adds every step-th margin.
 void sample_margins(std::span<const int64_t> margins, size_t step, std::vector<int64_t>& to);
 inline constexpr uint64_t kRankedRows = uint64_t{1} << 21;
+// So many rows are gathered for a ranking, for a sample of the margins may be a little off.
+constexpr uint64_t rows_to_gather(uint64_t rows_at_once) { return rows_at_once + rows_at_once / 4; }
+// What a row that is gathered takes until it is ranked, and what that leaves in pieces.
+constexpr uint64_t ranked_row_bytes(bool is_weighted) { return is_weighted ? 96 : 48; }
 inline constexpr size_t kSampledMargins = 1 << 16;
 
 // Refuses an unknown name (with the nearest known one) or one that is not for the objective.

@@ -11,6 +11,7 @@
 #include "evergrove/base/check.h"
 #include "evergrove/train/description.h"
 #include "evergrove/train/metrics.h"
+#include "evergrove/train/parking_lot.h"
 #include "evergrove/train/row_store.h"
 #include "evergrove/train/run_history.h"
 #include "evergrove/train/trees_behind.h"
@@ -34,7 +35,7 @@ class ParkedTrainer final : public Trainer {
  public:
   ParkedTrainer(RunDescription description, std::unique_ptr<ScratchFile> file)
       : description_(std::move(description)),
-        file_(std::move(file)),
+        lot_(std::move(file)),
         options_(growth_options(header())),
         history_(header()),
         no_rows_(0, header().features),
@@ -45,7 +46,9 @@ class ParkedTrainer final : public Trainer {
   Status add(TrainingData data) {
     parts_.push_back(
         std::make_unique<RowStore>(header(), description_.weight_facts, std::move(data)));
-    return parts_.back()->park(*file_);
+    EVERGROVE_RETURN_IF_ERROR(parts_.back()->park(lot_));
+    lot_.clear();  // the next part's reading needs the memory
+    return {};
   }
 
   bool finished() const override { return history_.finished(); }
@@ -89,11 +92,13 @@ class ParkedTrainer final : public Trainer {
   Status finish_tree(const TreeGrowth& growth, std::span<const uint32_t> leaf_ids,
                      const model::Tree& tree);
   Status end_iteration(Iteration& iteration);
-  Status add_metrics(size_t set, double weight_max, std::vector<model::MetricValue>& to);
+  bool is_weighted() const { return !header().weight.empty(); }
+  Status add_metrics(size_t set, double weight_max, uint64_t rows_at_once,
+                     std::vector<model::MetricValue>& to);
   Status add_validation_metrics(std::vector<model::MetricValue>& to);
 
   RunDescription description_;
-  std::unique_ptr<ScratchFile> file_;
+  ParkingLot lot_;
   trees::GrowthOptions options_;
   RunHistory history_;
   bins::BinMatrix no_rows_;  // for where features' bins are in a histogram
@@ -255,9 +260,10 @@ Result<model::Tree> ParkedTrainer::grow(uint32_t output) {
 }
 
 // The metrics of a set at the margins of now.
-Status ParkedTrainer::add_metrics(size_t set, double weight_max,
+Status ParkedTrainer::add_metrics(size_t set, double weight_max, uint64_t rows_at_once,
                                   std::vector<model::MetricValue>& to) {
   const std::span<const std::string> names = history_.metric_names();
+  lot_.clear();  // ranking needs the memory
   std::mutex mutex;
   const auto visit_rows = [&](unsigned parts, const auto& visit) {
     return for_each_part([&](RowStore& part) -> Status {
@@ -288,18 +294,19 @@ Status ParkedTrainer::add_metrics(size_t set, double weight_max,
     });
   };
   rows.ranking = [&](const MarginWindow& window) -> Result<Ranking> {
-    Ranking sum;
+    RowsToRank all(is_weighted(), weight_max, window, rows_to_gather(rows_at_once));
     EVERGROVE_RETURN_IF_ERROR(
         visit_rows(RowStore::kLabels | RowStore::kMargins, [&](const RowStore& part) -> Status {
-          const Ranking here = part.ranking_of(set, weight_max, window);
+          RowsToRank some = all.part();
+          EVERGROVE_RETURN_IF_ERROR(part.gather(set, some));
           const std::lock_guard lock(mutex);
-          return sum.merge(here);
+          return all.merge(some);
         }));
-    return sum;
+    return std::move(all).rank();
   };
   EVERGROVE_ASSIGN_OR_RETURN(
       const std::vector<double> values,
-      evaluate_metrics(names, header().parameters.objective, rows, kRankedParkedRows));
+      evaluate_metrics(names, header().parameters.objective, rows, rows_at_once));
   const std::string name = set == 0 ? "train" : header().valid_names[set - 1];
   for (size_t i = 0; i < values.size(); ++i) to.push_back({name, names[i], values[i]});
   return {};
@@ -307,7 +314,8 @@ Status ParkedTrainer::add_metrics(size_t set, double weight_max,
 
 Status ParkedTrainer::add_validation_metrics(std::vector<model::MetricValue>& to) {
   for (size_t i = 0; i < header().valid_names.size(); ++i) {
-    EVERGROVE_RETURN_IF_ERROR(add_metrics(i + 1, description_.weight_max_by_set[i], to));
+    EVERGROVE_RETURN_IF_ERROR(
+        add_metrics(i + 1, description_.weight_max_by_set[i], kRankedParkedRows, to));
   }
   return {};
 }
@@ -368,8 +376,12 @@ Result<std::vector<model::MetricValue>> ParkedTrainer::training_metrics() {
       return part.release(RowStore::kMargins);
     }));
   }
+  // There is no tree now, whose rows take 8 bytes each.
+  for (const auto& part : parts_) part->forget_tree();
+  const uint64_t rows_at_once = 8 * row_count() / ranked_row_bytes(is_weighted());
   std::vector<model::MetricValue> metrics;
-  EVERGROVE_RETURN_IF_ERROR(add_metrics(0, description_.training_weight_max, metrics));
+  EVERGROVE_RETURN_IF_ERROR(add_metrics(0, description_.training_weight_max,
+                                        std::max(rows_at_once, kRankedParkedRows), metrics));
   return metrics;
 }
 

@@ -9,7 +9,7 @@
 #include <limits>
 
 #include "evergrove/base/check.h"
-#include "evergrove/base/radix_sort.h"
+#include "evergrove/train/rows_to_rank.h"
 
 namespace evergrove::train {
 namespace {
@@ -17,38 +17,13 @@ namespace {
 __extension__ using Uint128 = unsigned __int128;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr uint32_t kUnitsMax = 1 << 30;
 constexpr auto kMarginTop = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
 constexpr auto kMarginBottom = static_cast<uint64_t>(std::numeric_limits<int64_t>::min());
-constexpr uint64_t kRowsMax = std::numeric_limits<uint32_t>::max();
-
-// Without weights a row fits into one word, which makes the sort twice as fast.
-struct LightItem {
-  static constexpr bool kHasWeight = false;
-  uint64_t word;  // margin above the lowest one, then the class
-  uint64_t key() const { return word >> 1; }
-  bool positive() const { return word & 1; }
-};
-struct HeavyItem {
-  static constexpr bool kHasWeight = true;
-  uint64_t margin;
-  uint32_t units;
-  bool is_positive;
-  uint64_t key() const { return margin; }
-  bool positive() const { return is_positive; }
-  uint64_t weight() const { return units; }
-};
 
 // A group is its gap to the margin above (less 1, that of the first to the largest of all) with
 // two bits for its kind, then counts and weights where needed. Most groups are a single row.
 enum class GroupKind : uint8_t { negative_row, positive_row, rows, far_rows };
 constexpr uint64_t kGapNear = uint64_t{1} << 62;
-
-template <typename Item>
-void sort(std::vector<Item>& items, uint64_t range) {
-  std::vector<Item> scratch;
-  radix_sort(items, scratch, std::bit_width(range), [](const Item& item) { return item.key(); });
-}
 
 }  // namespace
 
@@ -69,85 +44,15 @@ std::vector<MarginWindow> margin_windows(std::vector<int64_t> sample, uint64_t r
 }
 
 Ranking::Ranking(std::span<const int64_t> margins, std::span<const uint16_t> classes,
-                 std::span<const float> weights, double weight_max, const MarginWindow& window)
-    : is_weighted_(!weights.empty()) {
-  CHECK(margins.size() == classes.size());
-  CHECK(weights.empty() || weights.size() == margins.size());
-  CHECK(margins.size() <= kRowsMax);
-  if (is_weighted_) {
-    const double largest = *std::max_element(weights.begin(), weights.end());
-    weight_max_ = weight_max > 0 ? weight_max : largest;
-    CHECK(largest <= weight_max_);
+                 std::span<const float> weights, double weight_max, const MarginWindow& window) {
+  if (weight_max == 0 && !weights.empty()) {
+    weight_max = *std::max_element(weights.begin(), weights.end());
   }
-  int64_t lowest = std::numeric_limits<int64_t>::max();
-  int64_t highest = std::numeric_limits<int64_t>::min();
-  size_t row_count = 0;
-  for (const int64_t margin : margins) {
-    if (!window.has(margin)) continue;
-    lowest = std::min(lowest, margin);
-    highest = std::max(highest, margin);
-    ++row_count;
-  }
-  if (row_count == 0) return;
-  const auto bottom = static_cast<uint64_t>(lowest);
-  const uint64_t range = static_cast<uint64_t>(highest) - bottom;
-  if (!is_weighted_ && range < uint64_t{1} << 63) {
-    std::vector<LightItem> items;
-    items.reserve(row_count);
-    for (size_t i = 0; i < margins.size(); ++i) {
-      if (!window.has(margins[i])) continue;
-      items.push_back({(static_cast<uint64_t>(margins[i]) - bottom) << 1 | (classes[i] & 1)});
-    }
-    sort(items, range);
-    make_groups(items, lowest);
-    return;
-  }
-  std::vector<HeavyItem> items;
-  items.reserve(row_count);
-  for (size_t i = 0; i < margins.size(); ++i) {
-    if (!window.has(margins[i])) continue;
-    const double share = weight_max_ > 0 ? double{weights[i]} / weight_max_ : 0;
-    items.push_back(
-        {.margin = static_cast<uint64_t>(margins[i]) - bottom,
-         .units = is_weighted_ ? static_cast<uint32_t>(std::floor(share * kUnitsMax + 0.5)) : 1,
-         .is_positive = classes[i] != 0});
-  }
-  sort(items, range);
-  make_groups(items, lowest);
-}
-
-template <typename Item>
-void Ranking::make_groups(const std::vector<Item>& ascending, int64_t lowest) {
-  size_t distinct = 1;
-  for (size_t i = 1; i < ascending.size(); ++i) {
-    distinct += ascending[i].key() != ascending[i - 1].key();
-  }
-  groups_.resize(distinct);
-  if constexpr (Item::kHasWeight) weights_.resize(is_weighted_ ? distinct : 0);
-  size_t place = 0;
-  for (size_t i = ascending.size(); i > 0; ++place) {
-    const uint64_t key = ascending[i - 1].key();
-    const size_t first = i;
-    uint32_t positives = 0;
-    // Labels are as good as random here: no branch may depend on them.
-    uint64_t both = 0;
-    uint64_t positive = 0;
-    for (; i > 0 && ascending[i - 1].key() == key; --i) {
-      const Item& item = ascending[i - 1];
-      positives += item.positive();
-      if constexpr (Item::kHasWeight) {
-        both += item.weight();
-        positive += item.weight() & -uint64_t{item.positive()};
-      }
-    }
-    groups_[place] = {.margin = static_cast<int64_t>(key + static_cast<uint64_t>(lowest)),
-                      .positive_count = positives,
-                      .negative_count = static_cast<uint32_t>(first - i) - positives};
-    if constexpr (Item::kHasWeight) {
-      if (is_weighted_) weights_[place] = {.positive = positive, .negative = both - positive};
-    }
-  }
-  add_up();
+  RowsToRank rows(!weights.empty(), weight_max, window);
+  CHECK(rows.add(margins, classes, weights).ok());
+  Result<Ranking> ranking = std::move(rows).rank();
+  CHECK(ranking.ok());
+  *this = std::move(*ranking);
 }
 
 void Ranking::add_up() {
@@ -175,10 +80,10 @@ Status Ranking::merge(const Ranking& other) {
         {{"weight_max", std::to_string(weight_max_)},
          {"other_weight_max", std::to_string(other.weight_max_)}});
   }
-  if (row_count_ + other.row_count_ > kRowsMax) {
+  if (row_count_ + other.row_count_ > kRankedTogetherMax) {
     return invalid_input("Rows are too many to be ranked; evaluate on a sample of them",
                          {{"row_count", std::to_string(row_count_ + other.row_count_)},
-                          {"row_count_max", std::to_string(kRowsMax)}});
+                          {"row_count_max", std::to_string(kRankedTogetherMax)}});
   }
   Ranking merged;
   merged.is_weighted_ = is_weighted_;
@@ -344,10 +249,11 @@ Result<Ranking> Ranking::decode(ByteReader& in) {
       weights = {positives > 0 ? in.varint() : 0, negatives > 0 ? in.varint() : 0};
     }
     const uint64_t room = above - kMarginBottom;  // margins are in the order of above - margin
-    valid = gap <= room && (i == 0 || gap < room) && positives <= kRowsMax &&
-            negatives <= kRowsMax && positives + negatives > 0 &&
-            row_count + positives + negatives <= kRowsMax &&
-            weights.positive <= positives * kUnitsMax && weights.negative <= negatives * kUnitsMax;
+    valid = gap <= room && (i == 0 || gap < room) && positives <= kRankedTogetherMax &&
+            negatives <= kRankedTogetherMax && positives + negatives > 0 &&
+            row_count + positives + negatives <= kRankedTogetherMax &&
+            weights.positive <= positives * kRankingUnits &&
+            weights.negative <= negatives * kRankingUnits;
     if (!valid) break;
     above -= gap + (i > 0);
     row_count += positives + negatives;

@@ -33,6 +33,11 @@ struct MarginWindow {
 std::vector<MarginWindow> margin_windows(std::vector<int64_t> sample, uint64_t row_count,
                                          uint64_t rows_wanted);
 
+// Rows that counts are made for.
+inline constexpr uint64_t kRankedTogetherMax = std::numeric_limits<uint32_t>::max();
+// Units of weight that the largest one has.
+inline constexpr uint32_t kRankingUnits = 1 << 30;
+
 class Ranking {
  public:
   Ranking() = default;  // of no rows
@@ -59,6 +64,7 @@ class Ranking {
 
  private:
   friend class RankingWalk;
+  friend class RowsToRank;
   // Rows of one margin.
   struct Group {
     int64_t margin;
@@ -69,8 +75,6 @@ class Ranking {
     uint64_t positive = 0;
     uint64_t negative = 0;
   };
-  template <typename Item>
-  void make_groups(const std::vector<Item>& ascending, int64_t lowest);
   void add_up();
   GroupWeights weights_of(size_t i) const {
     if (is_weighted_) return weights_[i];

@@ -12,6 +12,7 @@
 #include <limits>
 
 #include "evergrove/base/hash.h"
+#include "evergrove/train/rows_to_rank.h"
 
 namespace evergrove::train {
 namespace {
@@ -91,6 +92,43 @@ RC_GTEST_PROP(Ranking, PartsMergedInAnyOrderAreTheWhole, ()) {
   const Ranking whole = rows.ranking();
   RC_ASSERT(bytes_of(merged) == bytes_of(whole));
   RC_ASSERT(values_of(merged) == values_of(whole));
+}
+
+RC_GTEST_PROP(RowsToRank, GatheredFromPartsAreTheWhole, ()) {
+  const Rows rows = arbitrary_rows();
+  const double weight_max =
+      rows.weights.empty() ? 0 : *std::max_element(rows.weights.begin(), rows.weights.end());
+  MarginWindow window;
+  if (*rc::gen::arbitrary<bool>() && !rows.margins.empty()) {
+    window.low = *rc::gen::elementOf(rows.margins);
+    window.high = std::max(window.low, *rc::gen::elementOf(rows.margins));
+  }
+  Rows inside;
+  for (size_t i = 0; i < rows.margins.size(); ++i) {
+    if (rows.margins[i] < window.low || rows.margins[i] > window.high) continue;
+    inside.margins.push_back(rows.margins[i]);
+    inside.classes.push_back(rows.classes[i]);
+    if (!rows.weights.empty()) inside.weights.push_back(rows.weights[i]);
+  }
+  RowsToRank all(!rows.weights.empty(), weight_max, window, *rc::gen::inRange<uint64_t>(1, 300));
+  for (size_t first = 0; first < rows.margins.size();) {
+    const size_t count = std::min(rows.margins.size() - first,
+                                  *rc::gen::inRange<size_t>(1, rows.margins.size() + 1));
+    const auto of_part = [&](const auto& values) {
+      std::span all_values(values);
+      return values.empty() ? all_values : all_values.subspan(first, count);
+    };
+    RowsToRank part = all.part();
+    RowsToRank& to = *rc::gen::arbitrary<bool>() ? part : all;
+    RC_ASSERT(to.add(of_part(rows.margins), of_part(rows.classes), of_part(rows.weights)).ok());
+    RC_ASSERT(all.merge(part).ok());
+    first += count;
+  }
+  const auto ranking = std::move(all).rank();
+  RC_ASSERT(ranking.ok());
+  const Ranking whole = inside.ranking(weight_max);
+  if (!inside.margins.empty()) RC_ASSERT(bytes_of(*ranking) == bytes_of(whole));
+  RC_ASSERT(values_of(*ranking) == values_of(whole));
 }
 
 RC_GTEST_PROP(Ranking, WindowsOneAfterAnotherSayWhatTheWholeSays, ()) {

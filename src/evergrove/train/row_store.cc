@@ -171,9 +171,15 @@ void RowStore::drop_iteration() {
   nodes_.clear();
 }
 
+void RowStore::forget_tree() {
+  nodes_.clear();
+  partition_ = trees::RowPartition(/*is_tight=*/parking_ != nullptr);
+}
+
 RoundingTally RowStore::make_gradients(uint32_t output, const GradientScale& scale) {
-  return gradient_maker_.make(iteration_count_, output, margins_[0].all(), scale,
-                              gradients_[output]);
+  trees::Gradients& gradients = gradients_[output];
+  if (parking_) gradients = std::move(parking_->room.gradients);
+  return gradient_maker_.make(iteration_count_, output, margins_[0].all(), scale, gradients);
 }
 
 void RowStore::start_tree(uint32_t output) {
@@ -260,10 +266,9 @@ MetricSummary RowStore::summary_of(size_t set_index, std::span<const std::string
   return MetricSummary::of(names, input);
 }
 
-Ranking RowStore::ranking_of(size_t set_index, double weight_max,
-                             const MarginWindow& window) const {
+Status RowStore::gather(size_t set_index, RowsToRank& rows) const {
   const Dataset& data = set(set_index);
-  return {margins_[set_index].all(), data.classes, data.weights, weight_max, window};
+  return rows.add(margins_[set_index].all(), data.classes, data.weights);
 }
 
 Result<Margins> RowStore::margins_after(

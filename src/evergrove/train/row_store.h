@@ -28,19 +28,21 @@
 #include <span>
 #include <vector>
 
-#include "evergrove/base/scratch_file.h"
 #include "evergrove/base/status.h"
 #include "evergrove/train/dataset.h"
 #include "evergrove/train/dataset_parts.h"
 #include "evergrove/train/gradient_maker.h"
 #include "evergrove/train/margins.h"
 #include "evergrove/train/metrics.h"
+#include "evergrove/train/rows_to_rank.h"
 #include "evergrove/train/run_record.h"
 #include "evergrove/trees/histogram.h"
 #include "evergrove/trees/row_partition.h"
 #include "evergrove/trees/split.h"
 
 namespace evergrove::train {
+
+class ParkingLot;
 
 class RowStore {
  public:
@@ -66,12 +68,12 @@ class RowStore {
   static constexpr unsigned kMargins = 4;
   // For split and histograms, and only where gradients are wide.
   static constexpr unsigned kGradients = 8;
-  // Parks the rows, which lie as build_rows_alone() puts them from now on. The file outlives this.
+  // Parks the rows, which lie as build_rows_alone() puts them from now on. The lot outlives this.
   // After a failure, here and below, the store is of no use any more.
-  Status park(ScratchFile& file);
+  Status park(ParkingLot& lot);
   // Requires: parked, and nothing is fetched.
   Status fetch(unsigned parts);
-  // Gives back the memory of all that was fetched or made, and keeps what was `changed`.
+  // Gives the memory of all that was fetched or made to the lot, and keeps what was `changed`.
   Status release(unsigned changed);
 
   uint64_t row_count() const { return data_.train.row_count(); }
@@ -121,6 +123,8 @@ class RowStore {
   void take_back_to(uint64_t iteration_count);
   // Goes back to where no iteration was decided.
   void reset();
+  // Forgets a tree that was begun, and gives the memory of its rows back until the next one.
+  void forget_tree();
   // Sets the margins to what they were after these trees. Nothing but metrics follows.
   Status go_back_to(std::span<const std::vector<model::Tree>> iterations);
 
@@ -131,7 +135,7 @@ class RowStore {
   // What metrics of a set are computed from, where its rows are not ranked all at once
   // (evaluate_metrics). set: 0: the training rows; i + 1: validation set i.
   MetricSummary summary_of(size_t set, std::span<const std::string> names, double weight_max) const;
-  Ranking ranking_of(size_t set, double weight_max, const MarginWindow& window) const;
+  Status gather(size_t set, RowsToRank& rows) const;
   std::span<const int64_t> margins_of(size_t set) const { return margins_[set].all(); }
   // The same of the training rows.
   MetricSummary training_metrics(std::span<const std::string> names, double weight_max) const;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "evergrove/base/scratch_file.h"
+#include "evergrove/train/parking_lot.h"
 #include "evergrove/train/row_store.h"
 
 namespace evergrove::train {
@@ -14,7 +15,8 @@ struct RowStore::Parking {
   struct Set {
     ScratchPlace bins, classes, targets, weights, margins, next_margins;
   };
-  ScratchFile* file;
+  ParkingLot* lot;
+  ParkingLot::Room room;  // of what is not fetched; else its arrays are the store's
   std::vector<Set> sets;
   ScratchPlace wide_gradients;
 
