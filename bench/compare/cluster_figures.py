@@ -38,6 +38,7 @@ SIMULATION = ROOT / "build/release/sim/evergrove-sim"
 FOLDER = ROOT / "build/bench-data/cluster"
 ROW_GROUPS = 64
 LOSS_TREES = 200  # of a run that loses a worker, or gets one
+FIRST_TREES = 40  # after a worker came: many, for the status page is not asked for each
 PARTS = ("overhead", "peers", "loss", "bytes", "scale")
 FRAUD = next(case for case in data.CASES if case.name == "fraud")
 
@@ -342,8 +343,9 @@ def add_one(plan: Plan, case: Case, settings: dict[str, Any]) -> Figures:
         "seconds_until_it_takes_part": began + active["seconds"] - started_at,
         "trees_until_it_takes_part": active["trees"] - joined["trees"],
         "a_tree_before": a_tree(looks, 0, started_at),
-        "a_tree_of_the_next_ten": a_tree(
-            [look for look in looks if look.trees <= active["trees"] + 11],
+        "first_trees": FIRST_TREES,
+        "a_tree_of_the_first": a_tree(
+            [look for look in looks if look.trees <= active["trees"] + 1 + FIRST_TREES],
             began + active["seconds"],
             float("inf"),
         ),

@@ -179,8 +179,8 @@ def loss(part: Figures) -> str:
         ],
         ["a tree before, one worker", spread([e["a_tree_before"] for e in joins], milliseconds)],
         [
-            "a tree, the first ten with two",
-            spread([e["a_tree_of_the_next_ten"] for e in joins], milliseconds),
+            f"a tree, the first {joins[0]['first_trees']} with two",
+            spread([e["a_tree_of_the_first"] for e in joins], milliseconds),
         ],
         ["a tree after, two workers", spread([e["a_tree_after"] for e in joins], milliseconds)],
     ]
