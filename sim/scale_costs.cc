@@ -8,6 +8,7 @@
 #include <cmath>
 #include <ctime>
 #include <numeric>
+#include <span>
 
 #include "evergrove/base/check.h"
 #include "evergrove/exact/exp_log.h"
@@ -19,6 +20,7 @@ namespace {
 
 constexpr size_t kMeasuredRows = 500'000;
 constexpr int kTimes = 5;
+constexpr uint32_t kLevels = 8;  // of a tree whose rows are moved, as of one with 255 leaves
 
 double cpu_seconds() {
   timespec now{};
@@ -28,15 +30,35 @@ double cpu_seconds() {
 
 // CPU time, and the least of several: what else the machine does makes it longer only. Requires
 // that all of it is done by this thread.
-template <typename Work>
-double seconds_of(const Work& work) {
+template <typename Prepare, typename Work>
+double seconds_of(const Prepare& prepare, const Work& work) {
   double least = 1e9;
   for (int i = 0; i < kTimes; ++i) {
+    prepare();
     const double begin = cpu_seconds();
     work();
     least = std::min(least, cpu_seconds() - begin);
   }
   return least;
+}
+
+template <typename Work>
+double seconds_of(const Work& work) {
+  return seconds_of([] {}, work);
+}
+
+// Splits all nodes of so many levels, each level in the middle of another feature: what a row costs
+// depends on how many rows its node has.
+void grow(train::RowStore& store, std::span<const model::Feature> features) {
+  store.make_room(uint32_t{2} << kLevels);
+  for (uint32_t level = 0, node = 0; level < kLevels; ++level) {
+    trees::Split split;
+    split.feature = level % static_cast<uint32_t>(features.size());
+    split.bin_last = features[split.feature].bin_count() / 2;
+    for (uint32_t i = 0; i < uint32_t{1} << level; ++i, ++node) {
+      store.split(node, split, 2 * node + 1, 2 * node + 2);
+    }
+  }
 }
 
 }  // namespace
@@ -83,18 +105,16 @@ ScaleCosts ScaleCosts::measure(const ScaleRows& rows) {
   CHECK(split.found());
   const double search_seconds = seconds_of([&] { (void)search.best(*root, sums, columns); });
 
-  uint32_t next = 1;
-  store->make_room(64);
-  costs.partition_row = seconds_of([&] {
-                          store->start_tree(0);
-                          store->make_room(64);
-                          store->split(0, split, next, next + 1);
-                        }) /
-                        row_count;
-  const auto half = build(next);
-  const double gathered = double(parts_of(next)[0].row_count());
+  const auto start = [&] { store->start_tree(0); };
+  costs.partition_row =
+      seconds_of(start, [&] { grow(*store, features); }) / (row_count * double(kLevels));
+  start();
+  store->make_room(3);
+  store->split(0, split, 1, 2);
+  const auto half = build(1);
+  const double gathered = double(parts_of(1)[0].row_count());
   costs.gathered_row_feature =
-      seconds_of([&] { pool.give_back(build(next)); }) / (gathered * double(features.size()));
+      seconds_of([&] { pool.give_back(build(1)); }) / (gathered * double(features.size()));
 
   std::string bytes;
   const double encode = seconds_of([&] { bytes = trees::encode_block(*half, 0, bins); });
@@ -110,12 +130,19 @@ ScaleCosts ScaleCosts::measure(const ScaleRows& rows) {
 
   model::Tree tree;
   tree.nodes.emplace_back();
-  const train::RowStore::Leaf leaf{0, 1};
-  costs.finish_row = seconds_of([&] {
-                       store->start_tree(0);
-                       CHECK(store->finish_tree({&leaf, 1}, tree).ok());
-                       store->end_iteration();
-                     }) /
+  std::vector<train::RowStore::Leaf> leaves;
+  for (uint32_t i = 0; i < uint32_t{1} << kLevels; ++i) {
+    leaves.push_back({(uint32_t{1} << kLevels) - 1 + i, 1});
+  }
+  const auto grown = [&] {
+    start();
+    grow(*store, features);
+  };
+  costs.finish_row = seconds_of(grown,
+                                [&] {
+                                  CHECK(store->finish_tree(leaves, tree).ok());
+                                  store->end_iteration();
+                                }) /
                      row_count;
   return costs;
 }

@@ -75,12 +75,15 @@ class Place:
         return [self.run.coordinator.pid, *workers]
 
     def expect_unharmed(self) -> None:
-        """The same members go on, and whoever asks properly is answered."""
+        """The same members go on, and whoever asks properly is answered.
+
+        Under a sanitizer one may be busy for so long with what was promised that others do its
+        work for a while; it is back soon, and never taken for lost.
+        """
         trees = self.run.status()["trees"]
-        self.run.wait_until(lambda s: s["trees"] > trees + 2)
+        self.run.wait_until(lambda s: s["trees"] > trees + 2 and len(members(s)) == WORKERS)
         asked = ("--coordinator", self.run.address, "--token-file", self.token_file)
-        status = evergrove("status", *asked, "--json").json
-        assert len(members(status)) == WORKERS
+        assert evergrove("status", *asked, "--json").json["lost"] == 0
         assert [worker.poll() for worker in self.run.workers[:WORKERS]] == [None] * WORKERS
 
     def expect_room_for_another(self) -> None:

@@ -70,7 +70,7 @@ std::vector<CoordinatorAction> Coordinator::receive(const std::string& worker,
       tell(worker, Rejoin{});
     } else if (const auto* loaded = std::get_if<Loaded>(&message.body)) {
       for (uint32_t id : loaded->shards) add_held(worker, id);
-      is_placement_due_ = true;
+      place_soon();
       progress_ = now;
     } else if (const auto* failed = std::get_if<LoadFailed>(&message.body)) {
       for (uint32_t id : failed->shards) state.asked.erase(id);
@@ -103,7 +103,8 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
   for (uint32_t id : hello.shards) {
     if (shard(id) != nullptr) held.insert(id);
   }
-  bool is_new = !workers_.contains(name);
+  const bool is_known = workers_.contains(name);
+  bool is_new = !is_known;
   const Member* const was = is_new ? nullptr : member(name);
   if (was != nullptr && !is_view_lost_) {
     const bool has_all = std::all_of(was->shards.begin(), was->shards.end(),
@@ -133,7 +134,11 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
            false,
            {},
            0};
-  is_placement_due_ = true;
+  if (is_known) {
+    is_placement_due_ = true;  // it may hold less now
+  } else {
+    place_soon();
+  }
   // Also while there is no view, for what was decided: the rows that it is to read are led through
   // that before others wait for them.
   if (view_.number > 0 && (!is_view_lost_ || member(name) == nullptr)) say_plan(name);
@@ -189,6 +194,7 @@ std::vector<CoordinatorAction> Coordinator::tick(Time now) {
     if (now - heard > options_.lease) silent.push_back(name);
   }
   for (const std::string& name : silent) give_up_overtaken(name);
+  is_placement_due_ |= std::exchange(is_more_to_place_, false);
   find_stragglers();
   if (now - weighed_ > options_.weigh_every) {
     weighed_ = now;

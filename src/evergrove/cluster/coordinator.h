@@ -171,6 +171,7 @@ class Coordinator {
   void find_stragglers();
   void overtake();
   void give_up_overtaken(std::string name);
+  void place_soon();
   void place_shards();
   void place_missing(std::set<std::string>& told);
   void move_to_the_needy(uint64_t all_rows, double all_weight, std::set<std::string>& told);
@@ -245,6 +246,7 @@ class Coordinator {
   bool is_view_lost_ = false;
   bool is_view_new_ = false;           // since shards were placed last
   bool is_placement_due_ = true;       // workers, what they hold or the view have changed
+  bool is_more_to_place_ = false;      // at the next tick
   bool is_all_held_ = false;           // when shards were placed last
   bool is_view_due_ = true;            // placed since it was looked for one; or blocks may move
   uint64_t memory_bytes_missing_ = 0;  // then

@@ -9,6 +9,18 @@
 
 namespace evergrove::cluster {
 
+// For what adds to what is held or wanted, and takes nothing away. A placement looks at every
+// worker and shard; where workers are many, those of a while are placed together, at the next tick:
+// a thousand that come and read one by one would else have the coordinator busy for minutes.
+void Coordinator::place_soon() {
+  constexpr size_t kPlacedAtOnce = 16;
+  if (workers_.size() <= kPlacedAtOnce) {
+    is_placement_due_ = true;
+  } else {
+    is_more_to_place_ = true;
+  }
+}
+
 bool Coordinator::all_held() const {
   std::set<uint32_t> held;
   for (const auto& [name, state] : workers_) held.insert(state.held.begin(), state.held.end());
