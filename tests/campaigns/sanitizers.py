@@ -49,8 +49,9 @@ def body() -> str:
     reports = []
     for kind, build in BUILDS.items():
         tests = ROOT / "build" / f"{build}-tests"
-        for module in sorted((tests / "modules").glob("*.xml")):
-            rows.append([kind, f"`{module.stem}`", *of_gtest(module), commit_of(module.parent)])
+        for report in sorted(tests.glob("modules/*/results.xml")):
+            row = of_gtest(report)
+            rows.append([kind, f"`{report.parent.name}`", *row, commit_of(report.parent)])
         for report in sorted(tests.glob("*/pytest.xml")):
             row = of_pytest(report)
             rows.append([kind, f"`{report.parent.name}.py`", *row, commit_of(report.parent)])
