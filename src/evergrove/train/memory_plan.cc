@@ -135,8 +135,8 @@ MemoryNeed need_in_memory(const MemoryShape& s) {
 // ones.
 uint64_t part_row_bytes(const MemoryShape& s) {
   const uint64_t margins = margin_bytes(s) * (s.output_count > 1 ? 2 : 1);
-  return s.bin_bytes * s.row_stride + label_bytes(s) + margins + (s.may_be_wide ? 12 : 4) +
-         softmax_bytes(s) + sample_bytes(s) + 8;
+  return s.bin_bytes * s.row_stride + label_bytes(s) + margins + gradient_bytes(s) +
+         (s.may_be_wide ? 4 : 0) + softmax_bytes(s) + sample_bytes(s) + 8;
 }
 
 // Of a part that is read; one at a time, by all threads.

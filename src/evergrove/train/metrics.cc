@@ -232,9 +232,7 @@ Result<std::vector<double>> evaluate_metrics(std::span<const std::string> names,
     sample_margins(input.margins, input.margins.size() / kSampledMargins, to);
     return {};
   };
-  const double weight_max = input.weight_max > 0 || input.weights.empty()
-                                ? input.weight_max
-                                : std::ranges::max(input.weights);
+  const double weight_max = ranks_rows(names) ? largest_weight(input.weights, input.weight_max) : 0;
   rows.ranking = [&](const MarginWindow& window) { return rank(input, weight_max, window); };
   return evaluate_metrics(names, input.objective, rows, kRankedRows);
 }

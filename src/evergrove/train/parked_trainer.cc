@@ -13,6 +13,7 @@
 #include "evergrove/train/metrics.h"
 #include "evergrove/train/parking_lot.h"
 #include "evergrove/train/row_store.h"
+#include "evergrove/train/rows_to_rank.h"
 #include "evergrove/train/run_history.h"
 #include "evergrove/train/trees_behind.h"
 #include "evergrove/trees/column_sample.h"

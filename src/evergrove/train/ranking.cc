@@ -43,12 +43,13 @@ std::vector<MarginWindow> margin_windows(std::vector<int64_t> sample, uint64_t r
   return windows;
 }
 
+double largest_weight(std::span<const float> weights, double weight_max) {
+  return weight_max > 0 || weights.empty() ? weight_max : std::ranges::max(weights);
+}
+
 Ranking::Ranking(std::span<const int64_t> margins, std::span<const uint16_t> classes,
-                 std::span<const float> weights, double weight_max, const MarginWindow& window) {
-  if (weight_max == 0 && !weights.empty()) {
-    weight_max = *std::max_element(weights.begin(), weights.end());
-  }
-  RowsToRank rows(!weights.empty(), weight_max, window);
+                 std::span<const float> weights, double weight_max) {
+  RowsToRank rows(!weights.empty(), largest_weight(weights, weight_max), MarginWindow{});
   CHECK(rows.add(margins, classes, weights).ok());
   Result<Ranking> ranking = std::move(rows).rank();
   CHECK(ranking.ok());

@@ -37,6 +37,8 @@ std::vector<MarginWindow> margin_windows(std::vector<int64_t> sample, uint64_t r
 inline constexpr uint64_t kRankedTogetherMax = std::numeric_limits<uint32_t>::max();
 // Units of weight that the largest one has.
 inline constexpr uint32_t kRankingUnits = 1 << 30;
+// weight_max, or the largest of the weights where it is 0; 0 where there are none.
+double largest_weight(std::span<const float> weights, double weight_max);
 
 class Ranking {
  public:
@@ -44,9 +46,8 @@ class Ranking {
   // weight_max: of all rows that will be merged; 0: of these.
   // Requires: as many margins as classes (0 or 1), fewer than 2^32; weights empty (all 1) or as
   // many, none above weight_max.
-  // Rows of other margins than those of the window are left out.
   Ranking(std::span<const int64_t> margins, std::span<const uint16_t> classes,
-          std::span<const float> weights, double weight_max = 0, const MarginWindow& window = {});
+          std::span<const float> weights, double weight_max = 0);
 
   // Adds the rows of another ranking. Refuses one with other units of weight, and more than
   // 2^32 - 1 rows together; then nothing is added.
@@ -94,7 +95,7 @@ class Ranking {
 // the same bits as of one ranking of all.
 //
 //   RankingWalk walk({100});
-//   for (const MarginWindow& window : windows) walk.add(Ranking(..., window));
+//   for (const MarginWindow& window : windows) walk.add(of_rows_in(window));
 //   double auc = walk.auc();
 class RankingWalk {
  public:

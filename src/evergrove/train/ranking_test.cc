@@ -151,7 +151,11 @@ RC_GTEST_PROP(Ranking, WindowsOneAfterAnotherSayWhatTheWholeSays, ()) {
   RankingWalk walk(kCutoffs);
   for (size_t i = 0; i < windows.size(); ++i) {
     if (i > 0) RC_ASSERT(windows[i].high == windows[i - 1].low - 1);
-    walk.add({rows.margins, rows.classes, rows.weights, weighted ? 2.0 : 0.0, windows[i]});
+    RowsToRank inside(weighted, weighted ? 2.0 : 0.0, windows[i]);
+    RC_ASSERT(inside.add(rows.margins, rows.classes, rows.weights).ok());
+    const auto ranking = std::move(inside).rank();
+    RC_ASSERT(ranking.ok());
+    walk.add(*ranking);
   }
   const Ranking whole(rows.margins, rows.classes, rows.weights, weighted ? 2.0 : 0.0);
   const auto same = [](double a, double b) {

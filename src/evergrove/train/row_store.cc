@@ -10,6 +10,7 @@
 #include "evergrove/base/phase.h"
 #include "evergrove/train/forest_walk.h"
 #include "evergrove/train/row_store_parking.h"
+#include "evergrove/train/rows_to_rank.h"
 #include "evergrove/trees/binned_tree.h"
 
 namespace evergrove::train {

@@ -34,7 +34,6 @@
 #include "evergrove/train/gradient_maker.h"
 #include "evergrove/train/margins.h"
 #include "evergrove/train/metrics.h"
-#include "evergrove/train/rows_to_rank.h"
 #include "evergrove/train/run_record.h"
 #include "evergrove/trees/histogram.h"
 #include "evergrove/trees/row_partition.h"
@@ -43,6 +42,7 @@
 namespace evergrove::train {
 
 class ParkingLot;
+class RowsToRank;
 
 class RowStore {
  public:
