@@ -75,7 +75,8 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
     context->options = std::move(given);
     context->emit = [this](TransportEvent event) { emit(std::move(event)); };
     context->call_when_writable = [this](ConnectionId id, int socket) { watch(id, socket); };
-    reader.emplace([this](ConnectionId id) { return read(id); });
+    reader.emplace(std::max<size_t>(1, context->options.reading_threads),
+                   [this](ConnectionId id) { return read(id); });
   }
 
   void emit(TransportEvent event) {
@@ -165,6 +166,7 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
   bool read(ConnectionId id) {
     const auto connection = find(id);
     if (connection && connection->read_some()) return true;
+    if (connection) reader->remove(connection->stream().socket());
     remove(id);
     return false;
   }
@@ -278,7 +280,7 @@ Result<std::unique_ptr<Transport>> Transport::open(TransportOptions options, Cal
   epoll_event woken = {};
   woken.events = EPOLLIN;
   (void)::epoll_ctl(state->epoll.get(), EPOLL_CTL_ADD, state->wake.get(), &woken);
-  state->reader->start(std::max<size_t>(1, given.reading_threads));
+  state->reader->start();
   state->watcher = std::thread([raw = state.get()] { raw->run_watcher(); });
   return std::unique_ptr<Transport>(new Transport(std::move(state)));
 }

@@ -1,4 +1,5 @@
-// A socket is armed for one event, so that one thread has it, and armed again when it was read.
+// Where several threads read, a socket is armed for one event, so that one thread has it, and armed
+// again when it was read: one more system call a message. One thread needs none of that.
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/transport_reader.h"
 
@@ -22,17 +23,17 @@ uint64_t name_of(ConnectionId id, int socket) {
 
 }  // namespace
 
-TransportReader::TransportReader(Read read)
-    : read_(std::move(read)), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+TransportReader::TransportReader(size_t thread_count, Read read)
+    : read_(std::move(read)), thread_count_(thread_count), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (!is_open()) return;
   epoll_event wanted = {};
   wanted.events = EPOLLIN;
   (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, attention_.get(), &wanted);
 }
 
-void TransportReader::start(size_t thread_count) {
-  const size_t events_max = thread_count > 1 ? 1 : kEventsMax;  // so that none takes all
-  for (size_t i = 0; i < thread_count; ++i) {
+void TransportReader::start() {
+  const size_t events_max = arms_once() ? 1 : kEventsMax;  // so that none takes all
+  for (size_t i = 0; i < thread_count_; ++i) {
     threads_.emplace_back([this, events_max] { run(events_max); });
   }
 }
@@ -58,9 +59,13 @@ void TransportReader::stop() {
 
 bool TransportReader::arm(int how, ConnectionId id, int socket) {
   epoll_event wanted = {};
-  wanted.events = EPOLLIN | EPOLLONESHOT;
+  wanted.events = arms_once() ? EPOLLIN | EPOLLONESHOT : EPOLLIN;
   wanted.data.u64 = name_of(id, socket);
   return ::epoll_ctl(epoll_.get(), how, socket, &wanted) == 0;
+}
+
+void TransportReader::remove(int socket) {
+  (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket, nullptr);
 }
 
 bool TransportReader::add(ConnectionId id, int socket) { return arm(EPOLL_CTL_ADD, id, socket); }
@@ -78,7 +83,7 @@ void TransportReader::read_once(int timeout_ms, size_t events_max) {
     const ConnectionId id = name >> kSocketBits;
     if (id == 0) {
       attention_.drain();
-    } else if (read_(id)) {
+    } else if (read_(id) && arms_once()) {
       (void)arm(EPOLL_CTL_MOD, id, static_cast<int>(name & ((1 << kSocketBits) - 1)));
     }
   }

@@ -6,8 +6,8 @@
 // is stood in for, so that senders are not held up for longer. Nothing here wakes regularly while
 // somebody waits in attend(), or nobody does at all.
 //
-//   TransportReader reader([&](ConnectionId id) { ... });
-//   reader.start(1);
+//   TransportReader reader(1, [&](ConnectionId id) { ... });
+//   reader.start();
 //   reader.add(id, socket);
 //   while (events.empty()) reader.attend(until);       // ends early after reader.wake()
 // SPDX-License-Identifier: Apache-2.0
@@ -33,16 +33,17 @@ class TransportReader {
  public:
   using Clock = std::chrono::steady_clock;
   // Reads what is there of a connection, without waiting. Of one connection by one thread at a
-  // time. False: there will be nothing more; the socket may be closed.
+  // time. False: there will be nothing more; the socket was removed, and may be closed.
   using Read = std::function<bool(ConnectionId)>;
 
-  explicit TransportReader(Read read);
+  // thread_count: of its own threads, at least 1.
+  TransportReader(size_t thread_count, Read read);
   // Nobody may be in attend().
   ~TransportReader() { stop(); }
   // False: there were no descriptors for it.
   bool is_open() const { return epoll_.is_open() && attention_.is_open(); }
-  // Begins to read where nobody attends, on so many threads. Requires: is_open().
-  void start(size_t thread_count);
+  // Begins to read where nobody attends. Requires: is_open().
+  void start();
   // Nobody will attend again.
   void stand_in();
   // Ends the own threads; the rest is only to be destroyed.
@@ -50,6 +51,8 @@ class TransportReader {
 
   // False: the system has no room for it.
   bool add(ConnectionId id, int socket);
+  // Before it is closed: its number may be another's at once.
+  void remove(int socket);
 
   // Reads what comes until something was there, wake() was called since the last time, or `until`.
   // One thread at a time.
@@ -66,10 +69,12 @@ class TransportReader {
   void run(size_t events_max);
   bool is_attending() const { return attending_.load() != std::thread::id(); }
   bool is_away() const;
+  bool arms_once() const { return thread_count_ > 1; }
   bool arm(int how, ConnectionId id, int socket);
   void read_once(int timeout_ms, size_t events_max);
 
   const Read read_;
+  const size_t thread_count_;
   const Descriptor epoll_;
   const WakeUp attention_;
   std::shared_mutex role_;  // of who reads: one that attends, or the own threads

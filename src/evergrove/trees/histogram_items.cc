@@ -1,5 +1,6 @@
 // 64 bins at a time: lanes make the items, those of bins without rows are squeezed out, and what is
-// left is written at strides of the item's bytes, each store eight bytes wide.
+// left is written at strides of the item's bytes, each store eight bytes wide. Adding is the same
+// the other way round.
 // SPDX-License-Identifier: Apache-2.0
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "evergrove/trees/histogram_items.cc"
@@ -143,35 +144,64 @@ char* write_all(const BinRange& bins, const ItemBits& bits, char* mask, char* it
   return items;
 }
 
+// Puts each item, with whatever is above its bytes, where its bin is among the 64; others have 0.
+HWY_INLINE void spread(uint64_t has, const char* items, const char* end, size_t item_bytes,
+                       uint64_t* words) {
+  std::memset(words, 0, kChunk * sizeof(uint64_t));
+  const size_t size = hwy::PopCount(has) * item_bytes;
+  const bool may_read_on = static_cast<size_t>(end - items) >= size + sizeof(uint64_t);
+  for (; has != 0; has &= has - 1, items += item_bytes) {
+    uint64_t* const word = words + hwy::Num0BitsBelowLS1Bit_Nonzero64(has);
+    if (may_read_on) {
+      std::memcpy(word, items, sizeof(uint64_t));
+    } else {
+      std::memcpy(word, items, item_bytes);
+    }
+  }
+}
+
+// Adds items, one a lane, to the bins from `bin` on; a lane without rows has 0.
+template <class D>
+HWY_INLINE void add_lanes(D d, hn::Vec<D> item, size_t item_bytes, int h_bits, int count_bits,
+                          const BinSums& to, size_t bin) {
+  const hn::RebindToSigned<D> s;
+  const hn::Rebind<uint32_t, D> half;
+  const int unused = static_cast<int>(64 - 8 * item_bytes);
+  const auto whole = hn::BitCast(s, hn::ShiftLeftSame(item, unused));
+  const auto g = hn::ShiftRightSame(whole, unused + h_bits + count_bits);
+  const auto h =
+      hn::And(hn::ShiftRightSame(item, count_bits), hn::Set(d, (uint64_t{1} << h_bits) - 1));
+  const auto count = hn::And(item, hn::Set(d, (uint64_t{1} << count_bits) - 1));
+  if (to.words != nullptr) {
+    const auto low = hn::Add(hn::ShiftLeft<13>(h), count);
+    const auto word = hn::Add(hn::ShiftLeft<38>(hn::BitCast(d, g)), low);
+    hn::StoreU(hn::Add(hn::LoadU(d, to.words + bin), word), d, to.words + bin);
+  } else {
+    hn::StoreU(hn::Add(hn::LoadU(s, to.g + bin), g), s, to.g + bin);
+    hn::StoreU(hn::Add(hn::LoadU(s, to.h + bin), hn::BitCast(s, h)), s, to.h + bin);
+    const auto counts = hn::Add(hn::LoadU(half, to.count + bin), hn::TruncateTo(half, count));
+    hn::StoreU(counts, half, to.count + bin);
+  }
+}
+
 void add_all(const char* mask, const char* items, const char* end, size_t item_bytes, int h_bits,
              int count_bits, const BinSums& to) {
-  const int unused = static_cast<int>(64 - 8 * item_bytes);
-  const int low_bits = h_bits + count_bits;
-  const uint64_t h_mask = (uint64_t{1} << h_bits) - 1;
-  const uint64_t count_mask = (uint64_t{1} << count_bits) - 1;
+  const Unsigned d;
+  const hn::CappedTag<uint64_t, 1> one;
+  const size_t lanes = hn::Lanes(d);
+  HWY_ALIGN uint64_t words[kChunk];
   for (size_t first = 0; first < to.size; first += kChunk) {
     const size_t size = HWY_MIN(kChunk, to.size - first);
     uint64_t has = 0;
     std::memcpy(&has, mask + first / 8, (size + 7) / 8);
-    for (; has != 0; has &= has - 1) {
-      const size_t bin = first + hwy::Num0BitsBelowLS1Bit_Nonzero64(has);
-      uint64_t item = 0;
-      if (end - items >= 8) {
-        std::memcpy(&item, items, sizeof(item));
-      } else {
-        std::memcpy(&item, items, item_bytes);
-      }
-      items += item_bytes;
-      const int64_t g = (static_cast<int64_t>(item << unused) >> unused) >> low_bits;
-      const uint64_t h = (item >> count_bits) & h_mask;
-      const uint64_t count = item & count_mask;
-      if (to.words != nullptr) {
-        to.words[bin] += (static_cast<uint64_t>(g) << 38) + (h << 13) + count;
-      } else {
-        to.g[bin] = static_cast<int64_t>(static_cast<uint64_t>(to.g[bin]) + uint64_t(g));
-        to.h[bin] = static_cast<int64_t>(static_cast<uint64_t>(to.h[bin]) + h);
-        to.count[bin] += static_cast<uint32_t>(count);
-      }
+    spread(has, items, end, item_bytes, words);
+    items += hwy::PopCount(has) * item_bytes;
+    size_t i = 0;
+    for (; i + lanes <= size; i += lanes) {
+      add_lanes(d, hn::LoadU(d, words + i), item_bytes, h_bits, count_bits, to, first + i);
+    }
+    for (; i < size; ++i) {
+      add_lanes(one, hn::LoadU(one, words + i), item_bytes, h_bits, count_bits, to, first + i);
     }
   }
 }
