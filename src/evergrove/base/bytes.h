@@ -58,6 +58,11 @@ class ByteWriter {
     bytes_ += static_cast<char>(v);
     return *this;
   }
+  // As they are, without their size.
+  ByteWriter& raw(std::string_view bytes) {
+    bytes_.append(bytes);
+    return *this;
+  }
   // Over what was written there before. Requires: four bytes were.
   void set_u32(size_t place, uint32_t v) { std::memcpy(bytes_.data() + place, &v, sizeof(v)); }
   // Room for so many more, so that they are not moved while they are written.
@@ -93,6 +98,12 @@ class ByteReader {
     std::string value(bytes_.substr(position_, size));
     position_ += size;
     return value;
+  }
+  // Empty, and it fails, if there are not so many.
+  std::string_view raw(size_t size) {
+    if (!need(size)) return {};
+    position_ += size;
+    return bytes_.substr(position_ - size, size);
   }
   // What string() has written; a part of what is read, if that has an owner, else a copy.
   Bytes shared_string() {

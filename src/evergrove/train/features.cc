@@ -2,8 +2,11 @@
 #include "evergrove/train/features.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstring>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <mutex>
 
@@ -108,6 +111,63 @@ Status refuse_categories(const std::string& column) {
       {{"column", column}, {"at most", std::to_string(kCategoriesMax)}});
 }
 
+// Whether all are numbers of 32 bits, as those of such a column are.
+bool are_narrow(std::span<const double> values) {
+  bool are = true;
+  for (const double value : values) {
+    const bool is_small = std::abs(value) <= double{std::numeric_limits<float>::max()};
+    are &= is_small && double{static_cast<float>(is_small ? value : 0)} == value;
+  }
+  return are;
+}
+
+template <typename Number>
+std::string_view bytes_of(std::span<const Number> numbers) {
+  return {reinterpret_cast<const char*>(numbers.data()), numbers.size_bytes()};
+}
+
+// Bytes of each, how many, and they themselves; these are most of what a part says.
+void write_numbers(std::span<const double> numbers, ByteWriter& out) {
+  const bool are_32 = are_narrow(numbers);
+  out.u8(are_32 ? 4 : 8).u32(static_cast<uint32_t>(numbers.size()));
+  out.reserve(numbers.size() * (are_32 ? 4 : 8));
+  if (!are_32) {
+    out.raw(bytes_of(numbers));
+    return;
+  }
+  std::array<float, 1024> some;
+  for (size_t first = 0; first < numbers.size(); first += some.size()) {
+    const size_t count = std::min(some.size(), numbers.size() - first);
+    for (size_t i = 0; i < count; ++i) some[i] = static_cast<float>(numbers[first + i]);
+    out.raw(bytes_of(std::span<const float>(some).first(count)));
+  }
+}
+
+template <typename Number>
+std::vector<double> numbers_of(std::string_view bytes) {
+  std::vector<double> numbers(bytes.size() / sizeof(Number));
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    Number number;
+    std::memcpy(&number, bytes.data() + i * sizeof(Number), sizeof(Number));
+    numbers[i] = double{number};
+  }
+  return numbers;
+}
+
+// Fails where one is none.
+std::vector<double> read_numbers(ByteReader& in) {
+  const uint8_t bytes_each = in.u8();
+  if (bytes_each != 4 && bytes_each != 8) in.fail();
+  const size_t count = in.ok() ? in.count(bytes_each) : 0;
+  const std::string_view bytes = in.raw(count * bytes_each);
+  std::vector<double> numbers =
+      bytes_each == 4 ? numbers_of<float>(bytes) : numbers_of<double>(bytes);
+  size_t nan_count = 0;
+  for (const double number : numbers) nan_count += number != number ? 1 : 0;
+  if (nan_count > 0) in.fail();
+  return numbers;
+}
+
 std::deque<ColumnReader> readers_of(const table::RowSource& source,
                                     std::span<const size_t> columns) {
   std::deque<ColumnReader> readers;  // they do not move
@@ -198,8 +258,8 @@ void ColumnFacts::merge(ColumnFacts other) {
 }
 
 void ColumnFacts::encode(ByteWriter& out) const {
-  out.u8(has_too_many).u64(zeros).u32(static_cast<uint32_t>(sample.size()));
-  for (const double value : sample) out.f64(value);
+  out.u8(has_too_many).u64(zeros);
+  write_numbers(sample, out);
   out.u32(static_cast<uint32_t>(counts.size()));
   for (const auto& [name, count] : counts) out.string(name).varint(count);
 }
@@ -208,11 +268,7 @@ Result<ColumnFacts> ColumnFacts::decode(ByteReader& in) {
   ColumnFacts facts;
   facts.has_too_many = in.u8() != 0;
   facts.zeros = in.u64();
-  facts.sample.resize(in.count(8));
-  for (double& value : facts.sample) {
-    value = in.f64();
-    if (std::isnan(value)) in.fail();
-  }
+  facts.sample = read_numbers(in);
   const uint32_t name_count = in.count(5);
   for (uint32_t i = 0; i < name_count && in.ok(); ++i) {
     std::string name = in.string();
