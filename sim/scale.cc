@@ -98,6 +98,12 @@ ScaleFigures Scale::run() {
   return figures_;
 }
 
+std::vector<WorkerAction> Scale::load_shard(Machine& machine, uint32_t shard) const {
+  auto rows = rows_.load(shard);
+  cluster::ShardPiece piece{shard, rows->row_counts()};
+  return machine.worker->loaded({std::move(piece)}, std::move(rows));
+}
+
 // Each worker has read its share before it joins.
 void Scale::start() {
   const uint64_t shards = rows_.shards().size();
@@ -110,7 +116,7 @@ void Scale::start() {
       load.shards.push_back(static_cast<uint32_t>(id));
     }
     machine.worker->receive({1, load});
-    for (uint32_t id : load.shards) machine.worker->loaded(id, rows_.load(id));
+    for (uint32_t id : load.shards) load_shard(machine, id);
     act(i, 0, machine.worker->join(options_.threads));
     at(kBeatEvery * double(i) / double(options_.workers), [=, this] { beat(i); });
   }
@@ -305,9 +311,7 @@ void Scale::act(size_t index, Seconds when, std::vector<WorkerAction> actions) {
       by_receiver[to].push_back(std::make_shared<Message>(std::move(send->message)));
     } else if (const auto* load = std::get_if<cluster::LoadAction>(&action)) {
       for (uint32_t shard : load->shards) {
-        at(when + kReadShard, [=, this] {
-          act(index, now_, machines_[index].worker->loaded(shard, rows_.load(shard)));
-        });
+        at(when + kReadShard, [=, this] { act(index, now_, load_shard(machines_[index], shard)); });
       }
     } else {
       CHECK(std::get<cluster::StopAction>(action).status.ok());

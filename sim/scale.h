@@ -91,6 +91,7 @@ class Scale {
 
   void at(Seconds when, std::function<void()> happen);
   void start();
+  std::vector<cluster::WorkerAction> load_shard(Machine& machine, uint32_t shard) const;
   void beat(size_t index);
   void tick();
   void send(size_t from, size_t to, Seconds when, Messages messages);

@@ -481,9 +481,13 @@ void Simulation::act(const std::string& name, std::vector<WorkerAction> actions)
         to_worker(name, send->to, send->message);
       }
     } else if (auto* wanted = std::get_if<LoadAction>(&action)) {
-      for (uint32_t shard : wanted->shards) {
+      // One by one, or some at once.
+      const size_t at_once = dice(2) == 0 ? 1 : wanted->shards.size();
+      for (size_t first = 0; first < wanted->shards.size(); first += at_once) {
         const Time delay(20 + dice(200) + (chance(faults_.slow_load) ? dice(6000) : 0));
-        at(now_ + delay, [=, this, decided = wanted->decided] { load(name, shard, *decided); });
+        const auto begin = wanted->shards.begin() + static_cast<ptrdiff_t>(first);
+        const std::vector<uint32_t> some(begin, begin + static_cast<ptrdiff_t>(at_once));
+        at(now_ + delay, [=, this, decided = wanted->decided] { load(name, some, *decided); });
       }
     } else if (auto* stop = std::get_if<StopAction>(&action)) {
       if (stop->status.kind() == StatusKind::corrupt) {
@@ -496,17 +500,23 @@ void Simulation::act(const std::string& name, std::vector<WorkerAction> actions)
   }
 }
 
-void Simulation::load(const std::string& name, uint32_t shard,
+void Simulation::load(const std::string& name, const std::vector<uint32_t>& shards,
                       const cluster::DecidedTrees& decided) {
   const auto worker = workers_.find(name);
   if (worker == workers_.end()) return;
   if (worker->second.stopped_until > now_) {
-    return at(worker->second.stopped_until, [=, this] { load(name, shard, decided); });
+    return at(worker->second.stopped_until, [=, this] { load(name, shards, decided); });
   }
-  tell(name, "has read shard " + std::to_string(shard));
-  auto rows = shards_.load(shard);
+  std::vector<cluster::ShardPiece> pieces;
+  std::vector<std::unique_ptr<train::RowStore>> stores;
+  for (const uint32_t shard : shards) {
+    tell(name, "has read shard " + std::to_string(shard));
+    stores.push_back(shards_.load(shard));
+    pieces.push_back({shard, stores.back()->row_counts()});
+  }
+  auto rows = train::RowStore::join(std::move(stores));
   if (dice(2) == 0) cluster::catch_up(decided, *rows);
-  act(name, worker->second.machine->loaded(shard, std::move(rows)));
+  act(name, worker->second.machine->loaded(std::move(pieces), std::move(rows)));
 }
 
 void Simulation::join(const std::string& name) {

@@ -143,7 +143,8 @@ class Simulation {
   // what the machines want
   void act(uint64_t epoch, std::vector<cluster::CoordinatorAction> actions);
   void act(const std::string& name, std::vector<cluster::WorkerAction> actions);
-  void load(const std::string& name, uint32_t shard, const cluster::DecidedTrees& decided);
+  void load(const std::string& name, const std::vector<uint32_t>& shards,
+            const cluster::DecidedTrees& decided);
   void join(const std::string& name);
   Time local(const CoordinatorProcess& coordinator) const;
 

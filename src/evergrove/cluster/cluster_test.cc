@@ -113,7 +113,7 @@ TEST(Worker, GivesBackWhatItIsNotToHoldAndDoesNotWaitForIt) {
   EXPECT_EQ(worker.loading().size(), 2u);
   // Shard 0 is another's now; it is on its way, and nobody waits for it.
   EXPECT_FALSE(has<LoadAction>(worker.receive({1, LoadShards{{1}, {}, 6}})));
-  EXPECT_TRUE(worker.loaded(0, nullptr).empty());
+  EXPECT_TRUE(worker.loaded({{0, {}}}, nullptr).empty());
   EXPECT_TRUE(worker.receive({1, LoadShards{{0, 1}, {}, 5}}).empty()) << "it is late";
   EXPECT_EQ(worker.loading(), std::set<uint32_t>{1});
 }

@@ -51,10 +51,26 @@ std::vector<WorkerAction> Worker::leave() {
   return std::exchange(actions_, {});
 }
 
-std::vector<WorkerAction> Worker::loaded(uint32_t id, std::unique_ptr<train::RowStore> store) {
-  if (loading_.erase(id) == 0) return {};  // it is no longer wanted
-  rows_.add(id, std::move(store));
-  send("", Loaded{{id}});
+std::vector<WorkerAction> Worker::loaded(std::vector<ShardPiece> pieces,
+                                         std::unique_ptr<train::RowStore> store) {
+  Loaded said;
+  std::vector<bool> is_wanted;
+  for (const ShardPiece& piece : pieces) {
+    is_wanted.push_back(loading_.erase(piece.shard) > 0);
+    if (is_wanted.back()) said.shards.push_back(piece.shard);
+  }
+  if (said.shards.empty()) return {};
+  if (said.shards.size() == pieces.size()) {
+    rows_.add(std::move(pieces), std::move(store));
+  } else {
+    std::vector<train::RowCounts> counts;
+    for (const ShardPiece& piece : pieces) counts.push_back(piece.counts);
+    std::vector<std::unique_ptr<train::RowStore>> stores = store->divide(counts);
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      if (is_wanted[i]) rows_.add({std::move(pieces[i])}, std::move(stores[i]));
+    }
+  }
+  send("", std::move(said));
   return std::exchange(actions_, {});
 }
 

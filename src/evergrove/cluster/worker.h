@@ -66,8 +66,9 @@ class Worker {
   // Says who it is; to be called when a connection to a coordinator is there, again and again.
   std::vector<WorkerAction> join(uint32_t threads);
   std::vector<WorkerAction> receive(const Message& message);
-  // A shard's rows are there, from the first iteration on.
-  std::vector<WorkerAction> loaded(uint32_t shard, std::unique_ptr<train::RowStore> store);
+  // Shards' rows are there, in their order in one store, from the first iteration on.
+  std::vector<WorkerAction> loaded(std::vector<ShardPiece> pieces,
+                                   std::unique_ptr<train::RowStore> store);
   std::vector<WorkerAction> load_failed(uint32_t shard, const std::string& reason);
   // Asks to hand over and leave; Goodbye follows.
   std::vector<WorkerAction> leave();

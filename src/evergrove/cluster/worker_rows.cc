@@ -28,16 +28,15 @@ void catch_up(const DecidedTrees& decided, train::RowStore& rows) {
   static_cast<void>(rows.apply(std::span(decided).subspan(passed)));
 }
 
-void WorkerRows::add(uint32_t shard, std::unique_ptr<train::RowStore> rows) {
-  if (has(shard)) return;
+void WorkerRows::add(std::vector<ShardPiece> pieces, std::unique_ptr<train::RowStore> rows) {
   Group& group = groups_.emplace_back();
-  group.pieces.push_back({shard, rows->row_counts()});
+  group.pieces = std::move(pieces);
   group.rows = std::move(rows);
 }
 
 bool WorkerRows::has(uint32_t shard) const {
   for (const Group& group : groups_) {
-    for (const Piece& piece : group.pieces) {
+    for (const ShardPiece& piece : group.pieces) {
       if (piece.shard == shard) return true;
     }
   }
@@ -47,7 +46,7 @@ bool WorkerRows::has(uint32_t shard) const {
 std::vector<uint32_t> WorkerRows::shards() const {
   std::vector<uint32_t> ids;
   for (const Group& group : groups_) {
-    for (const Piece& piece : group.pieces) ids.push_back(piece.shard);
+    for (const ShardPiece& piece : group.pieces) ids.push_back(piece.shard);
   }
   std::sort(ids.begin(), ids.end());
   return ids;
@@ -61,7 +60,7 @@ bool WorkerRows::counts_any() const {
 // A group a shard.
 std::vector<WorkerRows::Group> WorkerRows::divided(Group group) const {
   std::vector<train::RowCounts> counts;
-  for (const Piece& piece : group.pieces) counts.push_back(piece.counts);
+  for (const ShardPiece& piece : group.pieces) counts.push_back(piece.counts);
   std::vector<std::unique_ptr<train::RowStore>> stores = group.rows->divide(counts);
   std::vector<Group> parts(stores.size());
   for (size_t i = 0; i < stores.size(); ++i) {
@@ -76,7 +75,7 @@ std::vector<WorkerRows::Group> WorkerRows::divided(Group group) const {
 
 void WorkerRows::give_back(uint32_t shard) {
   for (size_t i = 0; i < groups_.size(); ++i) {
-    const auto is_it = [&](const Piece& piece) { return piece.shard == shard; };
+    const auto is_it = [&](const ShardPiece& piece) { return piece.shard == shard; };
     if (std::none_of(groups_[i].pieces.begin(), groups_[i].pieces.end(), is_it)) continue;
     if (groups_[i].is_counted) return;
     Group group = std::move(groups_[i]);
@@ -90,7 +89,7 @@ void WorkerRows::give_back(uint32_t shard) {
 }
 
 void WorkerRows::set_counted(std::span<const uint32_t> shards) {
-  const auto is_among = [&](const Piece& piece) {
+  const auto is_among = [&](const ShardPiece& piece) {
     return std::find(shards.begin(), shards.end(), piece.shard) != shards.end();
   };
   std::vector<Group> groups;

@@ -10,7 +10,7 @@
 // ahead was decided and will be decided the same again.
 //
 //   WorkerRows rows(setup);
-//   rows.add(7, std::move(store));
+//   rows.add({{7, store->row_counts()}}, std::move(store));
 //   rows.set_counted(std::array{7u});
 //   rows.bring_up(place);
 // SPDX-License-Identifier: Apache-2.0
@@ -41,13 +41,20 @@ struct RunPlace {
   TreeState state;
 };
 
+// A shard, and how many rows of each set it has.
+struct ShardPiece {
+  uint32_t shard = 0;
+  train::RowCounts counts;
+};
+
 class WorkerRows {
  public:
   // The set-up outlives it.
   explicit WorkerRows(const RunSetup& setup) : setup_(setup) {}
 
-  // A shard's rows, between any two iterations; ignored where they are there already.
-  void add(uint32_t shard, std::unique_ptr<train::RowStore> rows);
+  // Shards' rows, in their order in one store, between any two iterations. Requires: none of them
+  // is there already.
+  void add(std::vector<ShardPiece> pieces, std::unique_ptr<train::RowStore> rows);
   bool has(uint32_t shard) const;
   // Frees a shard's rows, unless they count.
   void give_back(uint32_t shard);
@@ -74,13 +81,9 @@ class WorkerRows {
   std::vector<trees::HistogramPart> parts(uint32_t node, std::span<const uint32_t> columns) const;
 
  private:
-  struct Piece {
-    uint32_t shard;
-    train::RowCounts counts;
-  };
   // Shards in one store, all of which count or none.
   struct Group {
-    std::vector<Piece> pieces;
+    std::vector<ShardPiece> pieces;
     std::unique_ptr<train::RowStore> rows;
     bool is_counted = false;
     uint64_t epoch = 0;     // in which the following was so

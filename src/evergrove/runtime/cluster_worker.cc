@@ -200,8 +200,9 @@ Status WorkerHost::run() {
           return {};
         }
         ShardRead& read = std::get<ShardRead>(*event);
-        return act(read.status.ok() ? worker_->loaded(read.shard, std::move(read.store))
-                                    : worker_->load_failed(read.shard, read.status.message()));
+        return act(read.status.ok()
+                       ? worker_->loaded(std::move(read.pieces), std::move(read.store))
+                       : worker_->load_failed(read.pieces[0].shard, read.status.message()));
       }));
     }
     const Clock::time_point now = Clock::now();
@@ -443,7 +444,7 @@ Status WorkerHost::act(std::vector<cluster::WorkerAction> actions) {
     if (auto* message = std::get_if<cluster::SendAction>(&action)) {
       batches[message->to].add(message->message);
     } else if (auto* load = std::get_if<cluster::LoadAction>(&action)) {
-      shard_reader_->read(load->shards, load->decided);
+      shard_reader_->read(load->shards, load->decided, worker_->shards().empty());
     } else {
       const Status& why = std::get<cluster::StopAction>(action).status;
       is_over_ = true;

@@ -8,6 +8,7 @@
 #include <deque>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 namespace evergrove::runtime {
 
@@ -29,6 +30,23 @@ class RequestQueue {
     next = std::move(requests_.front());
     requests_.pop_front();
     return true;
+  }
+  // Waits until there is one. False once it is closed.
+  bool wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return is_closed_ || !requests_.empty(); });
+    return !is_closed_;
+  }
+  // The first ones, as long as they are to be taken; none if there are none any more.
+  template <typename Predicate>
+  std::vector<Request> take_while(const Predicate& is_taken) {
+    const std::lock_guard lock(mutex_);
+    std::vector<Request> taken;
+    while (!requests_.empty() && is_taken(requests_.front())) {
+      taken.push_back(std::move(requests_.front()));
+      requests_.pop_front();
+    }
+    return taken;
   }
   template <typename Predicate>
   void drop_if(const Predicate& is_dropped) {

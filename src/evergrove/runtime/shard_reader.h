@@ -1,8 +1,12 @@
-// ShardReader: reads the shards that a worker is to hold, one after the other, in a thread of its
-// own, and leads their rows through what was decided before.
+// ShardReader: reads the shards that a worker is to hold, in a thread of its own, and leads their
+// rows through what was decided before.
+//
+// One after the other, so that those that turn out to be somebody else's need not be read; or, for
+// who holds nothing yet, many at once: what is read into one store is not joined to one later, and
+// a row group of several shards is read once.
 //
 //   ShardReader reader({.setup = &setup, .open = open, .threads = 2}, [&](ShardRead read) { ... });
-//   reader.read(shards, decided);   // the callback follows for each, on the reader's thread
+//   reader.read(shards, decided, false);  // the callback follows for each, on the reader's thread
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -11,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,7 +28,7 @@
 namespace evergrove::runtime {
 
 struct ShardRead {
-  uint32_t shard = 0;
+  std::vector<cluster::ShardPiece> pieces;  // one, where it was not read
   Status status;
   std::unique_ptr<train::RowStore> store;  // null: the status says why
 };
@@ -47,8 +52,9 @@ class ShardReader {
   ShardReader(const ShardReader&) = delete;
   ShardReader& operator=(const ShardReader&) = delete;
 
+  // at_once: as one store, as far as that is worth it.
   void read(const std::vector<uint32_t>& shards,
-            const std::shared_ptr<const cluster::DecidedTrees>& decided);
+            const std::shared_ptr<const cluster::DecidedTrees>& decided, bool at_once);
   // Drops the others, as far as they have not been begun.
   void keep(const std::set<uint32_t>& wanted);
 
@@ -56,10 +62,15 @@ class ShardReader {
   struct Request {
     uint32_t shard = 0;
     std::shared_ptr<const cluster::DecidedTrees> decided;
+    bool at_once = false;
   };
   void run();
+  std::vector<Request> next_at_once();
+  const train::Shard* shard_of(uint32_t id) const;
+  ShardRead read_all(const Result<train::DataSpec>& spec, std::span<const Request> requests);
   Result<std::unique_ptr<train::RowStore>> store_of(const train::DataSpec& spec,
-                                                    const Request& request);
+                                                    std::span<const Request> requests,
+                                                    std::vector<cluster::ShardPiece>& pieces);
   void tell_of_cache();
 
   ShardReaderOptions options_;

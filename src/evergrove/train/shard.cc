@@ -40,20 +40,25 @@ void add_shards(uint32_t set, const table::RowSource& source, uint64_t rows_want
   finish();
 }
 
-// Where the training rows of each shard begin, by the same hash that RowDivision goes by.
-void place_training_rows(const DataSpec& spec, uint64_t seed, std::vector<Shard>& shards) {
+// How many of a shard's rows are held out, by the same hash that RowDivision goes by.
+uint64_t held_out_count(const Shard& shard, double valid_fraction, uint64_t seed) {
+  if (shard.set != 0 || !(valid_fraction > 0)) return 0;
   const RandomKey key(seed, "validation rows");
-  const bool divided = spec.valid_fraction > 0;
-  const uint64_t threshold = divided ? hash_threshold(spec.valid_fraction) : 0;
+  const uint64_t threshold = hash_threshold(valid_fraction);
+  uint64_t count = 0;
+  for (uint64_t row = shard.first_row; row < shard.first_row + shard.row_count; ++row) {
+    count += key.at(row) < threshold;
+  }
+  return count;
+}
+
+// Where the training rows of each shard begin.
+void place_training_rows(const DataSpec& spec, uint64_t seed, std::vector<Shard>& shards) {
   uint64_t place = 0;
   for (Shard& shard : shards) {
     if (shard.set != 0) continue;
     shard.first_training_row = place;
-    place += shard.row_count;
-    if (!divided) continue;
-    for (uint64_t row = shard.first_row; row < shard.first_row + shard.row_count; ++row) {
-      place -= key.at(row) < threshold;
-    }
+    place += shard.row_count - held_out_count(shard, spec.valid_fraction, seed);
   }
 }
 
@@ -226,6 +231,18 @@ uint64_t memory_bytes(const Shard& shard, const RunHeader& header) {
   bytes += 8 * outputs + (outputs > 1 ? 16 : 0);
   bytes += 18;
   return shard.row_count * bytes;
+}
+
+RowCounts row_counts(const Shard& shard, const RunHeader& header) {
+  RowCounts counts(1 + header.valid_names.size(), 0);
+  if (shard.set != 0) {
+    counts[shard.set + (header.valid_fraction > 0 ? 1 : 0)] = shard.row_count;
+    return counts;
+  }
+  const uint64_t held_out = held_out_count(shard, header.valid_fraction, header.parameters.seed);
+  counts[0] = shard.row_count - held_out;
+  if (header.valid_fraction > 0) counts[1] = held_out;
+  return counts;
 }
 
 Result<TrainingData> read_shards(const DataSpec& spec, const RunHeader& header,

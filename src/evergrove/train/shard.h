@@ -19,6 +19,7 @@
 #include "evergrove/base/bytes.h"
 #include "evergrove/base/status.h"
 #include "evergrove/train/dataset.h"
+#include "evergrove/train/dataset_parts.h"
 #include "evergrove/train/run_record.h"
 
 namespace evergrove::train {
@@ -60,6 +61,9 @@ Status check_place(const Shard& shard, const table::RowSource& source);
 //
 // Rows of validation sets need less; they are counted the same.
 uint64_t memory_bytes(const Shard& shard, const RunHeader& header);
+
+// How many rows of the training data, and of each of header.valid_names, a shard has.
+RowCounts row_counts(const Shard& shard, const RunHeader& header);
 
 // How the training rows are left.
 enum class RowForm : uint8_t {

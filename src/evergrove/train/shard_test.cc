@@ -192,6 +192,31 @@ TEST(Describe, RefusesBadDataWithTheWordsOfPrepare) {
             StatusKind::interrupted);
 }
 
+TEST(ReadShards, GivesSoManyRowsOfEachSetAsAreCounted) {
+  for (const double valid_fraction : {0.0, 0.3}) {
+    TestingRun run({});
+    run.spec.valid_fraction = valid_fraction;
+    const RunHeader header = run.description().header;
+    std::vector<Shard> shards = make_shards(run.spec, header.parameters.seed, 100);
+    std::reverse(shards.begin(), shards.end());
+    const auto all = read_shards(run.spec, header, shards, nullptr);
+    ASSERT_TRUE(all.ok()) << all.status().message();
+    RowCounts sums(1 + header.valid_names.size(), 0);
+    for (const Shard& shard : shards) {
+      const RowCounts counts = row_counts(shard, header);
+      const auto read = read_shards(run.spec, header, std::span(&shard, 1), nullptr);
+      ASSERT_TRUE(read.ok()) << read.status().message();
+      EXPECT_EQ(counts, row_counts(*read));
+      // Those of the shard are where they are in a division of all by these counts.
+      const TrainingData slice = slice_data(*all, sums, counts);
+      EXPECT_EQ(slice.train.classes, read->train.classes);
+      EXPECT_EQ(slice.train.targets, read->train.targets);
+      for (size_t i = 0; i < sums.size(); ++i) sums[i] += counts[i];
+    }
+    EXPECT_EQ(sums, row_counts(*all));
+  }
+}
+
 TEST(ReadShards, NamesTheRowAsPrepareDoes) {
   for (const ObjectiveKind objective : kObjectives) {
     const RunHeader header = TestingRun({.objective = objective}).description().header;
