@@ -188,4 +188,14 @@ std::unique_ptr<train::RowStore> Shards::load(uint32_t shard) const {
   return std::make_unique<train::RowStore>(setup_.header, setup_.weight_facts, std::move(data));
 }
 
+std::unique_ptr<train::RowStore> Shards::load(std::span<const uint32_t> shards,
+                                              std::vector<cluster::ShardPiece>& pieces) const {
+  std::vector<std::unique_ptr<train::RowStore>> stores;
+  for (const uint32_t shard : shards) {
+    stores.push_back(load(shard));
+    pieces.push_back({shard, stores.back()->row_counts()});
+  }
+  return train::RowStore::join(std::move(stores));
+}
+
 }  // namespace evergrove::sim

@@ -10,10 +10,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "evergrove/cluster/coordinator.h"
+#include "evergrove/cluster/worker_rows.h"
 #include "evergrove/train/trainer.h"
 
 namespace evergrove::sim {
@@ -50,6 +52,9 @@ class Shards {
   const cluster::RunSetup& setup() const { return setup_; }
   std::vector<cluster::ShardRows> rows() const;
   std::unique_ptr<train::RowStore> load(uint32_t shard) const;
+  // Some in one store, with how many rows of it each has.
+  std::unique_ptr<train::RowStore> load(std::span<const uint32_t> shards,
+                                        std::vector<cluster::ShardPiece>& pieces) const;
 
  private:
   size_t bound(size_t shard, size_t rows) const { return shard * rows / count_; }

@@ -481,13 +481,12 @@ void Simulation::act(const std::string& name, std::vector<WorkerAction> actions)
         to_worker(name, send->to, send->message);
       }
     } else if (auto* wanted = std::get_if<LoadAction>(&action)) {
-      // One by one, or some at once.
       const size_t at_once = dice(2) == 0 ? 1 : wanted->shards.size();
       for (size_t first = 0; first < wanted->shards.size(); first += at_once) {
         const Time delay(20 + dice(200) + (chance(faults_.slow_load) ? dice(6000) : 0));
-        const auto begin = wanted->shards.begin() + static_cast<ptrdiff_t>(first);
-        const std::vector<uint32_t> some(begin, begin + static_cast<ptrdiff_t>(at_once));
-        at(now_ + delay, [=, this, decided = wanted->decided] { load(name, some, *decided); });
+        const auto some = std::span(wanted->shards).subspan(first, at_once);
+        at(now_ + delay, [=, this, ids = std::vector(some.begin(), some.end()),
+                          decided = wanted->decided] { load(name, ids, *decided); });
       }
     } else if (auto* stop = std::get_if<StopAction>(&action)) {
       if (stop->status.kind() == StatusKind::corrupt) {
@@ -507,14 +506,9 @@ void Simulation::load(const std::string& name, const std::vector<uint32_t>& shar
   if (worker->second.stopped_until > now_) {
     return at(worker->second.stopped_until, [=, this] { load(name, shards, decided); });
   }
+  for (const uint32_t shard : shards) tell(name, "has read shard " + std::to_string(shard));
   std::vector<cluster::ShardPiece> pieces;
-  std::vector<std::unique_ptr<train::RowStore>> stores;
-  for (const uint32_t shard : shards) {
-    tell(name, "has read shard " + std::to_string(shard));
-    stores.push_back(shards_.load(shard));
-    pieces.push_back({shard, stores.back()->row_counts()});
-  }
-  auto rows = train::RowStore::join(std::move(stores));
+  auto rows = shards_.load(shards, pieces);
   if (dice(2) == 0) cluster::catch_up(decided, *rows);
   act(name, worker->second.machine->loaded(std::move(pieces), std::move(rows)));
 }
