@@ -34,7 +34,11 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kTickEvery{100};
 constexpr std::chrono::milliseconds kShowEvery{500};
 constexpr std::chrono::milliseconds kTellEvery{500};
-constexpr uint64_t kShardsWanted = 16;
+// Workers have whole shards each, so that there are to be many more than workers: of 13 one of two
+// has a sixth more rows than the other, which waits for it at every round.
+constexpr uint64_t kShardsWanted = 256;
+// Parts of the data that are looked at before there are shards; answers are the longer the more.
+constexpr uint64_t kPartsWanted = 16;
 constexpr uint64_t kShardRowsMin = 4096;
 constexpr uint64_t kShardRowsMax = 1 << 20;
 
@@ -64,7 +68,7 @@ class CoordinatorHost {
   bool tell(std::string_view phase, double share);
   Status open_log();
   Status take_model();
-  uint64_t shard_rows() const;
+  uint64_t rows_each(uint64_t count_wanted) const;
   Result<train::RunDescription> describe();
   Status prepare();
   Status open_status_page();
@@ -133,9 +137,9 @@ Status CoordinatorHost::take_model() {
   return {};
 }
 
-uint64_t CoordinatorHost::shard_rows() const {
+uint64_t CoordinatorHost::rows_each(uint64_t count_wanted) const {
   if (request_.shard_rows > 0) return request_.shard_rows;
-  return std::clamp(training_.data.data->row_count() / kShardsWanted, kShardRowsMin, kShardRowsMax);
+  return std::clamp(training_.data.data->row_count() / count_wanted, kShardRowsMin, kShardRowsMax);
 }
 
 // By the workers that are there. Files are hashed here meanwhile.
@@ -159,7 +163,7 @@ Result<train::RunDescription> CoordinatorHost::describe() {
                                               .parameters = parameters,
                                               .known = past_.header ? &*past_.header : nullptr,
                                               .threads = training_.threads,
-                                              .part_rows = shard_rows()},
+                                              .part_rows = rows_each(kPartsWanted)},
                                              send, on_read));
   for (const ConnectionId connection : opened_) describing_->opened(connection);
   Clock::time_point tick_at = Clock::now();
@@ -199,7 +203,8 @@ Status CoordinatorHost::prepare() {
   ClusterSetup setup;
   setup.run = {run.header, run.weight_facts, run.weight_max_by_set, run.training_weight_max};
   setup.data = request_.data;
-  setup.shards = train::make_shards(training_.data, run.header.parameters.seed, shard_rows());
+  setup.shards =
+      train::make_shards(training_.data, run.header.parameters.seed, rows_each(kShardsWanted));
   setup_bytes_ = encode_setup(setup);
   std::vector<cluster::ShardRows> shards;
   for (const train::Shard& shard : setup.shards) {

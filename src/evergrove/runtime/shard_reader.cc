@@ -13,6 +13,8 @@ namespace {
 
 // Of one store that is read at once: some seconds of a core's work, which may be in vain.
 constexpr uint64_t kRowsAtOnce = uint64_t{1} << 20;
+// Of one who holds some already.
+constexpr uint64_t kMoreRowsAtOnce = uint64_t{1} << 16;
 // Workers that have come together are told of their shards as they say so, the first one of all of
 // them; before it reads there is time to hear that there are others.
 constexpr std::chrono::milliseconds kOthersComeIn{2};
@@ -31,7 +33,7 @@ ShardReader::~ShardReader() {
 
 void ShardReader::read(const std::vector<uint32_t>& shards,
                        const std::shared_ptr<const cluster::DecidedTrees>& decided, bool at_once) {
-  for (const uint32_t id : shards) requests_.push({id, decided, at_once && !options_.cache});
+  for (const uint32_t id : shards) requests_.push({id, decided, at_once});
 }
 
 void ShardReader::keep(const std::set<uint32_t>& wanted) {
@@ -70,8 +72,9 @@ std::vector<ShardReader::Request> ShardReader::next_at_once() {
       first = request;
       return true;
     }
-    return first->at_once && request.at_once && request.decided == first->decided &&
-           rows <= kRowsAtOnce;
+    return !options_.cache && request.at_once == first->at_once &&
+           request.decided == first->decided &&
+           rows <= (first->at_once ? kRowsAtOnce : kMoreRowsAtOnce);
   });
 }
 

@@ -1,9 +1,9 @@
 // ShardReader: reads the shards that a worker is to hold, in a thread of its own, and leads their
 // rows through what was decided before.
 //
-// One after the other, so that those that turn out to be somebody else's need not be read; or, for
-// who holds nothing yet, many at once: what is read into one store is not joined to one later, and
-// a row group of several shards is read once.
+// Few at once, so that those that turn out to be somebody else's need not be read; or, for who
+// holds nothing yet, many: what is read into one store is not joined to one later, and a row group
+// of several shards is read once.
 //
 //   ShardReader reader({.setup = &setup, .open = open, .threads = 2}, [&](ShardRead read) { ... });
 //   reader.read(shards, decided, false);  // the callback follows for each, on the reader's thread
@@ -52,7 +52,7 @@ class ShardReader {
   ShardReader(const ShardReader&) = delete;
   ShardReader& operator=(const ShardReader&) = delete;
 
-  // at_once: as one store, as far as that is worth it.
+  // at_once: many as one store, where there is no cache.
   void read(const std::vector<uint32_t>& shards,
             const std::shared_ptr<const cluster::DecidedTrees>& decided, bool at_once);
   // Drops the others, as far as they have not been begun.

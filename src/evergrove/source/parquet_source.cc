@@ -20,7 +20,19 @@
 namespace evergrove::source {
 namespace {
 
-constexpr uint64_t kBlockRowsMin = 65536;
+// How many rows make a block: small row groups are joined until they are so many, and one of more
+// than twice as many as a piece has is cut into pieces, if it is to be cut.
+struct BlockRows {
+  uint64_t joined = 65536, piece = 65536;
+};
+// Several readers have whole blocks each: of few rows, too, there are to be enough for all of them
+// to have about as many. A piece costs more than a small group.
+BlockRows block_rows(uint64_t row_count, Readers readers) {
+  const BlockRows most;
+  if (readers == Readers::one) return most;
+  return {std::clamp<uint64_t>(row_count / 256, 4096, most.joined),
+          std::clamp<uint64_t>(row_count / 64, 16384, most.piece)};
+}
 
 // Below this size of a column's part of a block, opening and asking cost more than the bytes, and
 // all columns of a block are better read at once, as long as one block's columns are no burden.
@@ -122,13 +134,18 @@ ParquetSource::ParquetSource(std::vector<DataFile> files, std::vector<ParquetFoo
 }
 
 void ParquetSource::make_blocks(Readers readers) {
+  uint64_t all_rows = 0;
+  for (const ParquetFooter& footer : footers_) {
+    for (const auto& group : footer.row_groups) all_rows += group.row_count;
+  }
+  const BlockRows wanted = block_rows(all_rows, readers);
   uint64_t first_row = 0;
   for (size_t file = 0; file < footers_.size(); ++file) {
     bool full = true;  // the last block takes no more
     for (size_t group = 0; group < footers_[file].row_groups.size(); ++group) {
       const uint64_t row_count = footers_[file].row_groups[group].row_count;
-      if (readers == Readers::several && row_count > 2 * kBlockRowsMin) {
-        const uint64_t piece_count = (row_count + kBlockRowsMin - 1) / kBlockRowsMin;
+      if (readers == Readers::several && row_count > 2 * wanted.piece) {
+        const uint64_t piece_count = (row_count + wanted.piece - 1) / wanted.piece;
         const uint64_t piece_rows = (row_count + piece_count - 1) / piece_count;
         for (uint64_t row = 0; row < row_count; row += piece_rows) {
           blocks_.push_back({first_row + row, std::min(piece_rows, row_count - row)});
@@ -138,7 +155,7 @@ void ParquetSource::make_blocks(Readers readers) {
         full = true;
         continue;
       }
-      if (full || blocks_.back().row_count + row_count > 2 * kBlockRowsMin) {
+      if (full || blocks_.back().row_count + row_count > 2 * wanted.joined) {
         if (row_count == 0) continue;  // leaves a gap of no rows
         blocks_.push_back({first_row, 0});
         runs_.push_back({file, static_cast<int>(group), 0, 0, 0});
@@ -146,7 +163,7 @@ void ParquetSource::make_blocks(Readers readers) {
       blocks_.back().row_count += row_count;
       runs_.back().group_count += 1;
       first_row += row_count;
-      full = blocks_.back().row_count >= kBlockRowsMin;
+      full = blocks_.back().row_count >= wanted.joined;
     }
   }
 }

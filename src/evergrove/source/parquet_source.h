@@ -1,7 +1,8 @@
 // Parquet files as a RowSource.
 //
 // A block is a row group, or as many small ones of one file in a row as make 65,536 rows; for
-// several readers also an equal piece of a large one. A column chunk can only be decoded from its
+// several readers also an equal piece of a large one, and of few rows in all as many as make 64 to
+// 256 blocks. A column chunk can only be decoded from its
 // start: who reads its pieces in their order decodes it once, and keeps open where it is until
 // let_go(); who begins in the midst decodes what is before. One reader decodes it at once: one of
 // 10^8 rows takes the memory of that many values for each thread. Footers are parsed once.

@@ -71,15 +71,24 @@ TEST(ParquetSource, MergesSmallRowGroupsIntoBlocksAndDividesLargeOnes) {
   const std::string path = files.parquet("o.parquet", *counting_table(200'002));
   EXPECT_EQ(open_or_fail({path})->blocks().size(), 1);
   const auto one = open_or_fail({path}, several);
-  ASSERT_EQ(one->blocks().size(), 4);
-  EXPECT_EQ(one->blocks()[1].first_row, 50'001);
-  EXPECT_EQ(one->blocks()[1].row_count, 50'001);
-  EXPECT_EQ(one->blocks()[3].row_count, 49'999);
+  ASSERT_EQ(one->blocks().size(), 13);  // 200'002 / 16'384, rounded up
+  EXPECT_EQ(one->blocks()[1].first_row, 15'385);
+  EXPECT_EQ(one->blocks()[1].row_count, 15'385);
+  EXPECT_EQ(one->blocks()[12].row_count, 15'382);
   const auto mixed =
       open_or_fail({files.parquet("m.parquet", *counting_table(150'001), 150'000)}, several);
-  ASSERT_EQ(mixed->blocks().size(), 4);
-  EXPECT_EQ(mixed->blocks()[3].first_row, 150'000);
-  EXPECT_EQ(mixed->blocks()[3].row_count, 1);
+  ASSERT_EQ(mixed->blocks().size(), 11);
+  EXPECT_EQ(mixed->blocks()[10].first_row, 150'000);
+  EXPECT_EQ(mixed->blocks()[10].row_count, 1);
+  // Several readers have about as much of few rows each; of many, blocks are as large as ever.
+  const auto groups =
+      open_or_fail({files.parquet("g.parquet", *counting_table(200'000), 10'000)}, several);
+  EXPECT_EQ(groups->blocks().size(), 20);
+  const auto tiny =
+      open_or_fail({files.parquet("t.parquet", *counting_table(20'000), 100)}, several);
+  EXPECT_EQ(tiny->blocks().size(), 5);
+  const auto many = open_or_fail({files.parquet("y.parquet", *counting_table(5'000'000))}, several);
+  EXPECT_EQ(many->blocks().size(), 77);
 }
 
 // Numbers, text as dictionaries and plain, missing values; forwards, backwards, again, by many.
@@ -115,7 +124,7 @@ TEST(ParquetSource, ReadsThePiecesOfARowGroupInAnyOrder) {
   several.readers = Readers::several;
   const auto source = open_or_fail({path}, several);
   const size_t count = source->blocks().size();
-  ASSERT_EQ(count, 7);
+  ASSERT_EQ(count, 26);
   for (size_t block = 0; block < count; ++block) expect_block(*source, block);
   for (size_t block = count; block-- > 0;) expect_block(*source, block);
   const auto shared = open_or_fail({path}, several);
