@@ -55,6 +55,9 @@ struct TransportOptions {
   uint32_t unauthenticated_count_max = 64;               // and the oldest of more than these
 
   size_t reading_threads = 1;  // where nobody attends
+  // Whether processes of this user on this machine are talked to by a local socket, where TLS is
+  // not asked for (transport_local.h).
+  bool is_local = true;
 
   // For tests of what a later version is told.
   uint32_t version = kTransportVersion;
@@ -63,8 +66,10 @@ struct TransportOptions {
 struct Opened {
   ConnectionId connection = 0;
   std::string peer_name;
-  std::string peer_address;  // HOST:PORT of the socket's other end, or what was dialled
-  bool is_dialled = false;   // by us
+  // HOST:PORT of the socket's other end, or what was dialled; "HOST:PORT (local)", as it was
+  // dialled here, of one that came by a local socket.
+  std::string peer_address;
+  bool is_dialled = false;  // by us
 };
 struct Received {
   ConnectionId connection = 0;

@@ -14,6 +14,8 @@ namespace {
 
 constexpr size_t kTurnBytes = size_t{256} << 10;  // written, or read, by one call at most
 constexpr size_t kPiecesMax = 64;  // of one write: the headers and bodies of 32 frames
+// Smaller messages are through a socket as soon as they are put elsewhere.
+constexpr size_t kSharedFrom = 8192;
 
 }  // namespace
 
@@ -24,14 +26,28 @@ Connection::Connection(ConnectionId id, bool is_dialled, std::string peer_addres
       peer_address_(std::move(peer_address)),
       context_(std::move(context)),
       left_(context_->options.dial_max),
-      frames_(kMessageBytesMax) {}
+      frames_(kMessageBytesMax, sharing()) {}
+
+FrameSharing Connection::sharing() {
+  FrameSharing sharing;
+  sharing.take_room = [this]() -> Status {
+    EVERGROVE_ASSIGN_OR_RETURN(view_, SharedView::open(stream_->take_descriptor()));
+    return {};
+  };
+  sharing.message_at = [this](const SharedPlace& place) -> Result<Bytes> {
+    if (view_ == nullptr) return corrupt("The peer says where a message is, and shares no memory");
+    return SharedView::at(view_, place);
+  };
+  return sharing;
+}
 
 bool Connection::send(std::string bytes) {
   std::unique_lock lock(mutex_);
   if (phase_ != Phase::open || is_finished_ || bytes.size() > kMessageBytesMax) return false;
   const bool is_full = waiting_bytes_ + bytes.size() > context_->options.queue_bytes_max;
   if (is_full && waiting_bytes_ > 0) return false;
-  enqueue(FrameKind::message, std::move(bytes));
+  const size_t size = bytes.size();
+  if (!share(bytes)) enqueue(FrameKind::message, std::move(bytes), size);
   write_some(lock);
   return true;
 }
@@ -183,10 +199,24 @@ bool Connection::read_some() {
   return true;
 }
 
-void Connection::enqueue(FrameKind kind, std::string body) {
+void Connection::enqueue(FrameKind kind, std::string body, uint64_t message_bytes) {
   const auto size = static_cast<uint32_t>(body.size());
   waiting_bytes_ += size;
-  queue_.push_back({kind, std::move(body), encode_header({kind, size})});
+  queue_.push_back({kind, std::move(body), encode_header({kind, size}), message_bytes});
+}
+
+// Puts a large message where the peer can read it. False: it cannot be.
+bool Connection::share(std::string_view bytes) {
+  if (bytes.size() < kSharedFrom || has_no_room_ || !stream_->may_share()) return false;
+  if (room_ == nullptr) {
+    room_ = SharedRoom::make();
+    has_no_room_ = room_ == nullptr;
+    if (has_no_room_) return false;
+    enqueue(FrameKind::room, {});
+  }
+  const std::optional<SharedPlace> place = room_->put(bytes);
+  if (place) enqueue(FrameKind::placed, place->encode(), bytes.size());
+  return place.has_value();
 }
 
 void Connection::write_some(std::unique_lock<std::mutex>& lock) {
@@ -197,8 +227,11 @@ void Connection::write_some(std::unique_lock<std::mutex>& lock) {
   while (!queue_.empty() && turn_bytes > 0 && !is_full && phase_ != Phase::ended) {
     std::array<iovec, kPiecesMax> pieces;
     const size_t count = gather(pieces, turn_bytes);
+    const bool gives_room = queue_.front().kind == FrameKind::room && front_written_ == 0;
     lock.unlock();
-    const Io io = stream_->write(std::span(pieces).first(count));
+    const auto written = std::span(pieces).first(count);
+    const Io io =
+        gives_room ? stream_->write_with(written, room_->descriptor()) : stream_->write(written);
     lock.lock();
     is_full = io.state == Io::wants_write || io.state == Io::wants_read;
     if (io.state == Io::done && phase_ != Phase::ended) drop_written(io.bytes);
@@ -235,6 +268,8 @@ size_t Connection::gather(std::span<iovec> pieces, size_t bytes_max) const {
   };
   for (const Outgoing& frame : queue_) {
     if (count + 2 > pieces.size() || bytes_max == 0) break;
+    // Its descriptor goes with what is written first.
+    if (frame.kind == FrameKind::room && count > 0) break;
     add(frame.header.data(), frame.header.size());
     add(frame.body.data(), frame.body.size());
   }
@@ -249,7 +284,7 @@ void Connection::drop_written(size_t bytes) {
     if (front_written_ < kFrameHeaderBytes + size) return;
     front_written_ -= kFrameHeaderBytes + size;
     waiting_bytes_ -= size;
-    context_->sent_bytes += size;
+    context_->sent_bytes += queue_.front().message_bytes;
     queue_.pop_front();
   }
 }

@@ -73,9 +73,12 @@ class Connection {
     FrameKind kind = FrameKind::ping;
     std::string body;
     FrameHeaderBytes header;
+    uint64_t message_bytes = 0;  // that it stands for
   };
 
-  void enqueue(FrameKind kind, std::string body);
+  void enqueue(FrameKind kind, std::string body, uint64_t message_bytes = 0);
+  bool share(std::string_view bytes);
+  FrameSharing sharing();
   void write_some(std::unique_lock<std::mutex>& lock);
   size_t gather(std::span<iovec> pieces, size_t bytes_max) const;
   void drop_written(size_t bytes);
@@ -101,6 +104,11 @@ class Connection {
   std::optional<Status> why_;           // said by cut()
   std::chrono::milliseconds left_{0};   // to open, or to close
   std::chrono::milliseconds quiet_{0};  // since something was written
+
+  // Of a stream that may share: what messages to the peer are put into, and those from it.
+  std::unique_ptr<SharedRoom> room_;
+  bool has_no_room_ = false;  // the system gave none
+  std::shared_ptr<const SharedView> view_;
 
   FrameReader frames_;
   std::vector<Bytes> messages_;         // just read

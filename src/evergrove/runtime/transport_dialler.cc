@@ -12,6 +12,7 @@
 #include "evergrove/runtime/tls_credentials.h"
 #include "evergrove/runtime/transport_address.h"
 #include "evergrove/runtime/transport_greeting.h"
+#include "evergrove/runtime/transport_local.h"
 #include "evergrove/runtime/transport_sockets.h"
 
 namespace evergrove::runtime {
@@ -87,19 +88,25 @@ Result<std::string> greet(const TransportOptions& options, TransportStream& stre
   return greeting.peer_name();
 }
 
+Result<std::unique_ptr<TransportStream>> open_stream(const TransportOptions& options,
+                                                     const TransportTls* tls,
+                                                     const Connection& connection) {
+  EVERGROVE_ASSIGN_OR_RETURN(const HostPort place, parse_host_port(connection.peer_address()));
+  if (tls == nullptr && options.is_local && is_loopback(place.host)) {
+    Descriptor socket = connect_locally(place);
+    if (socket.is_open()) return local_transport_stream(std::move(socket));
+  }
+  EVERGROVE_ASSIGN_OR_RETURN(Descriptor socket, connect_to(place, options.dial_max,
+                                                           [&] { return connection.is_ending(); }));
+  if (tls == nullptr) return plain_transport_stream(std::move(socket));
+  return tls->stream(std::move(socket), name_to_check(options, place.host));
+}
+
 // Returns the peer's name.
 Result<std::string> connect(const TransportOptions& options, const TransportTls* tls,
                             Connection& connection) {
-  EVERGROVE_ASSIGN_OR_RETURN(const HostPort place, parse_host_port(connection.peer_address()));
-  EVERGROVE_ASSIGN_OR_RETURN(Descriptor socket, connect_to(place, options.dial_max,
-                                                           [&] { return connection.is_ending(); }));
-  std::unique_ptr<TransportStream> stream;
-  if (tls == nullptr) {
-    stream = plain_transport_stream(std::move(socket));
-  } else {
-    EVERGROVE_ASSIGN_OR_RETURN(stream,
-                               tls->stream(std::move(socket), name_to_check(options, place.host)));
-  }
+  EVERGROVE_ASSIGN_OR_RETURN(std::unique_ptr<TransportStream> stream,
+                             open_stream(options, tls, connection));
   if (!connection.adopt(std::move(stream))) return gone(options);
   EVERGROVE_RETURN_IF_ERROR(shake_hands(options, connection.stream()));
   return greet(options, connection.stream());

@@ -1,6 +1,7 @@
 // The bytes, little-endian:
 //
 //   connection := greeting (ping | message)* goodbye?     both ways; transport_greeting.cc
+//                 over a local socket (room | placed) as well: transport_shared.h
 //   frame      := kind:u8 size:u32 byte*size
 //
 // A message is one frame, whatever its size: that bytes of it come is sign of life enough, and the
@@ -33,7 +34,10 @@ uint64_t bytes_max_of(FrameKind kind) {
       return kMessageBytesMax;
     case FrameKind::ping:
     case FrameKind::goodbye:
+    case FrameKind::room:
       return 0;
+    case FrameKind::placed:
+      return SharedPlace::kEncodedBytes;
   }
   return 0;
 }
@@ -50,7 +54,7 @@ Result<FrameHeader> decode_header(std::string_view bytes) {
   ByteReader in(bytes);
   const uint8_t kind = in.u8();
   const FrameHeader header{static_cast<FrameKind>(kind), in.u32()};
-  if (!in.ok() || header.kind < FrameKind::hello || header.kind > FrameKind::goodbye) {
+  if (!in.ok() || header.kind < FrameKind::hello || header.kind > FrameKind::placed) {
     return corrupt("The peer sent a frame of an unknown kind", {{"kind", std::to_string(kind)}});
   }
   if (header.bytes > bytes_max_of(header.kind)) {
@@ -60,8 +64,10 @@ Result<FrameHeader> decode_header(std::string_view bytes) {
   return header;
 }
 
-FrameReader::FrameReader(uint64_t message_bytes_max)
-    : message_bytes_max_(message_bytes_max), ahead_(new char[kReadAheadBytes]) {}
+FrameReader::FrameReader(uint64_t message_bytes_max, FrameSharing sharing)
+    : message_bytes_max_(message_bytes_max),
+      sharing_(std::move(sharing)),
+      ahead_(new char[kReadAheadBytes]) {}
 
 std::span<char> FrameReader::room() {
   if (message_ != nullptr) return {message_.get() + message_here_, message_bytes_ - message_here_};
@@ -78,6 +84,8 @@ Status FrameReader::take(size_t size, std::vector<Bytes>& messages) {
   while (rest.size() >= kFrameHeaderBytes && !has_said_goodbye_) {
     EVERGROVE_ASSIGN_OR_RETURN(const FrameHeader header,
                                decode_header(rest.substr(0, kFrameHeaderBytes)));
+    const bool is_small = header.kind == FrameKind::placed;
+    if (is_small && rest.size() < kFrameHeaderBytes + header.bytes) break;  // more is to come
     rest.remove_prefix(kFrameHeaderBytes);
     switch (header.kind) {
       case FrameKind::ping:
@@ -93,12 +101,29 @@ Status FrameReader::take(size_t size, std::vector<Bytes>& messages) {
         end_message(messages);
         break;
       }
+      case FrameKind::room:
+      case FrameKind::placed:
+        EVERGROVE_RETURN_IF_ERROR(take_shared(header.kind, rest.substr(0, header.bytes), messages));
+        rest.remove_prefix(header.bytes);
+        break;
       default:
         return corrupt("The peer greets again in the middle of a connection");
     }
   }
   ahead_bytes_ = rest.size();
   std::memmove(ahead_.get(), rest.data(), rest.size());
+  return {};
+}
+
+Status FrameReader::take_shared(FrameKind kind, std::string_view body,
+                                std::vector<Bytes>& messages) {
+  if (!sharing_.take_room || !sharing_.message_at) {
+    return corrupt("The peer shares memory over a network");
+  }
+  if (kind == FrameKind::room) return sharing_.take_room();
+  if (body.size() != SharedPlace::kEncodedBytes) return corrupt("The peer sent a frame cut short");
+  EVERGROVE_ASSIGN_OR_RETURN(messages.emplace_back(),
+                             sharing_.message_at(SharedPlace::decode(body)));
   return {};
 }
 

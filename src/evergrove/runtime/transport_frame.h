@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -20,6 +21,7 @@
 
 #include "evergrove/base/status.h"
 #include "evergrove/runtime/transport.h"
+#include "evergrove/runtime/transport_shared.h"
 
 namespace evergrove::runtime {
 
@@ -33,6 +35,9 @@ enum class FrameKind : uint8_t {
   ping = 6,     // we are alive
   message = 7,
   goodbye = 8,  // nothing comes after it
+  // Only over a local socket:
+  room = 9,     // memory is shared from here on; its descriptor comes with it
+  placed = 10,  // a message that lies there: a SharedPlace
 };
 
 struct FrameHeader {
@@ -50,9 +55,15 @@ FrameHeaderBytes encode_header(FrameHeader header);
 // Requires: kFrameHeaderBytes bytes.
 Result<FrameHeader> decode_header(std::string_view bytes);
 
+// What frames of a local socket lead to; without it they are refused.
+struct FrameSharing {
+  std::function<Status()> take_room;
+  std::function<Result<Bytes>(const SharedPlace&)> message_at;
+};
+
 class FrameReader {
  public:
-  explicit FrameReader(uint64_t message_bytes_max);
+  explicit FrameReader(uint64_t message_bytes_max, FrameSharing sharing = {});
 
   // Where the next bytes are to be put; never empty.
   std::span<char> room();
@@ -63,9 +74,11 @@ class FrameReader {
 
  private:
   Status begin_message(uint32_t size);
+  Status take_shared(FrameKind kind, std::string_view body, std::vector<Bytes>& messages);
   void end_message(std::vector<Bytes>& messages);
 
   uint64_t message_bytes_max_;
+  FrameSharing sharing_;
   std::unique_ptr<char[]> ahead_;  // kReadAheadBytes
   size_t ahead_bytes_ = 0;         // that are in it: a part of a header, between two calls
   std::shared_ptr<char[]> message_;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "evergrove/runtime/transport_address.h"
+#include "evergrove/runtime/transport_local.h"
 #include "evergrove/runtime/transport_sockets.h"
 #include "evergrove/runtime/transport_stranger.h"
 #include "evergrove/runtime/transport_tls.h"
@@ -30,11 +31,13 @@ constexpr milliseconds kPauseWithoutSockets{200};
 class Listener::Thread {
  public:
   Thread(const TransportOptions& options, ListenerHost host, ListeningSocket listening,
-         std::unique_ptr<TransportTls> tls)
+         Descriptor local, std::string local_peer, std::unique_ptr<TransportTls> tls)
       : options_(options),
         terms_{options.version, options.name, options.run, options.token},
         host_(std::move(host)),
         listening_(std::move(listening)),
+        local_(std::move(local)),
+        local_peer_(std::move(local_peer)),
         tls_(std::move(tls)),
         thread_([this] { run(); }) {}
   ~Thread() {
@@ -59,15 +62,17 @@ class Listener::Thread {
   void wait() {
     const bool may_accept = accepts_at_ <= Clock::now() &&
                             strangers_.size() < options_.unauthenticated_count_max + kJustComeMax;
+    const auto wanted = static_cast<short>(may_accept ? POLLIN : 0);
     polled_.assign({{wake_.get(), POLLIN, 0},
-                    {listening_.socket.get(), static_cast<short>(may_accept ? POLLIN : 0), 0}});
+                    {listening_.socket.get(), wanted, 0},
+                    {local_.get(), wanted, 0}});  // a descriptor that is none is passed over
     for (const Stranger& one : strangers_) polled_.push_back({one.socket(), one.events(), 0});
     const bool is_idle = strangers_.empty() && may_accept;
     ::poll(polled_.data(), polled_.size(), is_idle ? -1 : static_cast<int>(kLookEvery.count()));
   }
 
   void advance_all() {
-    size_t place = 2;  // in polled_: the strangers' order, which only changes here and below
+    size_t place = 3;  // in polled_: the strangers' order, which only changes here and below
     for (auto one = strangers_.begin(); one != strangers_.end(); ++place) {
       one = polled_[place].revents == 0 || advance(*one) ? std::next(one) : strangers_.erase(one);
     }
@@ -88,8 +93,17 @@ class Listener::Thread {
     return state == Stranger::State::waiting || state == Stranger::State::refused;
   }
 
+  bool has_place() const {
+    return !is_stopping_ && strangers_.size() < options_.unauthenticated_count_max + kJustComeMax;
+  }
+
   void accept_all(Clock::time_point now) {
-    while (!is_stopping_ && strangers_.size() < options_.unauthenticated_count_max + kJustComeMax) {
+    while (local_.is_open() && has_place()) {
+      Descriptor socket = accept_locally(local_);
+      if (!socket.is_open()) break;
+      strangers_.emplace_back(local_transport_stream(std::move(socket)), local_peer_, terms_, now);
+    }
+    while (has_place()) {
       AcceptedSocket accepted = accept_from(listening_);
       // The run needs what descriptors there are more than those who want to join.
       if (accepted.is_short) accepts_at_ = now + kPauseWithoutSockets;
@@ -126,6 +140,8 @@ class Listener::Thread {
   const GreetingTerms terms_;
   const ListenerHost host_;
   const ListeningSocket listening_;
+  const Descriptor local_;  // not open: there is none
+  const std::string local_peer_;
   const std::unique_ptr<TransportTls> tls_;  // null: none
   const WakeUp wake_;
   std::atomic<bool> is_stopping_ = false;
@@ -150,9 +166,13 @@ Result<std::unique_ptr<Listener>> Listener::open(const TransportOptions& options
   }
   raise_socket_limit();
   EVERGROVE_ASSIGN_OR_RETURN(ListeningSocket listening, listen_on(places));
+  Descriptor local;
+  const HostPort place{places.host, listening.port};
+  if (tls == nullptr && options.is_local && is_loopback(place.host)) local = listen_locally(place);
   std::unique_ptr<Listener> listener(new Listener());
   listener->thread_ =
-      std::make_unique<Thread>(options, std::move(host), std::move(listening), std::move(tls));
+      std::make_unique<Thread>(options, std::move(host), std::move(listening), std::move(local),
+                               to_text(place) + " (local)", std::move(tls));
   return listener;
 }
 

@@ -1,5 +1,5 @@
-// TransportStream: bytes over a TCP connection, as they are or by TLS; of the transport, and of the
-// status page.
+// TransportStream: bytes over a TCP connection, as they are or by TLS, or over a local socket
+// (transport_local.h); of the transport, and of the status page.
 //
 // One thread may read while another writes; several that write take turns. Nothing waits but
 // read_waiting() and wait_for(), and these only until cut(), which any thread may call.
@@ -47,6 +47,12 @@ class TransportStream {
   virtual Io write(std::span<const iovec> pieces) = 0;
   // Says that nothing more will be written.
   virtual void finish() = 0;
+
+  // Whether the other end can be given descriptors. Then one goes with the first byte written, and
+  // the last one that came with what was read is taken; not open: none did.
+  virtual bool may_share() const { return false; }
+  virtual Io write_with(std::span<const iovec> pieces, int /*descriptor*/) { return write(pieces); }
+  virtual Descriptor take_descriptor() { return {}; }
 
   // Ends both directions now; what has arrived can still be read.
   void cut() const;

@@ -29,8 +29,19 @@ std::string patterned(size_t size) {
   return bytes;
 }
 
-TEST(Transport, TellsBothSidesWhoTheOtherIs) {
-  Endpoint listener(loopback());
+TransportOptions loopback_by(bool is_local) {
+  TransportOptions options = loopback();
+  options.is_local = is_local;
+  return options;
+}
+
+// Over TCP, and by a local socket.
+class TransportByEitherWay : public testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(, TransportByEitherWay, testing::Bool(),
+                         [](const auto& way) { return way.param ? "Local" : "Tcp"; });
+
+TEST_P(TransportByEitherWay, TellsBothSidesWhoTheOtherIs) {
+  Endpoint listener(loopback_by(GetParam()));
   Endpoint dialler;
   const ConnectionId out = dialler.connect(listener);
   const ConnectionId in = listener.first_accepted();
@@ -44,8 +55,8 @@ TEST(Transport, TellsBothSidesWhoTheOtherIs) {
   EXPECT_EQ(dialler.transport->address(), "");
 }
 
-TEST(Transport, CarriesMessagesOfAllSizesBothWaysInOrder) {
-  Endpoint listener(loopback());
+TEST_P(TransportByEitherWay, CarriesMessagesOfAllSizesBothWaysInOrder) {
+  Endpoint listener(loopback_by(GetParam()));
   listener.is_echoing = true;
   Endpoint dialler;
   const ConnectionId out = dialler.connect(listener);
@@ -62,8 +73,8 @@ TEST(Transport, CarriesMessagesOfAllSizesBothWaysInOrder) {
   EXPECT_TRUE(dialler.texts() == sent);  // EXPECT_EQ would print megabytes
 }
 
-TEST(Transport, CarriesTwoHundredMegabytesInAMessage) {
-  Endpoint listener(loopback());
+TEST_P(TransportByEitherWay, CarriesTwoHundredMegabytesInAMessage) {
+  Endpoint listener(loopback_by(GetParam()));
   Endpoint dialler;
   const ConnectionId out = dialler.connect(listener);
   const std::string large = patterned(size_t{200} << 20);
@@ -74,8 +85,8 @@ TEST(Transport, CarriesTwoHundredMegabytesInAMessage) {
   EXPECT_EQ(dialler.transport->sent_bytes(), large.size());
 }
 
-TEST(Transport, RefusesAMessageBeyondTheLimit) {
-  Endpoint listener(loopback());
+TEST_P(TransportByEitherWay, RefusesAMessageBeyondTheLimit) {
+  Endpoint listener(loopback_by(GetParam()));
   Endpoint dialler;
   const ConnectionId out = dialler.connect(listener);
   EXPECT_FALSE(dialler.transport->send(out, std::string(kMessageBytesMax + 1, 'x')));
@@ -83,8 +94,8 @@ TEST(Transport, RefusesAMessageBeyondTheLimit) {
   ASSERT_TRUE(listener.wait([&] { return listener.received.size() == 1; }));
 }
 
-TEST(Transport, KeepsTheOrderOfEachOfEightThreads) {
-  Endpoint listener(loopback());
+TEST_P(TransportByEitherWay, KeepsTheOrderOfEachOfEightThreads) {
+  Endpoint listener(loopback_by(GetParam()));
   Endpoint dialler;
   const ConnectionId out = dialler.connect(listener);
   constexpr int kThreads = 8;
@@ -110,8 +121,8 @@ TEST(Transport, KeepsTheOrderOfEachOfEightThreads) {
   }
 }
 
-TEST(Transport, KeepsManyConnectionsApart) {
-  Endpoint listener(loopback());
+TEST_P(TransportByEitherWay, KeepsManyConnectionsApart) {
+  Endpoint listener(loopback_by(GetParam()));
   listener.is_echoing = true;
   Endpoint dialler;
   std::vector<ConnectionId> all;
@@ -124,8 +135,8 @@ TEST(Transport, KeepsManyConnectionsApart) {
   }
 }
 
-TEST(Transport, RefusesToQueueMoreThanItMayAndRecovers) {
-  Endpoint listener(loopback());
+TEST_P(TransportByEitherWay, RefusesToQueueMoreThanItMayAndRecovers) {
+  Endpoint listener(loopback_by(GetParam()));
   TransportOptions options;
   options.queue_bytes_max = 1 << 20;
   Endpoint dialler(options);
@@ -165,8 +176,8 @@ TEST(Transport, RefusesToQueueMoreThanItMayAndRecovers) {
   ASSERT_TRUE(listener.wait([&] { return listener.received.size() == sent + 1; }));
 }
 
-TEST(Transport, TakesOneMessageThatIsLargerThanItsQueue) {
-  Endpoint listener(loopback());
+TEST_P(TransportByEitherWay, TakesOneMessageThatIsLargerThanItsQueue) {
+  Endpoint listener(loopback_by(GetParam()));
   TransportOptions options;
   options.queue_bytes_max = 1000;
   Endpoint dialler(options);
@@ -175,8 +186,8 @@ TEST(Transport, TakesOneMessageThatIsLargerThanItsQueue) {
   ASSERT_TRUE(listener.wait([&] { return listener.received.size() == 1; }));
 }
 
-TEST(Transport, SendsWhatWaitsBeforeItCloses) {
-  Endpoint listener(loopback());
+TEST_P(TransportByEitherWay, SendsWhatWaitsBeforeItCloses) {
+  Endpoint listener(loopback_by(GetParam()));
   Endpoint dialler;
   const ConnectionId out = dialler.connect(listener);
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(dialler.transport->send(out, std::to_string(i)));
@@ -189,8 +200,8 @@ TEST(Transport, SendsWhatWaitsBeforeItCloses) {
   dialler.transport->close(out);  // again does nothing
 }
 
-TEST(Transport, TheListenerClosesToo) {
-  Endpoint listener(loopback());
+TEST_P(TransportByEitherWay, TheListenerClosesToo) {
+  Endpoint listener(loopback_by(GetParam()));
   Endpoint dialler;
   const ConnectionId out = dialler.connect(listener);
   const ConnectionId in = listener.first_accepted();
@@ -201,8 +212,8 @@ TEST(Transport, TheListenerClosesToo) {
   EXPECT_EQ(dialler.texts(), std::vector<std::string>{"last words"});
 }
 
-TEST(Transport, EndsWithoutEventsAndTellsThePeer) {
-  Endpoint listener(loopback());
+TEST_P(TransportByEitherWay, EndsWithoutEventsAndTellsThePeer) {
+  Endpoint listener(loopback_by(GetParam()));
   Endpoint dialler;
   const ConnectionId out = dialler.connect(listener);
   const ConnectionId in = listener.first_accepted();
@@ -214,11 +225,11 @@ TEST(Transport, EndsWithoutEventsAndTellsThePeer) {
   (void)out;
 }
 
-TEST(Transport, TheListenerEndsWithConnectionsOpen) {
+TEST_P(TransportByEitherWay, TheListenerEndsWithConnectionsOpen) {
   Endpoint dialler;
   std::vector<ConnectionId> all;
   {
-    Endpoint listener(loopback());
+    Endpoint listener(loopback_by(GetParam()));
     for (int i = 0; i < 5; ++i) all.push_back(dialler.connect(listener));
     const auto begin = steady_clock::now();
     listener.transport.reset();
@@ -227,9 +238,9 @@ TEST(Transport, TheListenerEndsWithConnectionsOpen) {
   for (ConnectionId id : all) EXPECT_TRUE(dialler.why_closed(id).ok());
 }
 
-TEST(Transport, KnowsItsPeersByWhateverAddress) {
+TEST_P(TransportByEitherWay, KnowsItsPeersByWhateverAddress) {
   for (const char* listen : {"127.0.0.1:0", "localhost:0", "[::1]:0"}) {
-    TransportOptions options = loopback();
+    TransportOptions options = loopback_by(GetParam());
     options.listen = listen;
     options.unauthenticated_max = milliseconds(1);  // who is not known is cut at the next look
     auto opened = Transport::open(options, [](const TransportEvent&) {});
@@ -245,8 +256,8 @@ TEST(Transport, KnowsItsPeersByWhateverAddress) {
   }
 }
 
-TEST(Transport, TakesManyWhoComeAtOnce) {
-  TransportOptions options = loopback();
+TEST_P(TransportByEitherWay, TakesManyWhoComeAtOnce) {
+  TransportOptions options = loopback_by(GetParam());
   options.unauthenticated_count_max = 2;
   Endpoint listener(options);
   Endpoint dialler;
@@ -257,10 +268,10 @@ TEST(Transport, TakesManyWhoComeAtOnce) {
   EXPECT_TRUE(dialler.closed.empty()) << dialler.closed.begin()->second.message();
 }
 
-TEST(Transport, SaysWhyThereIsNobody) {
+TEST_P(TransportByEitherWay, SaysWhyThereIsNobody) {
   std::string address;
   {
-    Endpoint listener(loopback());
+    Endpoint listener(loopback_by(GetParam()));
     address = listener.transport->address();
   }
   Endpoint dialler;
@@ -272,9 +283,9 @@ TEST(Transport, SaysWhyThereIsNobody) {
   EXPECT_EQ(dialler.why_refused("").kind(), StatusKind::invalid_input);
 }
 
-TEST(Transport, ASecondListenerOnThePortIsRefused) {
-  Endpoint listener(loopback());
-  TransportOptions options = loopback();
+TEST_P(TransportByEitherWay, ASecondListenerOnThePortIsRefused) {
+  Endpoint listener(loopback_by(GetParam()));
+  TransportOptions options = loopback_by(GetParam());
   options.listen = listener.transport->address();
   const auto second = Transport::open(options, [](const TransportEvent&) {});
   ASSERT_FALSE(second.ok());
@@ -283,11 +294,11 @@ TEST(Transport, ASecondListenerOnThePortIsRefused) {
       << second.status().message();
 }
 
-TEST(Transport, TakesTheFirstPortOfARangeThatIsFree) {
-  Endpoint first(loopback());
+TEST_P(TransportByEitherWay, TakesTheFirstPortOfARangeThatIsFree) {
+  Endpoint first(loopback_by(GetParam()));
   const uint16_t port = parse_host_port(first.transport->address())->port;
   ASSERT_LT(port, 65000);
-  TransportOptions options = loopback();
+  TransportOptions options = loopback_by(GetParam());
   options.listen = to_text(PortRange{"127.0.0.1", port, static_cast<uint16_t>(port + 500)});
   Endpoint second(options);
   const uint16_t taken = parse_host_port(second.transport->address())->port;
@@ -304,8 +315,8 @@ TEST(Transport, TakesTheFirstPortOfARangeThatIsFree) {
       << third.status().message();
 }
 
-TEST(Transport, APortMayBeListenedOnAgainAtOnce) {
-  TransportOptions options = loopback();
+TEST_P(TransportByEitherWay, APortMayBeListenedOnAgainAtOnce) {
+  TransportOptions options = loopback_by(GetParam());
   Endpoint dialler;
   for (int i = 0; i < 5; ++i) {
     Endpoint listener(options);
@@ -314,7 +325,7 @@ TEST(Transport, APortMayBeListenedOnAgainAtOnce) {
   }
 }
 
-TEST(Transport, SendingToNobodyIsFalse) {
+TEST_P(TransportByEitherWay, SendingToNobodyIsFalse) {
   Endpoint dialler;
   EXPECT_FALSE(dialler.transport->send(0, "x"));
   EXPECT_FALSE(dialler.transport->send(77, "x"));
@@ -322,8 +333,8 @@ TEST(Transport, SendingToNobodyIsFalse) {
   EXPECT_EQ(dialler.transport->waiting_bytes(77), 0u);
 }
 
-TEST(Transport, AClosedDialIsClosedOnce) {
-  Endpoint listener(loopback());
+TEST_P(TransportByEitherWay, AClosedDialIsClosedOnce) {
+  Endpoint listener(loopback_by(GetParam()));
   Endpoint dialler;
   for (int i = 0; i < 20; ++i) {
     const ConnectionId id = dialler.transport->dial(listener.transport->address());
@@ -332,8 +343,8 @@ TEST(Transport, AClosedDialIsClosedOnce) {
   }
 }
 
-TEST(Transport, ASmallRoundTripIsShort) {
-  Endpoint listener(loopback());
+TEST_P(TransportByEitherWay, ASmallRoundTripIsShort) {
+  Endpoint listener(loopback_by(GetParam()));
   listener.is_echoing = true;
   Endpoint dialler;
   const ConnectionId out = dialler.connect(listener);
