@@ -131,18 +131,22 @@ void WorkerRows::lead_to_iteration(Group& group, const RunPlace& place) const {
   group.start_iteration();
 }
 
+// The one that is furthest behind: several trees at once take a row hardly longer than one.
 bool WorkerRows::keep_up(const RunPlace& place) {
+  Group* last = nullptr;
   for (Group& group : groups_) {
     if (group.is_counted) continue;
     enter_epoch(group, place);
     const uint64_t index = group.rows->iteration_count();
     if (index >= place.state.iteration) continue;
-    const uint64_t end = std::min(place.state.iteration, index + kKeptUpAtOnce);
-    CHECK(group.rows->apply(following(place, index, end)).ok());
-    group.start_iteration();
-    return true;
+    if (last == nullptr || index < last->rows->iteration_count()) last = &group;
   }
-  return false;
+  if (last == nullptr) return false;
+  const uint64_t index = last->rows->iteration_count();
+  const uint64_t end = std::min(place.state.iteration, index + kKeptUpAtOnce);
+  CHECK(last->rows->apply(following(place, index, end)).ok());
+  last->start_iteration();
+  return true;
 }
 
 void WorkerRows::lead_to_tree(Group& group, const RunPlace& place) const {

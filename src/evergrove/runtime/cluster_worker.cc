@@ -444,7 +444,8 @@ Status WorkerHost::act(std::vector<cluster::WorkerAction> actions) {
     if (auto* message = std::get_if<cluster::SendAction>(&action)) {
       batches[message->to].add(message->message);
     } else if (auto* load = std::get_if<cluster::LoadAction>(&action)) {
-      shard_reader_->read(load->shards, load->decided, worker_->shards().empty());
+      const bool is_first = worker_->shards().empty() && load->decided->empty();
+      shard_reader_->read(load->shards, load->decided, is_first);
     } else {
       const Status& why = std::get<cluster::StopAction>(action).status;
       is_over_ = true;

@@ -13,8 +13,8 @@ namespace {
 
 // Of one store that is read at once: some seconds of a core's work, which may be in vain.
 constexpr uint64_t kRowsAtOnce = uint64_t{1} << 20;
-// Of one who holds some already.
-constexpr uint64_t kMoreRowsAtOnce = uint64_t{1} << 16;
+// While trees grow, so that what is there counts soon, and spare copies are divided little.
+constexpr uint64_t kRowsAtOnceLater = uint64_t{1} << 15;
 // Workers that have come together are told of their shards as they say so, the first one of all of
 // them; before it reads there is time to hear that there are others.
 constexpr std::chrono::milliseconds kOthersComeIn{2};
@@ -74,7 +74,7 @@ std::vector<ShardReader::Request> ShardReader::next_at_once() {
     }
     return !options_.cache && request.at_once == first->at_once &&
            request.decided == first->decided &&
-           rows <= (first->at_once ? kRowsAtOnce : kMoreRowsAtOnce);
+           rows <= (first->at_once ? kRowsAtOnce : kRowsAtOnceLater);
   });
 }
 

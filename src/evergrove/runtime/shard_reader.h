@@ -1,9 +1,9 @@
 // ShardReader: reads the shards that a worker is to hold, in a thread of its own, and leads their
 // rows through what was decided before.
 //
-// Few at once, so that those that turn out to be somebody else's need not be read; or, for who
-// holds nothing yet, many: what is read into one store is not joined to one later, and a row group
-// of several shards is read once.
+// A few at once, so that each counts soon, and those that turn out to be somebody else's need not
+// be read; or, before the first tree, many: what is read into one store is not joined to one later,
+// and a row group of several shards is read once.
 //
 //   ShardReader reader({.setup = &setup, .open = open, .threads = 2}, [&](ShardRead read) { ... });
 //   reader.read(shards, decided, false);  // the callback follows for each, on the reader's thread
