@@ -42,13 +42,15 @@ View Coordinator::next_view() const {
   for (const Member& member : view_.members) {
     for (uint32_t id : member.shards) counted_by[id] = &member.name;
   }
-  // Rows that are led along are dear to move: they are divided, and others are brought up.
+  // Rows that are led along are dear to move: they are divided, and others are brought up. In the
+  // midst of a tree all wait for that, and a little more than a share is kept until it is done.
   const auto keeps = [&](const std::pair<Member, uint64_t>& member, const ShardRows& shard) {
     const auto found = counted_by.find(shard.id);
     if (found == counted_by.end() || *found->second != member.first.name) return false;
     const double share = double(all_rows) * weight(workers_.at(member.first.name)) / all_weight;
+    const double more = walk_ ? share / 8 : 0;
     return is_stayer(member.first.name) &&
-           double(member.second) + double(shard.row_count) / 2 <= share;
+           double(member.second) + double(shard.row_count) / 2 <= share + more;
   };
   for (const auto& [holders, shard] : by_holders) {
     std::pair<Member, uint64_t>* best = nullptr;
