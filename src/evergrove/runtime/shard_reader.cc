@@ -11,8 +11,9 @@
 namespace evergrove::runtime {
 namespace {
 
-// Of one store that is read at once: some seconds of a core's work, which may be in vain.
-constexpr uint64_t kRowsAtOnce = uint64_t{1} << 20;
+// Of one store that is read at once: at most a second or so of a core's work, which may be in vain
+// and is waited for when a worker ends.
+constexpr uint64_t kValuesAtOnce = uint64_t{1} << 25;
 // While trees grow, so that what is there counts soon, and spare copies are divided little.
 constexpr uint64_t kRowsAtOnceLater = uint64_t{1} << 15;
 // Workers that have come together are told of their shards as they say so, the first one of all of
@@ -63,6 +64,8 @@ void ShardReader::run() {
 }
 
 std::vector<ShardReader::Request> ShardReader::next_at_once() {
+  const uint64_t feature_count = options_.setup->run.header.features.size();
+  const uint64_t rows_at_once = kValuesAtOnce / std::max<uint64_t>(feature_count, 1);
   uint64_t rows = 0;
   std::optional<Request> first;
   return requests_.take_while([&](const Request& request) {
@@ -74,7 +77,7 @@ std::vector<ShardReader::Request> ShardReader::next_at_once() {
     }
     return !options_.cache && request.at_once == first->at_once &&
            request.decided == first->decided &&
-           rows <= (first->at_once ? kRowsAtOnce : kRowsAtOnceLater);
+           rows <= (first->at_once ? rows_at_once : kRowsAtOnceLater);
   });
 }
 

@@ -99,9 +99,11 @@ class Listener::Thread {
 
   void accept_all(Clock::time_point now) {
     while (local_.is_open() && has_place()) {
-      Descriptor socket = accept_locally(local_);
-      if (!socket.is_open()) break;
-      strangers_.emplace_back(local_transport_stream(std::move(socket)), local_peer_, terms_, now);
+      AcceptedSocket accepted = accept_locally(local_);
+      if (accepted.is_short) accepts_at_ = now + kPauseWithoutSockets;
+      if (!accepted.socket.is_open()) break;
+      strangers_.emplace_back(local_transport_stream(std::move(accepted.socket)), local_peer_,
+                              terms_, now);
     }
     while (has_place()) {
       AcceptedSocket accepted = accept_from(listening_);

@@ -125,10 +125,12 @@ Descriptor listen_locally(const HostPort& place) {
   return listens ? std::move(socket) : Descriptor();
 }
 
-Descriptor accept_locally(const Descriptor& listening) {
+AcceptedSocket accept_locally(const Descriptor& listening) {
   for (;;) {
-    Descriptor socket(::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (!socket.is_open() || is_of_this_user(socket)) return socket;
+    AcceptedSocket accepted;
+    accepted.socket = Descriptor(::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    accepted.is_short = !accepted.socket.is_open() && is_shortage(errno);
+    if (!accepted.socket.is_open() || is_of_this_user(accepted.socket)) return accepted;
   }
 }
 

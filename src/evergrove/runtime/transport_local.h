@@ -15,14 +15,15 @@
 
 #include "evergrove/runtime/durable_file.h"
 #include "evergrove/runtime/transport_address.h"
+#include "evergrove/runtime/transport_sockets.h"
 #include "evergrove/runtime/transport_stream.h"
 
 namespace evergrove::runtime {
 
 // Beside a port that is listened on; does not block.
 Descriptor listen_locally(const HostPort& place);
-// The next that has connected, if there is one: it is this user's.
-Descriptor accept_locally(const Descriptor& listening);
+// The next that has connected, if there is one: it is this user's. `peer` is left empty.
+AcceptedSocket accept_locally(const Descriptor& listening);
 Descriptor connect_locally(const HostPort& place);
 std::unique_ptr<TransportStream> local_transport_stream(Descriptor socket);
 

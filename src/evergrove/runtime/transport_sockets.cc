@@ -148,6 +148,10 @@ void WakeUp::drain() const {
   (void)!::read(event_.get(), &count, sizeof count);
 }
 
+bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
+
 AcceptedSocket accept_from(const ListeningSocket& listening) {
   sockaddr_storage peer = {};
   socklen_t size = sizeof peer;
@@ -158,7 +162,7 @@ AcceptedSocket accept_from(const ListeningSocket& listening) {
     send_at_once(accepted.socket.get());
     accepted.peer = to_text(place_of(peer));
   } else {
-    accepted.is_short = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
+    accepted.is_short = is_shortage(errno);
   }
   return accepted;
 }

@@ -43,6 +43,8 @@ class WakeUp {
 // On the first port of the range that is free. invalid_input for a host that is not of this
 // machine, storage if the ports are taken.
 Result<ListeningSocket> listen_on(const PortRange& places);
+// Whether accept() fails by it for want of descriptors or memory.
+bool is_shortage(int error);
 // The next that has connected, if there is one.
 AcceptedSocket accept_from(const ListeningSocket& listening);
 // Connects within the time given, or until `is_stopped`; the socket blocks.
