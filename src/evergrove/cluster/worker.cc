@@ -53,23 +53,13 @@ std::vector<WorkerAction> Worker::leave() {
 
 std::vector<WorkerAction> Worker::loaded(std::vector<ShardPiece> pieces,
                                          std::unique_ptr<train::RowStore> store) {
-  Loaded said;
-  std::vector<bool> is_wanted;
+  std::set<uint32_t> wanted;  // still
   for (const ShardPiece& piece : pieces) {
-    is_wanted.push_back(loading_.erase(piece.shard) > 0);
-    if (is_wanted.back()) said.shards.push_back(piece.shard);
+    if (loading_.erase(piece.shard) > 0) wanted.insert(piece.shard);
   }
-  if (said.shards.empty()) return {};
-  if (said.shards.size() == pieces.size()) {
-    rows_.add(std::move(pieces), std::move(store));
-  } else {
-    std::vector<train::RowCounts> counts;
-    for (const ShardPiece& piece : pieces) counts.push_back(piece.counts);
-    std::vector<std::unique_ptr<train::RowStore>> stores = store->divide(counts);
-    for (size_t i = 0; i < pieces.size(); ++i) {
-      if (is_wanted[i]) rows_.add({std::move(pieces[i])}, std::move(stores[i]));
-    }
-  }
+  if (wanted.empty()) return {};
+  Loaded said{{wanted.begin(), wanted.end()}};
+  rows_.add(std::move(pieces), std::move(store), wanted);
   send("", std::move(said));
   return std::exchange(actions_, {});
 }

@@ -28,10 +28,19 @@ void catch_up(const DecidedTrees& decided, train::RowStore& rows) {
   static_cast<void>(rows.apply(std::span(decided).subspan(passed)));
 }
 
-void WorkerRows::add(std::vector<ShardPiece> pieces, std::unique_ptr<train::RowStore> rows) {
-  Group& group = groups_.emplace_back();
+void WorkerRows::add(std::vector<ShardPiece> pieces, std::unique_ptr<train::RowStore> rows,
+                     const std::set<uint32_t>& wanted) {
+  const auto is_wanted = [&](const ShardPiece& piece) { return wanted.contains(piece.shard); };
+  Group group;
   group.pieces = std::move(pieces);
   group.rows = std::move(rows);
+  if (std::all_of(group.pieces.begin(), group.pieces.end(), is_wanted)) {
+    groups_.push_back(std::move(group));
+    return;
+  }
+  for (Group& part : divided(std::move(group))) {
+    if (is_wanted(part.pieces[0])) groups_.push_back(std::move(part));
+  }
 }
 
 bool WorkerRows::has(uint32_t shard) const {

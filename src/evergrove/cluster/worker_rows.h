@@ -10,7 +10,7 @@
 // ahead was decided and will be decided the same again.
 //
 //   WorkerRows rows(setup);
-//   rows.add({{7, store->row_counts()}}, std::move(store));
+//   rows.add({{7, store->row_counts()}}, std::move(store), {7});
 //   rows.set_counted(std::array{7u});
 //   rows.bring_up(place);
 // SPDX-License-Identifier: Apache-2.0
@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -52,9 +53,10 @@ class WorkerRows {
   // The set-up outlives it.
   explicit WorkerRows(const RunSetup& setup) : setup_(setup) {}
 
-  // Shards' rows, in their order in one store, between any two iterations. Requires: none of them
-  // is there already.
-  void add(std::vector<ShardPiece> pieces, std::unique_ptr<train::RowStore> rows);
+  // Shards' rows, in their order in one store, between any two iterations, of which those wanted
+  // are kept. Requires: these are not there already.
+  void add(std::vector<ShardPiece> pieces, std::unique_ptr<train::RowStore> rows,
+           const std::set<uint32_t>& wanted);
   bool has(uint32_t shard) const;
   // Frees a shard's rows, unless they count.
   void give_back(uint32_t shard);

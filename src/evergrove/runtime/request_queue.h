@@ -25,8 +25,7 @@ class RequestQueue {
   // Waits for the next request. False once it is closed, whatever is left.
   bool take(Request& next) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return is_closed_ || !requests_.empty(); });
-    if (is_closed_) return false;
+    if (!wait(lock)) return false;
     next = std::move(requests_.front());
     requests_.pop_front();
     return true;
@@ -34,8 +33,7 @@ class RequestQueue {
   // Waits until there is one. False once it is closed.
   bool wait() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return is_closed_ || !requests_.empty(); });
-    return !is_closed_;
+    return wait(lock);
   }
   // The first ones, as long as they are to be taken; none if there are none any more.
   template <typename Predicate>
@@ -66,6 +64,11 @@ class RequestQueue {
   }
 
  private:
+  bool wait(std::unique_lock<std::mutex>& lock) {
+    changed_.wait(lock, [&] { return is_closed_ || !requests_.empty(); });
+    return !is_closed_;
+  }
+
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Request> requests_;

@@ -84,8 +84,8 @@ Status FrameReader::take(size_t size, std::vector<Bytes>& messages) {
   while (rest.size() >= kFrameHeaderBytes && !has_said_goodbye_) {
     EVERGROVE_ASSIGN_OR_RETURN(const FrameHeader header,
                                decode_header(rest.substr(0, kFrameHeaderBytes)));
-    const bool is_small = header.kind == FrameKind::placed;
-    if (is_small && rest.size() < kFrameHeaderBytes + header.bytes) break;  // more is to come
+    const bool is_cut = rest.size() < kFrameHeaderBytes + header.bytes;
+    if (is_cut && header.kind == FrameKind::placed) break;  // more is to come
     rest.remove_prefix(kFrameHeaderBytes);
     switch (header.kind) {
       case FrameKind::ping:

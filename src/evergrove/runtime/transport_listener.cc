@@ -60,8 +60,7 @@ class Listener::Thread {
   }
 
   void wait() {
-    const bool may_accept = accepts_at_ <= Clock::now() &&
-                            strangers_.size() < options_.unauthenticated_count_max + kJustComeMax;
+    const bool may_accept = accepts_at_ <= Clock::now() && has_place();
     const auto wanted = static_cast<short>(may_accept ? POLLIN : 0);
     polled_.assign({{wake_.get(), POLLIN, 0},
                     {listening_.socket.get(), wanted, 0},
@@ -94,18 +93,18 @@ class Listener::Thread {
   }
 
   bool has_place() const {
-    return !is_stopping_ && strangers_.size() < options_.unauthenticated_count_max + kJustComeMax;
+    return strangers_.size() < options_.unauthenticated_count_max + kJustComeMax;
   }
 
   void accept_all(Clock::time_point now) {
-    while (local_.is_open() && has_place()) {
+    while (local_.is_open() && !is_stopping_ && has_place()) {
       AcceptedSocket accepted = accept_locally(local_);
       if (accepted.is_short) accepts_at_ = now + kPauseWithoutSockets;
       if (!accepted.socket.is_open()) break;
       strangers_.emplace_back(local_transport_stream(std::move(accepted.socket)), local_peer_,
                               terms_, now);
     }
-    while (has_place()) {
+    while (!is_stopping_ && has_place()) {
       AcceptedSocket accepted = accept_from(listening_);
       // The run needs what descriptors there are more than those who want to join.
       if (accepted.is_short) accepts_at_ = now + kPauseWithoutSockets;

@@ -42,25 +42,20 @@ bool is_of_this_user(const Descriptor& socket) {
          peer.uid == ::geteuid();
 }
 
-bool is_for_later(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
-
-class LocalTransportStream : public TransportStream {
+class LocalTransportStream : public PlainTransportStream {
  public:
-  using TransportStream::TransportStream;
-
-  Io read(std::span<char> room) override { return receive(room, MSG_DONTWAIT); }
-  Io read_waiting(std::span<char> room) override {
-    for (;;) {
-      const Io io = receive(room, 0);
-      if (io.state != Io::wants_read) return io;
-    }
-  }
-  Io write(std::span<const iovec> pieces) override { return send(pieces, -1); }
-  void finish() override { ::shutdown(socket(), SHUT_WR); }
+  using PlainTransportStream::PlainTransportStream;
 
   bool may_share() const override { return true; }
   Io write_with(std::span<const iovec> pieces, int descriptor) override {
-    return send(pieces, descriptor);
+    Beside beside;
+    msghdr message = beside.message();
+    cmsghdr* const head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(head), &descriptor, sizeof(int));
+    return send(pieces, message);
   }
   Descriptor take_descriptor() override { return std::move(came_); }
 
@@ -69,37 +64,28 @@ class LocalTransportStream : public TransportStream {
   union Beside {
     char bytes[CMSG_SPACE(sizeof(int))] = {};
     cmsghdr alignment;
+
+    // Of no pieces yet. This outlives it.
+    msghdr message() {
+      msghdr message = {};
+      message.msg_control = bytes;
+      message.msg_controllen = sizeof bytes;
+      return message;
+    }
   };
 
-  Io send(std::span<const iovec> pieces, int descriptor) {
-    msghdr message = {};
-    message.msg_iov = const_cast<iovec*>(pieces.data());  // which sendmsg() only reads
-    message.msg_iovlen = pieces.size();
-    Beside beside;
-    if (descriptor >= 0) {
-      message.msg_control = beside.bytes;
-      message.msg_controllen = sizeof beside.bytes;
-      cmsghdr* const head = CMSG_FIRSTHDR(&message);
-      head->cmsg_level = SOL_SOCKET;
-      head->cmsg_type = SCM_RIGHTS;
-      head->cmsg_len = CMSG_LEN(sizeof(int));
-      std::memcpy(CMSG_DATA(head), &descriptor, sizeof(int));
-    }
-    const ssize_t sent = ::sendmsg(socket(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) return {Io::done, static_cast<size_t>(sent)};
-    return {is_for_later(errno) ? Io::wants_write : Io::over};
-  }
-
-  Io receive(std::span<char> room, int flags) {
+  Io receive(std::span<char> room, int flags) override {
     iovec piece{room.data(), room.size()};
-    msghdr message = {};
+    Beside beside;
+    msghdr message = beside.message();
     message.msg_iov = &piece;
     message.msg_iovlen = 1;
-    Beside beside;
-    message.msg_control = beside.bytes;
-    message.msg_controllen = sizeof beside.bytes;
-    const ssize_t got = ::recvmsg(socket(), &message, flags | MSG_CMSG_CLOEXEC);
-    if (got <= 0) return {got < 0 && is_for_later(errno) ? Io::wants_read : Io::over};
+    const Io io = received(::recvmsg(socket(), &message, flags | MSG_CMSG_CLOEXEC));
+    if (io.state == Io::done) keep_descriptor(message);
+    return io;
+  }
+
+  void keep_descriptor(msghdr& message) {
     for (cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr;
          head = CMSG_NXTHDR(&message, head)) {
       const bool is_one = head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
@@ -109,7 +95,6 @@ class LocalTransportStream : public TransportStream {
       std::memcpy(&descriptor, CMSG_DATA(head), sizeof(int));
       came_ = Descriptor(descriptor);  // whoever sends several has the last one used
     }
-    return {Io::done, static_cast<size_t>(got)};
   }
 
   Descriptor came_;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <utility>
 
@@ -55,12 +56,6 @@ SharedPages::~SharedPages() {
 
 SharedPages::SharedPages(SharedPages&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-
-SharedPages& SharedPages::operator=(SharedPages&& other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
-  return *this;
-}
 
 std::unique_ptr<SharedRoom> SharedRoom::make() {
   Descriptor descriptor(::memfd_create("evergrove messages", MFD_CLOEXEC | MFD_ALLOW_SEALING));

@@ -16,7 +16,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -45,12 +44,11 @@ struct SharedPlace {
 // Some pages of memory that several processes have.
 class SharedPages {
  public:
-  SharedPages() = default;
   // Not open: they could not be had.
   SharedPages(const Descriptor& descriptor, size_t size);
   ~SharedPages();
   SharedPages(SharedPages&& other) noexcept;
-  SharedPages& operator=(SharedPages&& other) noexcept;
+  SharedPages& operator=(SharedPages&&) = delete;
 
   bool is_open() const { return data_ != nullptr; }
   char* data() const { return data_; }

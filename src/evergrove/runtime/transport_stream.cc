@@ -12,36 +12,35 @@ namespace {
 
 bool is_for_later(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
 
-class PlainTransportStream : public TransportStream {
- public:
-  using TransportStream::TransportStream;
-
-  Io read(std::span<char> room) override { return receive(room, MSG_DONTWAIT); }
-  Io read_waiting(std::span<char> room) override {
-    for (;;) {
-      const Io io = receive(room, 0);
-      if (io.state != Io::wants_read) return io;
-    }
-  }
-  Io write(std::span<const iovec> pieces) override {
-    msghdr message = {};
-    message.msg_iov = const_cast<iovec*>(pieces.data());  // which sendmsg() only reads
-    message.msg_iovlen = pieces.size();
-    const ssize_t sent = ::sendmsg(socket(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) return {Io::done, static_cast<size_t>(sent)};
-    return {is_for_later(errno) ? Io::wants_write : Io::over};
-  }
-  void finish() override { ::shutdown(socket(), SHUT_WR); }
-
- private:
-  Io receive(std::span<char> room, int flags) {
-    const ssize_t got = ::recv(socket(), room.data(), room.size(), flags);
-    if (got > 0) return {Io::done, static_cast<size_t>(got)};
-    return {got < 0 && is_for_later(errno) ? Io::wants_read : Io::over};
-  }
-};
-
 }  // namespace
+
+Io PlainTransportStream::read(std::span<char> room) { return receive(room, MSG_DONTWAIT); }
+
+Io PlainTransportStream::read_waiting(std::span<char> room) {
+  for (;;) {
+    const Io io = receive(room, 0);
+    if (io.state != Io::wants_read) return io;
+  }
+}
+
+void PlainTransportStream::finish() { ::shutdown(socket(), SHUT_WR); }
+
+Io PlainTransportStream::receive(std::span<char> room, int flags) {
+  return received(::recv(socket(), room.data(), room.size(), flags));
+}
+
+Io PlainTransportStream::received(ssize_t got) {
+  if (got > 0) return {Io::done, static_cast<size_t>(got)};
+  return {got < 0 && is_for_later(errno) ? Io::wants_read : Io::over};
+}
+
+Io PlainTransportStream::send(std::span<const iovec> pieces, msghdr message) {
+  message.msg_iov = const_cast<iovec*>(pieces.data());  // which sendmsg() only reads
+  message.msg_iovlen = pieces.size();
+  const ssize_t sent = ::sendmsg(socket(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent >= 0) return {Io::done, static_cast<size_t>(sent)};
+  return {is_for_later(errno) ? Io::wants_write : Io::over};
+}
 
 void TransportStream::cut() const { ::shutdown(socket(), SHUT_RDWR); }
 

@@ -10,6 +10,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <cstddef>
@@ -61,6 +62,25 @@ class TransportStream {
 
  private:
   Descriptor socket_;
+};
+
+// Bytes as they are, over a socket of any family.
+class PlainTransportStream : public TransportStream {
+ public:
+  using TransportStream::TransportStream;
+
+  Io read(std::span<char> room) final;
+  Io read_waiting(std::span<char> room) final;
+  Io write(std::span<const iovec> pieces) final { return send(pieces, {}); }
+  void finish() final;
+
+ protected:
+  // flags: of recv().
+  virtual Io receive(std::span<char> room, int flags);
+  // What it means that recv() or recvmsg() has just returned this.
+  static Io received(ssize_t got);
+  // message: what goes beside the pieces.
+  Io send(std::span<const iovec> pieces, msghdr message);
 };
 
 std::unique_ptr<TransportStream> plain_transport_stream(Descriptor socket);

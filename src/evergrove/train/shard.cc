@@ -41,7 +41,7 @@ void add_shards(uint32_t set, const table::RowSource& source, uint64_t rows_want
 }
 
 // How many of a shard's rows are held out, by the same hash that RowDivision goes by.
-uint64_t held_out_count(const Shard& shard, double valid_fraction, uint64_t seed) {
+uint64_t held_out_rows(const Shard& shard, double valid_fraction, uint64_t seed) {
   if (shard.set != 0 || !(valid_fraction > 0)) return 0;
   const RandomKey key(seed, "validation rows");
   const uint64_t threshold = hash_threshold(valid_fraction);
@@ -58,7 +58,7 @@ void place_training_rows(const DataSpec& spec, uint64_t seed, std::vector<Shard>
   for (Shard& shard : shards) {
     if (shard.set != 0) continue;
     shard.first_training_row = place;
-    place += shard.row_count - held_out_count(shard, spec.valid_fraction, seed);
+    place += shard.row_count - held_out_rows(shard, spec.valid_fraction, seed);
   }
 }
 
@@ -239,7 +239,7 @@ RowCounts row_counts(const Shard& shard, const RunHeader& header) {
     counts[shard.set + (header.valid_fraction > 0 ? 1 : 0)] = shard.row_count;
     return counts;
   }
-  const uint64_t held_out = held_out_count(shard, header.valid_fraction, header.parameters.seed);
+  const uint64_t held_out = held_out_rows(shard, header.valid_fraction, header.parameters.seed);
   counts[0] = shard.row_count - held_out;
   if (header.valid_fraction > 0) counts[1] = held_out;
   return counts;
