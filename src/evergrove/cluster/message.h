@@ -27,7 +27,7 @@
 
 namespace evergrove::cluster {
 
-inline constexpr uint32_t kProtocolVersion = 5;
+inline constexpr uint32_t kProtocolVersion = 6;
 
 // A node's split, and what its children are to be called. The owner of a block searches a child's
 // best split where it may be split at all.

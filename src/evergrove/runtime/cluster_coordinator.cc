@@ -38,7 +38,7 @@ constexpr std::chrono::milliseconds kTellEvery{500};
 // has a sixth more rows than the other, which waits for it at every round.
 constexpr uint64_t kShardsWanted = 256;
 // Parts of the data that are looked at before there are shards; answers are the longer the more.
-constexpr uint64_t kPartsWanted = 16;
+constexpr uint32_t kPartsWanted = 16;
 constexpr uint64_t kShardRowsMin = 4096;
 constexpr uint64_t kShardRowsMax = 1 << 20;
 
@@ -163,7 +163,7 @@ Result<train::RunDescription> CoordinatorHost::describe() {
                                               .parameters = parameters,
                                               .known = past_.header ? &*past_.header : nullptr,
                                               .threads = training_.threads,
-                                              .part_rows = rows_each(kPartsWanted)},
+                                              .sizes = {rows_each(kPartsWanted), kPartsWanted}},
                                              send, on_read));
   for (const ConnectionId connection : opened_) describing_->opened(connection);
   Clock::time_point tick_at = Clock::now();
@@ -177,6 +177,7 @@ Result<train::RunDescription> CoordinatorHost::describe() {
     }
     if (Clock::now() - tick_at < kTickEvery) continue;
     tick_at = Clock::now();
+    describing_->tick();
     if (!tell("reading", describing_->share())) return train::stopped_before_training();
     if (request_.on_status) EVERGROVE_RETURN_IF_ERROR(request_.on_status({}));
   }

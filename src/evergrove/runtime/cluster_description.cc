@@ -31,24 +31,25 @@ ClusterDescription::ClusterDescription(ClusterDescriptionRequest request,
 
 void ClusterDescription::begin_phase() {
   first_number_ += requests_.size();
-  requests_ = description_.requests(request_.part_rows);
+  requests_ = description_.requests(request_.sizes);
   board_ = cluster::PartBoard(requests_.size());
   for (const ConnectionId reader : readers_) board_.add_reader(reader);
-  reads_here_ = false;
-  arrange_readers();
+  if (reads_here_) board_.add_reader(kHere);
   ask();
 }
 
-void ClusterDescription::arrange_readers() {
-  const bool reads_here = readers_.empty() && !request_.data.has_partitions();
-  if (reads_here == reads_here_) return;
-  reads_here_ = reads_here;
-  if (reads_here_) {
-    board_.add_reader(kHere);
-  } else {
-    board_.remove_reader(kHere);
-    own_reader_->forget();
-  }
+void ClusterDescription::tick() {
+  if (reads_here_ || !readers_.empty() || request_.data.has_partitions()) return;
+  reads_here_ = true;
+  board_.add_reader(kHere);
+  ask();
+}
+
+void ClusterDescription::stop_reading_here() {
+  if (!reads_here_) return;
+  reads_here_ = false;
+  board_.remove_reader(kHere);
+  own_reader_->forget();
 }
 
 void ClusterDescription::ask() {
@@ -77,7 +78,7 @@ Status ClusterDescription::received(ConnectionId connection, std::string_view by
   if (bytes[0] == kReaderTag) {
     readers_.insert(connection);
     board_.add_reader(connection);
-    arrange_readers();
+    stop_reading_here();
     ask();
     return {};
   }
@@ -90,7 +91,6 @@ Status ClusterDescription::received(ConnectionId connection, std::string_view by
 Status ClusterDescription::closed(ConnectionId connection) {
   if (readers_.erase(connection) == 0) return {};
   board_.remove_reader(connection);
-  arrange_readers();
   ask();
   return {};
 }

@@ -29,7 +29,7 @@ struct ClusterDescriptionRequest {
   train::Parameters parameters;
   const train::RunHeader* known = nullptr;  // of a run that is resumed
   int threads = 0;                          // for what is read here
-  uint64_t part_rows = 0;                   // about
+  train::PartSizes sizes;
 };
 
 class ClusterDescription {
@@ -40,6 +40,9 @@ class ClusterDescription {
   static Result<std::unique_ptr<ClusterDescription>> begin(ClusterDescriptionRequest request,
                                                            Send send, PartReader::Callback on_read);
 
+  // To be called now and then: reads here if nobody else does, and if it can be read here. Not
+  // sooner, for workers that were started together with the coordinator are there in a moment.
+  void tick();
   void opened(ConnectionId connection);
   // Whatever the message is, of workers and others. Fails where the run does.
   Status received(ConnectionId connection, std::string_view bytes);
@@ -56,8 +59,7 @@ class ClusterDescription {
   ClusterDescription(ClusterDescriptionRequest request, train::Description description, Send send,
                      PartReader::Callback on_read);
   void begin_phase();
-  // Reads here if nobody else does, and if it can be read here.
-  void arrange_readers();
+  void stop_reading_here();
   void ask();
   Status take(uint64_t reader, NumberedFacts facts);
 

@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <thread>
 #include <utility>
@@ -20,14 +21,16 @@ class PartReader {
 
   // A spec that could not be opened is the answer to every request.
   PartReader(Result<train::DataSpec> spec, int threads, Callback callback);
-  // Waits for the part at hand.
+  // As forget(); waits until the part at hand is given up.
   ~PartReader();
   PartReader(const PartReader&) = delete;
   PartReader& operator=(const PartReader&) = delete;
 
   void read(NumberedRequest request) { requests_.push(std::move(request)); }
-  // Drops what has not been begun.
+  // Drops what was asked for; the part at hand is given up before long. No callback follows, but
+  // for one that is on its way.
   void forget() {
+    ++forgotten_count_;
     requests_.drop_if([](const NumberedRequest&) { return true; });
   }
 
@@ -37,6 +40,7 @@ class PartReader {
   Result<train::DataSpec> spec_;
   int threads_;
   Callback callback_;
+  std::atomic<uint64_t> forgotten_count_ = 0;
   RequestQueue<NumberedRequest> requests_;
   std::thread thread_;
 };

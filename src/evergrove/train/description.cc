@@ -12,7 +12,9 @@
 namespace evergrove::train {
 namespace {
 
-// At about 2 MiB of sample a column, 64 MiB of a group.
+// Of which one reader reads a column in a fraction of a second, and one its labels.
+constexpr uint64_t kRowsByColumn = uint64_t{1} << 24;
+constexpr uint64_t kLabelRows = uint64_t{1} << 20;
 
 double weight_max(const LabelFacts& facts) { return facts.has_weights ? facts.all.weight_max : 0; }
 
@@ -111,9 +113,33 @@ Result<Description> Description::begin(DataSpec spec, const Parameters& paramete
   return description;
 }
 
-std::vector<PartRequest> Description::requests(uint64_t rows_wanted) {
+bool Description::is_by_column(const PartSizes& sizes) const {
+  return sizes.column_parts > 0 && spec_.data->reads_single_columns() &&
+         spec_.data->row_count() <= kRowsByColumn;
+}
+
+void Description::add_column_requests(std::span<const Shard> parts, uint32_t at_once,
+                                      uint32_t cut_bins, std::vector<PartRequest>& requests) {
+  const auto column_count = static_cast<uint32_t>(known_ ? 0 : columns_.size());
+  for (uint32_t first = 0; first < column_count; first += at_once) {
+    for (const Shard& part : parts) {
+      if (part.set != 0) continue;
+      requests.push_back({.part = part,
+                          .seed = header_.parameters.seed,
+                          .sums = std::nullopt,
+                          .first_column = first,
+                          .column_count = std::min(at_once, column_count - first),
+                          .cut_bins = cut_bins});
+      ++groups_[first].parts_to_come;
+    }
+  }
+}
+
+std::vector<PartRequest> Description::requests(const PartSizes& sizes) {
   const uint64_t seed = header_.parameters.seed;
+  const bool by_column = is_by_column(sizes);
   // The same in both phases; with rows held out it hashes every row's id.
+  const uint64_t rows_wanted = by_column ? std::max(sizes.rows, kLabelRows) : sizes.rows;
   if (parts_.empty()) parts_ = make_shards(spec_, seed, rows_wanted);
   std::vector<PartRequest> requests;
   if (phase_ == Phase::sums) {
@@ -123,25 +149,30 @@ std::vector<PartRequest> Description::requests(uint64_t rows_wanted) {
     }
     return requests;
   }
-  const auto column_count = static_cast<uint32_t>(known_ ? 0 : columns_.size());
-  // Where a block is read whole anyway, all of it is used at once.
-  const uint32_t at_once = spec_.data->reads_single_columns() ? kColumnsAtOnce : column_count;
-  for (uint32_t first = 0; first == 0 || first < column_count; first += at_once) {
+  const auto column_count = static_cast<uint32_t>(columns_.size());
+  if (by_column) {
+    // Labels come first: a part of columns is the sooner given up when another has read it.
     for (const Shard& part : parts_) {
-      if (part.set != 0) continue;
-      requests.push_back({.part = part,
-                          .seed = seed,
-                          .labels = first == 0,
-                          .sums = std::nullopt,
-                          .first_column = first,
-                          .column_count = std::min(at_once, column_count - first)});
-      ++groups_[first].parts_to_come;
-    }
-    if (column_count == 0) break;
-  }
-  for (const Shard& part : parts_) {
-    if (part.set != 0)
       requests.push_back({.part = part, .seed = seed, .labels = true, .sums = std::nullopt});
+    }
+    const Shard all{.block_count = static_cast<uint32_t>(spec_.data->blocks().size()),
+                    .row_count = spec_.data->row_count()};
+    const uint32_t at_once = (column_count + sizes.column_parts - 1) / sizes.column_parts;
+    add_column_requests({&all, 1}, std::min(at_once, kColumnsAtOnce),
+                        static_cast<uint32_t>(header_.parameters.max_bins), requests);
+    return requests;
+  }
+  // Where a block is read whole anyway, all of it is used at once.
+  const bool reads_single = spec_.data->reads_single_columns();
+  add_column_requests(parts_, reads_single ? kColumnsAtOnce : column_count, 0, requests);
+  // A part's labels are read with its first columns, if any.
+  size_t with_columns = 0;
+  for (const Shard& part : parts_) {
+    if (part.set == 0 && !groups_.empty()) {
+      requests[with_columns++].labels = true;
+    } else {
+      requests.push_back({.part = part, .seed = seed, .labels = true, .sums = std::nullopt});
+    }
   }
   return requests;
 }
@@ -238,15 +269,16 @@ Result<RunDescription> describe(const DataSpec& spec, const Parameters& paramete
                                 const RunHeader* known, const PrepareProgress& progress,
                                 uint64_t rows_at_once) {
   EVERGROVE_ASSIGN_OR_RETURN(Description description, Description::begin(spec, parameters, known));
+  PartDescriber describer(spec);
   if (rows_at_once == 0) rows_at_once = spec.data->row_count();
   while (!description.is_complete()) {
-    const std::vector<PartRequest> requests = description.requests(rows_at_once);
+    const std::vector<PartRequest> requests = description.requests({.rows = rows_at_once});
     for (size_t i = 0; i < requests.size(); ++i) {
       const PartRequest& request = requests[i];
       if (progress && !progress("reading", double(i) / double(requests.size()))) {
         return stopped_before_training();
       }
-      EVERGROVE_ASSIGN_OR_RETURN(PartFacts facts, describe_part(spec, request));
+      EVERGROVE_ASSIGN_OR_RETURN(PartFacts facts, describer.describe(request));
       EVERGROVE_RETURN_IF_ERROR(description.add(request, std::move(facts)));
     }
     EVERGROVE_RETURN_IF_ERROR(description.end_phase());

@@ -4,8 +4,9 @@
 //
 //   EVERGROVE_ASSIGN_OR_RETURN(Description description, Description::begin(spec, parameters,
 //   known)); while (!description.is_complete()) {
-//     for (const PartRequest& request : description.requests(100'000)) {
-//       EVERGROVE_ASSIGN_OR_RETURN(PartFacts facts, describe_part(spec, request));  // anywhere
+//     PartDescriber describer(spec);
+//     for (const PartRequest& request : description.requests({.rows = 100'000})) {
+//       EVERGROVE_ASSIGN_OR_RETURN(PartFacts facts, describer.describe(request));  // anywhere
 //       description.add(request, std::move(facts));                                 // once each
 //     }
 //     EVERGROVE_RETURN_IF_ERROR(description.end_phase());
@@ -23,7 +24,8 @@
 
 namespace evergrove::train {
 
-// Columns whose samples are held together, where a source reads single columns.
+// Columns whose samples are held together, where a source reads single columns: at about 2 MiB of
+// sample a column.
 inline constexpr uint32_t kColumnsAtOnce = 32;
 
 // Somebody asked to stop while the data was being read.
@@ -42,6 +44,15 @@ Status decide_margins(const LabelFacts& facts, const LabelSums& sums, const RunH
 // Sets the names of the sets to evaluate on.
 void name_sets(const DataSpec& spec, RunHeader& header);
 
+// How the work is divided.
+struct PartSizes {
+  uint64_t rows = 0;  // of a part, about
+  // Where single columns can be read, and not too many rows: some columns of all rows are a part,
+  // about so many of those, and who reads it finds their cuts as well; only labels are read by
+  // rows. 0: all is read by rows, for samples that are put together here.
+  uint32_t column_parts = 0;
+};
+
 class Description {
  public:
   // known: the header of a run that is resumed. The spec's sources outlive this; none of them is
@@ -50,9 +61,8 @@ class Description {
                                    const RunHeader* known);
 
   bool is_complete() const { return phase_ == Phase::complete; }
-  // What the phase needs, in parts of about rows_wanted rows. Requires: !is_complete(), and the
-  // same rows_wanted in all phases.
-  std::vector<PartRequest> requests(uint64_t rows_wanted);
+  // What the phase needs, in parts. Requires: !is_complete(), and the same sizes in all phases.
+  std::vector<PartRequest> requests(const PartSizes& sizes);
   // Requires: a request of this phase, which has not been added. corrupt for another's facts.
   Status add(const PartRequest& request, PartFacts facts);
   // Refuses what prepare() refuses. Requires: all of the phase's requests have been added.
@@ -68,6 +78,9 @@ class Description {
     std::vector<ColumnFacts> facts;
   };
 
+  bool is_by_column(const PartSizes& sizes) const;
+  void add_column_requests(std::span<const Shard> parts, uint32_t at_once, uint32_t cut_bins,
+                           std::vector<PartRequest>& requests);
   void decide_features(uint32_t first_column, std::vector<ColumnFacts> facts);
 
   DataSpec spec_;

@@ -1,10 +1,13 @@
 // PartRequest and PartFacts: what is asked of a part of a run's data before the first tree, and the
 // answer. description.h asks, of whoever can read the part.
 //
-//   EVERGROVE_ASSIGN_OR_RETURN(PartFacts facts, describe_part(spec, request));
+//   PartDescriber describer(spec);
+//   EVERGROVE_ASSIGN_OR_RETURN(PartFacts facts, describer.describe(request));
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -26,6 +29,9 @@ struct PartRequest {
   // Of the columns that are features, in their order.
   uint32_t first_column = 0;
   uint32_t column_count = 0;
+  // Where the part is all training rows: numeric columns' cuts for so many bins, instead of their
+  // samples. 0: samples.
+  uint32_t cut_bins = 0;
 
   bool operator==(const PartRequest&) const = default;
   void encode(ByteWriter& out) const;
@@ -41,7 +47,25 @@ struct PartFacts {
   static Result<PartFacts> decode(ByteReader& in);
 };
 
-// Reads a part. Rows that are refused are counted, not refused; what cannot be read is.
-Result<PartFacts> describe_part(const DataSpec& spec, const PartRequest& request);
+// Reads parts. Which rows of a part are in the sample is kept for the next columns of the same one.
+// One thread at a time.
+class PartDescriber {
+ public:
+  // The spec outlives it.
+  explicit PartDescriber(const DataSpec& spec);
+  ~PartDescriber();
+
+  // Rows that are refused are counted, not refused; what cannot be read is. is_wanted: asked now
+  // and then on this thread; interrupted as soon as it says no.
+  Result<PartFacts> describe(const PartRequest& request,
+                             const std::function<bool()>& is_wanted = nullptr);
+
+ private:
+  struct Rows;
+  Result<const Rows*> rows_of(const PartRequest& request);
+
+  const DataSpec& spec_;
+  std::unique_ptr<Rows> rows_;  // of the last part
+};
 
 }  // namespace evergrove::train

@@ -34,21 +34,24 @@ Value through_bytes(const Value& value) {
   return std::move(*again);
 }
 
-// Asks for parts of about rows_wanted rows, and gives the answers in a chance order.
+// Asks for parts of about rows_wanted rows, or of some columns of all rows, as the seed has it, and
+// gives the answers in a chance order.
 Result<RunDescription> describe_in_parts(const DataSpec& spec, const Parameters& parameters,
                                          const RunHeader* known, uint64_t rows_wanted,
                                          uint64_t seed) {
   EVERGROVE_ASSIGN_OR_RETURN(Description description, Description::begin(spec, parameters, known));
   const RandomKey key(seed, "order");
+  PartDescriber describer(spec);
   for (uint64_t phase = 0; !description.is_complete(); ++phase) {
-    std::vector<PartRequest> requests = description.requests(rows_wanted);
+    std::vector<PartRequest> requests = description.requests(
+        {.rows = rows_wanted, .column_parts = static_cast<uint32_t>(seed % 4)});
     for (size_t i = requests.size(); i > 1; --i) {
       std::swap(requests[i - 1], requests[key.at(1000 * phase + i) % i]);
     }
     for (const PartRequest& request : requests) {
       const PartRequest sent = through_bytes(request);
       EXPECT_EQ(sent, request);
-      EVERGROVE_ASSIGN_OR_RETURN(const PartFacts facts, describe_part(spec, sent));
+      EVERGROVE_ASSIGN_OR_RETURN(const PartFacts facts, describer.describe(sent));
       EVERGROVE_RETURN_IF_ERROR(description.add(request, through_bytes(facts)));
     }
     EVERGROVE_RETURN_IF_ERROR(description.end_phase());
@@ -209,14 +212,42 @@ TEST(Description, TakesNoAnswerToAnotherQuestion) {
   const TestingRun run({});
   auto description = Description::begin(run.spec, run.parameters, nullptr);
   ASSERT_TRUE(description.ok());
-  const std::vector<PartRequest> requests = description->requests(100);
+  const std::vector<PartRequest> requests = description->requests({.rows = 100});
   EXPECT_EQ(description->add(requests[0], {}).kind(), StatusKind::corrupt);
   PartRequest beyond = requests[0];
   beyond.first_column = 7;
-  EXPECT_EQ(describe_part(run.spec, beyond).status().kind(), StatusKind::corrupt);
+  EXPECT_EQ(PartDescriber(run.spec).describe(beyond).status().kind(), StatusKind::corrupt);
   beyond = requests[0];
   beyond.part.first_row += 1;
-  EXPECT_EQ(describe_part(run.spec, beyond).status().kind(), StatusKind::invalid_input);
+  EXPECT_EQ(PartDescriber(run.spec).describe(beyond).status().kind(), StatusKind::invalid_input);
+}
+
+TEST(Description, TakesNoCutsOfMoreBinsThanItAskedFor) {
+  const TestingRun run({});
+  auto description = Description::begin(run.spec, run.parameters, nullptr);
+  ASSERT_TRUE(description.ok());
+  Status end;
+  while (end.ok() && !description->is_complete()) {
+    for (const PartRequest& request : description->requests({.rows = 100, .column_parts = 1})) {
+      auto facts = PartDescriber(run.spec).describe(request);
+      ASSERT_TRUE(facts.ok());
+      for (ColumnFacts& column : facts->columns) {
+        if (column.cuts) column.cuts->resize(request.cut_bins);
+      }
+      EXPECT_TRUE(description->add(request, *std::move(facts)).ok());
+    }
+    end = description->end_phase();
+  }
+  EXPECT_EQ(end.kind(), StatusKind::corrupt);
+}
+
+TEST(Description, ReadsNoMoreOfAPartThatNobodyWants) {
+  const TestingRun run({});
+  auto description = Description::begin(run.spec, run.parameters, nullptr);
+  ASSERT_TRUE(description.ok());
+  const auto requests = description->requests({.rows = 100, .column_parts = 1});
+  const auto facts = PartDescriber(run.spec).describe(requests.back(), [] { return false; });
+  EXPECT_EQ(facts.status().kind(), StatusKind::interrupted);
 }
 
 }  // namespace

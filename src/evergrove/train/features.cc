@@ -6,9 +6,11 @@
 #include <cmath>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include "evergrove/base/check.h"
 #include "evergrove/base/phase.h"
@@ -20,35 +22,6 @@ using table::ColumnKind;
 
 constexpr size_t kCategoriesMax = 100'000;
 
-// Which rows of each block are in the sample, the same for all columns: found when a block is first
-// asked for. Safe to use from many threads.
-class BlockSamples {
- public:
-  BlockSamples(const table::RowSource& source, const TrainingRows& rows)
-      : rows_(rows), blocks_(source.blocks().size()) {}
-
-  // Places in the block, ascending.
-  std::span<const uint32_t> of(size_t block_index, const table::RowBlock& block) {
-    Block& known = blocks_[block_index];
-    std::call_once(known.is_known, [&] {
-      for (uint32_t i = 0; i < block.row_count; ++i) {
-        const uint64_t row = block.first_row + i;
-        if (!rows_.sample.has(rows_.row_ids ? rows_.row_ids(row) : row)) continue;
-        if (!rows_.in_training || rows_.in_training(row)) known.places.push_back(i);
-      }
-    });
-    return known.places;
-  }
-
- private:
-  struct Block {
-    std::once_flag is_known;
-    std::vector<uint32_t> places;
-  };
-  const TrainingRows& rows_;
-  std::deque<Block> blocks_;
-};
-
 // Adds a block to what is known of its column; guarded by a mutex while blocks come in.
 class ColumnReader {
  public:
@@ -56,7 +29,7 @@ class ColumnReader {
 
   // Returns whether there are still few enough categories.
   bool add(size_t block_index, const table::RowBlock& block, const table::ColumnValues& values,
-           const TrainingRows& rows, BlockSamples& samples) {
+           BlockSamples& samples) {
     const PhaseScope scope(Phase::sample);
     ColumnFacts here;
     if (is_numeric_) {
@@ -64,7 +37,7 @@ class ColumnReader {
       values.f32.empty() ? add_numbers(values.f64, places, here)
                          : add_numbers(values.f32, places, here);
     } else {
-      add_categories(block, values, rows, here);
+      add_categories(block, values, samples.rows(), here);
     }
     const std::lock_guard lock(mutex_);
     facts_.merge(std::move(here));
@@ -168,6 +141,11 @@ std::vector<double> read_numbers(ByteReader& in) {
   return numbers;
 }
 
+bool is_ascending(std::span<const double> numbers) {
+  return std::adjacent_find(numbers.begin(), numbers.end(), std::greater_equal<>()) ==
+         numbers.end();
+}
+
 std::deque<ColumnReader> readers_of(const table::RowSource& source,
                                     std::span<const size_t> columns) {
   std::deque<ColumnReader> readers;  // they do not move
@@ -241,6 +219,19 @@ Result<std::vector<size_t>> match_columns(std::span<const model::Feature> featur
   return columns;
 }
 
+std::span<const uint32_t> BlockSamples::of(size_t block_index, const table::RowBlock& block) {
+  Block& known = blocks_[block_index];
+  std::call_once(known.is_known, [&] {
+    // Rows of a block follow one another, in whatever source they are counted.
+    const uint64_t first_id = rows_.row_ids ? rows_.row_ids(block.first_row) : block.first_row;
+    for (uint32_t i = 0; i < block.row_count; ++i) {
+      if (!rows_.sample.has(first_id + i)) continue;
+      if (!rows_.in_training || rows_.in_training(block.first_row + i)) known.places.push_back(i);
+    }
+  });
+  return known.places;
+}
+
 void ColumnFacts::merge(ColumnFacts other) {
   if (sample.empty()) {
     sample = std::move(other.sample);
@@ -257,9 +248,14 @@ void ColumnFacts::merge(ColumnFacts other) {
   if (has_too_many) counts.clear();
 }
 
+void ColumnFacts::find_cuts(uint32_t bins_max) {
+  const PhaseScope scope(Phase::cut);
+  cuts = bins::make_cuts(std::exchange(sample, {}), bins_max, std::exchange(zeros, 0));
+}
+
 void ColumnFacts::encode(ByteWriter& out) const {
-  out.u8(has_too_many).u64(zeros);
-  write_numbers(sample, out);
+  out.u8(has_too_many).u64(zeros).u8(cuts.has_value());
+  write_numbers(cuts ? *cuts : sample, out);
   out.u32(static_cast<uint32_t>(counts.size()));
   for (const auto& [name, count] : counts) out.string(name).varint(count);
 }
@@ -268,7 +264,14 @@ Result<ColumnFacts> ColumnFacts::decode(ByteReader& in) {
   ColumnFacts facts;
   facts.has_too_many = in.u8() != 0;
   facts.zeros = in.u64();
-  facts.sample = read_numbers(in);
+  const uint8_t has_cuts = in.u8();
+  if (has_cuts > 1) in.fail();
+  if (has_cuts == 0) {
+    facts.sample = read_numbers(in);
+  } else {
+    facts.cuts = read_numbers(in);
+    if (!is_ascending(*facts.cuts)) in.fail();
+  }
   const uint32_t name_count = in.count(5);
   for (uint32_t i = 0; i < name_count && in.ok(); ++i) {
     std::string name = in.string();
@@ -280,14 +283,13 @@ Result<ColumnFacts> ColumnFacts::decode(ByteReader& in) {
 
 Result<std::vector<ColumnFacts>> read_column_facts(const table::RowSource& source,
                                                    std::span<const size_t> columns,
-                                                   const TrainingRows& rows, ProgressMeter& meter) {
+                                                   BlockSamples& samples, ProgressMeter& meter) {
   std::deque<ColumnReader> readers = readers_of(source, columns);
-  BlockSamples samples(source, rows);
   EVERGROVE_RETURN_IF_ERROR(for_each_column(
       source, columns, meter,
       [&](size_t block_index, size_t i, const table::RowBlock& block,
           const table::ColumnValues& values) -> Status {
-        readers[i].add(block_index, block, values, rows, samples);
+        readers[i].add(block_index, block, values, samples);
         return {};
       },
       nullptr));
@@ -304,8 +306,12 @@ Result<model::Feature> make_feature(const table::ColumnSpec& column, ColumnFacts
   feature.kind = column.kind;
   const auto bins_max = static_cast<uint32_t>(parameters.max_bins);
   if (feature.kind == ColumnKind::numeric) {
-    const PhaseScope scope(Phase::cut);
-    feature.cuts = bins::make_cuts(std::move(facts.sample), bins_max, facts.zeros);
+    if (!facts.cuts) facts.find_cuts(bins_max);
+    if (facts.cuts->size() >= bins_max) {
+      return corrupt("A worker has cut a column into more bins than were asked for",
+                     {{"column", column.name}});
+    }
+    feature.cuts = *std::move(facts.cuts);
     return feature;
   }
   std::vector<std::pair<std::string, uint64_t>> counted(facts.counts.begin(), facts.counts.end());
@@ -337,7 +343,7 @@ Result<std::vector<model::Feature>> find_features(const table::RowSource& source
       source, columns, meter,
       [&](size_t block_index, size_t i, const table::RowBlock& block,
           const table::ColumnValues& values) -> Status {
-        if (!readers[i].add(block_index, block, values, rows, samples)) {
+        if (!readers[i].add(block_index, block, values, samples)) {
           return refuse_categories(column_of(i).name);
         }
         if (take) kept[i][block_index] = block;

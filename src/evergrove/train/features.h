@@ -2,6 +2,9 @@
 // all rows, or in one over each part of them. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <deque>
+#include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -40,18 +43,42 @@ struct TrainingRows {
 struct ColumnFacts {
   std::vector<double> sample;                        // numeric, in no order, without zeros
   uint64_t zeros = 0;                                // of the sample
+  std::optional<std::vector<double>> cuts;           // numeric, once find_cuts() was called
   std::unordered_map<std::string, uint64_t> counts;  // categorical: rows by category
   bool has_too_many = false;                         // categories; counts is empty then
 
   void merge(ColumnFacts other);
+  // Puts the cuts of a numeric column in the place of its sample, which is then the whole one:
+  // they are a hundredth of it. No merge() may follow.
+  void find_cuts(uint32_t bins_max);
   void encode(ByteWriter& out) const;
   static Result<ColumnFacts> decode(ByteReader& in);
 };
 
-// Reads the columns of a source, or of a part of one.
+// Which rows of each block of a source are in the sample, the same for all columns: found when a
+// block is first asked for. Safe to use from many threads.
+class BlockSamples {
+ public:
+  BlockSamples(const table::RowSource& source, TrainingRows rows)
+      : rows_(std::move(rows)), blocks_(source.blocks().size()) {}
+
+  const TrainingRows& rows() const { return rows_; }
+  // Places in the block, ascending.
+  std::span<const uint32_t> of(size_t block_index, const table::RowBlock& block);
+
+ private:
+  struct Block {
+    std::once_flag is_known;
+    std::vector<uint32_t> places;
+  };
+  TrainingRows rows_;
+  std::deque<Block> blocks_;
+};
+
+// Reads the columns of a source, or of a part of one, whose rows `samples` knows.
 Result<std::vector<ColumnFacts>> read_column_facts(const table::RowSource& source,
                                                    std::span<const size_t> columns,
-                                                   const TrainingRows& rows, ProgressMeter& meter);
+                                                   BlockSamples& samples, ProgressMeter& meter);
 // Decides cuts, or categories: by count, then by name, those beyond max_categories and max_bins
 // share bin 0. Refuses a column with more than 100,000 of them.
 Result<model::Feature> make_feature(const table::ColumnSpec& column, ColumnFacts facts,
