@@ -53,8 +53,11 @@ std::vector<DistinctValue> sorted_as(const std::vector<double>& values) {
                  [](double x) { return ordered_bits<Bits>(static_cast<Number>(x)); });
   std::vector<Bits> scratch;
   radix_sort(keys, scratch, 8 * sizeof(Bits), [](Bits key) { return uint64_t{key}; });
+  size_t distinct_count = 0;
+  for (size_t i = 0; i < keys.size(); ++i) distinct_count += i == 0 || keys[i] != keys[i - 1];
+  // Not more: as many as there may be take pages of the system's, for each column anew.
   std::vector<DistinctValue> distinct;
-  distinct.reserve(values.size());
+  distinct.reserve(distinct_count + 1);
   for (const Bits key : keys) {
     const auto value = static_cast<double>(number_of<Number>(key));
     if (!distinct.empty() && distinct.back().value == value) {

@@ -28,8 +28,15 @@ bool ranks_rows(std::span<const std::string> names) {
   return std::any_of(names.begin(), names.end(), is_ranking_metric);
 }
 
-template <typename AnyRanking>
-double ranking_value(std::string_view name, const AnyRanking& ranking) {
+std::vector<uint64_t> cutoffs_of(std::span<const std::string> names) {
+  std::vector<uint64_t> cutoffs;
+  for (const std::string& name : names) {
+    if (metric_cutoff(name) > 0) cutoffs.push_back(metric_cutoff(name));
+  }
+  return cutoffs;
+}
+
+double ranking_value(std::string_view name, const RankingWalk& ranking) {
   if (name == "auc") return ranking.auc();
   if (name == "average_precision") return ranking.average_precision();
   const uint64_t cutoff = metric_cutoff(name);
@@ -141,9 +148,11 @@ Result<std::vector<double>> MetricSummary::values() const {
   }
   const std::vector<MetricTerm> terms = terms_of(names_);
   const TermSums sums(terms, sums_);
+  RankingWalk walk(cutoffs_of(names_));
+  if (ranks_rows(names_)) walk.add(ranking_);
   std::vector<double> values;
   for (const std::string& name : names_) {
-    values.push_back(is_ranking_metric(name) ? ranking_value(name, ranking_) : sums.value(name));
+    values.push_back(is_ranking_metric(name) ? ranking_value(name, walk) : sums.value(name));
   }
   return values;
 }
@@ -187,18 +196,16 @@ Result<std::vector<double>> evaluate_metrics(std::span<const std::string> names,
                                              model::ObjectiveKind objective, const MetricRows& rows,
                                              uint64_t rows_at_once) {
   std::vector<std::string> summed;
-  std::vector<uint64_t> cutoffs;
   for (const std::string& name : names) {
     EVERGROVE_RETURN_IF_ERROR(check_metric(name, objective));
     if (!is_ranking_metric(name)) summed.push_back(name);
-    if (metric_cutoff(name) > 0) cutoffs.push_back(metric_cutoff(name));
   }
   std::vector<double> sums;
   if (!summed.empty()) {
     EVERGROVE_ASSIGN_OR_RETURN(const MetricSummary summary, rows.summary(summed));
     EVERGROVE_ASSIGN_OR_RETURN(sums, summary.values());
   }
-  RankingWalk walk(cutoffs);
+  RankingWalk walk(cutoffs_of(names));
   if (ranks_rows(names)) {
     std::vector<int64_t> sample;
     if (rows.row_count >= rows_at_once) EVERGROVE_RETURN_IF_ERROR(rows.sample_margins(sample));

@@ -56,22 +56,66 @@ Ranking::Ranking(std::span<const int64_t> margins, std::span<const uint16_t> cla
   *this = std::move(*ranking);
 }
 
-void Ranking::add_up() {
-  weights_sum_ = {};
-  positive_count_ = 0;
-  row_count_ = 0;
-  for (size_t i = 0; i < groups_.size(); ++i) {
-    positive_count_ += groups_[i].positive_count;
-    row_count_ += uint64_t{groups_[i].positive_count} + groups_[i].negative_count;
-    weights_sum_.positive += weights_of(i).positive;
-    weights_sum_.negative += weights_of(i).negative;
+void Ranking::take(Run run) {
+  if (run.groups.empty()) return;
+  for (const Group& group : run.groups) {
+    row_count_ += uint64_t{group.positive_count} + group.negative_count;
+  }
+  runs_.push_back(std::make_shared<const Run>(std::move(run)));
+}
+
+template <typename Visit>
+void Ranking::for_each_group(const Visit& visit) const {
+  if (runs_.size() == 1) {
+    const Run& run = *runs_[0];
+    for (size_t i = 0; i < run.groups.size(); ++i) visit(run.groups[i], run.weights_of(i));
+    return;
+  }
+  // A heap of the runs that have some left, by their next margin, the highest at the top.
+  struct Next {
+    const Run* run;
+    size_t i = 0;
+    int64_t margin() const { return run->groups[i].margin; }
+  };
+  const auto is_lower = [](const Next& a, const Next& b) { return a.margin() < b.margin(); };
+  std::vector<Next> heap;
+  for (const auto& run : runs_) heap.push_back({run.get()});
+  std::make_heap(heap.begin(), heap.end(), is_lower);
+  const auto advance_top = [&] {
+    if (++heap[0].i == heap[0].run->groups.size()) {
+      std::pop_heap(heap.begin(), heap.end(), is_lower);
+      return heap.pop_back();
+    }
+    // To where it belongs: of two runs, one comparison.
+    for (size_t place = 0;;) {
+      size_t child = 2 * place + 1;
+      if (child >= heap.size()) return;
+      if (child + 1 < heap.size() && is_lower(heap[child], heap[child + 1])) ++child;
+      if (!is_lower(heap[place], heap[child])) return;
+      std::swap(heap[place], heap[child]);
+      place = child;
+    }
+  };
+  while (!heap.empty()) {
+    Group group = heap[0].run->groups[heap[0].i];
+    GroupWeights weights = heap[0].run->weights_of(heap[0].i);
+    advance_top();
+    for (; !heap.empty() && heap[0].margin() == group.margin; advance_top()) {
+      const Group& more = heap[0].run->groups[heap[0].i];
+      const GroupWeights more_weights = heap[0].run->weights_of(heap[0].i);
+      group.positive_count += more.positive_count;
+      group.negative_count += more.negative_count;
+      weights.positive += more_weights.positive;
+      weights.negative += more_weights.negative;
+    }
+    visit(group, weights);
   }
 }
 
-Status Ranking::merge(const Ranking& other) {
-  if (other.groups_.empty()) return {};
-  if (groups_.empty()) {
-    *this = other;
+Status Ranking::merge(Ranking other) {
+  if (other.runs_.empty()) return {};
+  if (runs_.empty()) {
+    *this = std::move(other);
     return {};
   }
   if (is_weighted_ != other.is_weighted_ || weight_max_ != other.weight_max_) {
@@ -86,34 +130,8 @@ Status Ranking::merge(const Ranking& other) {
                          {{"row_count", std::to_string(row_count_ + other.row_count_)},
                           {"row_count_max", std::to_string(kRankedTogetherMax)}});
   }
-  Ranking merged;
-  merged.is_weighted_ = is_weighted_;
-  merged.weight_max_ = weight_max_;
-  merged.groups_.reserve(groups_.size() + other.groups_.size());
-  merged.weights_.reserve(weights_.size() + other.weights_.size());
-  size_t i = 0;
-  size_t j = 0;
-  while (i < groups_.size() || j < other.groups_.size()) {
-    const bool first = j == other.groups_.size() ||
-                       (i < groups_.size() && groups_[i].margin >= other.groups_[j].margin);
-    const bool second = i == groups_.size() ||
-                        (j < other.groups_.size() && other.groups_[j].margin >= groups_[i].margin);
-    Group group = first ? groups_[i] : other.groups_[j];
-    GroupWeights weights = first ? weights_of(i) : other.weights_of(j);
-    if (first && second) {
-      group.positive_count += other.groups_[j].positive_count;
-      group.negative_count += other.groups_[j].negative_count;
-      const GroupWeights more = other.weights_of(j);
-      weights.positive += more.positive;
-      weights.negative += more.negative;
-    }
-    i += first;
-    j += second;
-    merged.groups_.push_back(group);
-    if (is_weighted_) merged.weights_.push_back(weights);
-  }
-  merged.add_up();
-  *this = std::move(merged);
+  runs_.insert(runs_.end(), other.runs_.begin(), other.runs_.end());
+  row_count_ += other.row_count_;
   return {};
 }
 
@@ -143,9 +161,7 @@ RankingWalk::RankingWalk(std::span<const uint64_t> cutoffs) {
 }
 
 void RankingWalk::add(const Ranking& lower) {
-  for (size_t i = 0; i < lower.groups_.size(); ++i) {
-    const Ranking::Group& group = lower.groups_[i];
-    const Ranking::GroupWeights weights = lower.weights_of(i);
+  lower.for_each_group([&](const Ranking::Group& group, const Ranking::GroupWeights& weights) {
     const uint64_t row_count = uint64_t{group.positive_count} + group.negative_count;
     for (Cutoff& cutoff : cutoffs_) {
       if (cutoff.is_passed) continue;
@@ -167,7 +183,7 @@ void RankingWalk::add(const Ranking& lower) {
     }
     positive_count_ += group.positive_count;
     row_count_ += row_count;
-  }
+  });
 }
 
 double RankingWalk::auc() const {
@@ -200,11 +216,14 @@ double RankingWalk::recall_at(uint64_t cutoff) const {
 }
 
 void Ranking::encode(ByteWriter& out) const {
-  out.u8(is_weighted_ ? 1 : 0).f64(weight_max_).u32(static_cast<uint32_t>(groups_.size()));
+  uint32_t group_count = 0;
+  for_each_group([&](const Group&, const GroupWeights&) { ++group_count; });
+  out.u8(is_weighted_ ? 1 : 0).f64(weight_max_).u32(group_count);
   uint64_t above = kMarginTop;
-  for (size_t i = 0; i < groups_.size(); ++i) {
-    const Group& group = groups_[i];
-    const uint64_t gap = above - static_cast<uint64_t>(group.margin) - (i > 0);
+  bool is_first = true;
+  for_each_group([&](const Group& group, const GroupWeights& weights) {
+    const uint64_t gap = above - static_cast<uint64_t>(group.margin) - (is_first ? 0 : 1);
+    is_first = false;
     above = static_cast<uint64_t>(group.margin);
     const bool is_one = uint64_t{group.positive_count} + group.negative_count == 1;
     const GroupKind kind = gap >= kGapNear            ? GroupKind::far_rows
@@ -217,10 +236,10 @@ void Ranking::encode(ByteWriter& out) const {
     if (is_far || kind == GroupKind::rows) {
       out.varint(group.positive_count).varint(group.negative_count);
     }
-    if (!is_weighted_) continue;
-    if (group.positive_count > 0) out.varint(weights_[i].positive);
-    if (group.negative_count > 0) out.varint(weights_[i].negative);
-  }
+    if (!is_weighted_) return;
+    if (group.positive_count > 0) out.varint(weights.positive);
+    if (group.negative_count > 0) out.varint(weights.negative);
+  });
 }
 
 Result<Ranking> Ranking::decode(ByteReader& in) {
@@ -232,6 +251,8 @@ Result<Ranking> Ranking::decode(ByteReader& in) {
   bool valid = flag <= 1 && (flag == 1 ? ranking.weight_max_ >= 0 : ranking.weight_max_ == 0) &&
                ranking.weight_max_ <= std::numeric_limits<float>::max() &&
                (flag == 0 || group_count > 0);
+  Run run;
+  run.groups.reserve(valid ? group_count : 0);
   uint64_t row_count = 0;
   uint64_t above = kMarginTop;
   for (uint32_t i = 0; valid && in.ok() && i < group_count; ++i) {
@@ -258,17 +279,17 @@ Result<Ranking> Ranking::decode(ByteReader& in) {
     if (!valid) break;
     above -= gap + (i > 0);
     row_count += positives + negatives;
-    ranking.groups_.push_back({.margin = static_cast<int64_t>(above),
-                               .positive_count = static_cast<uint32_t>(positives),
-                               .negative_count = static_cast<uint32_t>(negatives)});
-    if (ranking.is_weighted_) ranking.weights_.push_back(weights);
+    run.groups.push_back({.margin = static_cast<int64_t>(above),
+                          .positive_count = static_cast<uint32_t>(positives),
+                          .negative_count = static_cast<uint32_t>(negatives)});
+    if (ranking.is_weighted_) run.weights.push_back(weights);
   }
   if (!in.ok() || !valid) {
     return corrupt("A ranking of rows is cut off or makes no sense; send it again",
                    {{"group_count", std::to_string(group_count)},
-                    {"good_groups", std::to_string(ranking.groups_.size())}});
+                    {"good_groups", std::to_string(run.groups.size())}});
   }
-  ranking.add_up();
+  ranking.take(std::move(run));
   return ranking;
 }
 

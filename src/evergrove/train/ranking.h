@@ -2,7 +2,8 @@
 // depend on order alone. Rows of equal margin form one group, so that the order of rows is all
 // the same; counts are exact integers.
 //
-// Promise: rankings of parts of the rows, merged in any order, are the ranking of all rows. Weights
+// Promise: rankings of parts of the rows, merged in any order, are the ranking of all rows; merging
+// costs nothing, walking over what was merged does. Weights
 // are integers in units of 2^-30 of the largest, so the parts must know the largest of all.
 //
 //   Ranking ranking(margins, classes, weights, /*weight_max=*/3);
@@ -13,6 +14,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -51,7 +53,7 @@ class Ranking {
 
   // Adds the rows of another ranking. Refuses one with other units of weight, and more than
   // 2^32 - 1 rows together; then nothing is added.
-  Status merge(const Ranking& other);
+  Status merge(Ranking other);
 
   // As RankingWalk's of this ranking alone.
   double auc() const;
@@ -76,18 +78,24 @@ class Ranking {
     uint64_t positive = 0;
     uint64_t negative = 0;
   };
-  void add_up();
-  GroupWeights weights_of(size_t i) const {
-    if (is_weighted_) return weights_[i];
-    return {groups_[i].positive_count, groups_[i].negative_count};
-  }
+  // What was ranked together. Never changed, so that several rankings may have it.
+  struct Run {
+    std::vector<Group> groups;          // highest margin first
+    std::vector<GroupWeights> weights;  // of each group; empty if each row's weight is 1
+    GroupWeights weights_of(size_t i) const {
+      if (!weights.empty()) return weights[i];
+      return {groups[i].positive_count, groups[i].negative_count};
+    }
+  };
+  void take(Run run);
+  // Calls visit(group, its weights) from the highest margin to the lowest, rows of one margin
+  // together, whichever runs they are in.
+  template <typename Visit>
+  void for_each_group(const Visit& visit) const;
 
-  std::vector<Group> groups_;          // highest margin first
-  std::vector<GroupWeights> weights_;  // of each group; empty if each row's weight is 1
+  std::vector<std::shared_ptr<const Run>> runs_;  // none of them empty
   bool is_weighted_ = false;
   double weight_max_ = 0;
-  GroupWeights weights_sum_;
-  uint64_t positive_count_ = 0;
   uint64_t row_count_ = 0;
 };
 

@@ -110,8 +110,9 @@ Ranking RowsToRank::ranking_of(std::vector<Row> rows) const {
   }
   size_t distinct = 1;
   for (size_t i = 1; i < rows.size(); ++i) distinct += rows[i].margin() != rows[i - 1].margin();
-  ranking.groups_.resize(distinct);
-  ranking.weights_.resize(is_weighted_ ? distinct : 0);
+  Ranking::Run run;
+  run.groups.resize(distinct);
+  run.weights.resize(is_weighted_ ? distinct : 0);
   size_t place = 0;
   for (size_t i = rows.size(); i > 0; ++place) {
     const uint64_t margin = rows[i - 1].margin();
@@ -128,22 +129,18 @@ Ranking RowsToRank::ranking_of(std::vector<Row> rows) const {
         positive += uint64_t{row.weight} & -uint64_t{row.is_positive()};
       }
     }
-    ranking.groups_[place] = {.margin = static_cast<int64_t>(margin + static_cast<uint64_t>(low_)),
-                              .positive_count = positives,
-                              .negative_count = static_cast<uint32_t>(first - i) - positives};
-    if (is_weighted_) ranking.weights_[place] = {positive, both - positive};
+    run.groups[place] = {.margin = static_cast<int64_t>(margin + static_cast<uint64_t>(low_)),
+                         .positive_count = positives,
+                         .negative_count = static_cast<uint32_t>(first - i) - positives};
+    if (is_weighted_) run.weights[place] = {positive, both - positive};
   }
-  ranking.add_up();
+  ranking.take(std::move(run));
   return ranking;
 }
 
 Status RowsToRank::rank_gathered() {
   Ranking gathered = heavy_.empty() ? ranking_of(std::exchange(light_, {}))
                                     : ranking_of(std::exchange(heavy_, {}));
-  if (ranked_.groups_.empty()) {
-    ranked_ = std::move(gathered);
-    return {};
-  }
   return ranked_.merge(gathered);
 }
 
