@@ -309,6 +309,8 @@ void Simulation::add_worker() {
 void Simulation::start_worker(const std::string& name) {
   WorkerProcess& worker = workers_.at(name);
   worker.machine = std::make_unique<Worker>(name, name, shards_.setup(), worker.memory_bytes);
+  // Some have memory in common with others.
+  worker.machine->set_near([=](const std::string& to) { return hash_name(name + to) % 2 == 0; });
   worker.coordinator = epoch_;
   tell(name, "starts with " + std::to_string(worker.threads) + " threads");
   at(now_ + Time(dice(50)), [=, this] {

@@ -20,6 +20,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace evergrove {
 
@@ -39,6 +40,18 @@ struct Bytes {
   Bytes first(size_t size) const { return {view.substr(0, size), owner}; }
   friend bool operator==(const Bytes& a, const Bytes& b) { return a.view == b.view; }
 };
+
+inline size_t size_of(const std::vector<Bytes>& pieces) {
+  size_t size = 0;
+  for (const Bytes& piece : pieces) size += piece.view.size();
+  return size;
+}
+inline std::string joined(const std::vector<Bytes>& pieces) {
+  std::string whole;
+  whole.reserve(size_of(pieces));
+  for (const Bytes& piece : pieces) whole += piece.view;
+  return whole;
+}
 
 class ByteWriter {
  public:
@@ -63,13 +76,43 @@ class ByteWriter {
     bytes_.append(bytes);
     return *this;
   }
+  // As string(); what is not short is kept as it is, so that take_pieces() need not copy it.
+  ByteWriter& attached_string(Bytes v) {
+    constexpr size_t kAttachedFrom = 512;
+    if (v.view.size() < kAttachedFrom) return string(v.view);
+    u32(static_cast<uint32_t>(v.view.size()));
+    attached_bytes_ += v.view.size();
+    attached_.push_back({bytes_.size(), std::move(v)});
+    return *this;
+  }
   // Over what was written there before. Requires: four bytes were.
   void set_u32(size_t place, uint32_t v) { std::memcpy(bytes_.data() + place, &v, sizeof(v)); }
   // Room for so many more, so that they are not moved while they are written.
   void reserve(size_t more) { bytes_.reserve(bytes_.size() + more); }
+  // Of all, with what is attached.
+  size_t size() const { return bytes_.size() + attached_bytes_; }
+  // Without what is attached.
   const std::string& bytes() const { return bytes_; }
-  // It is empty again.
-  std::string take() { return std::exchange(bytes_, {}); }
+  // All of it; it is empty again.
+  std::string take() {
+    if (attached_.empty()) return std::exchange(bytes_, {});
+    return joined(take_pieces());
+  }
+  // The same in pieces that follow one another, of which only the small ones were copied.
+  std::vector<Bytes> take_pieces() {
+    const Bytes own = Bytes::of(std::exchange(bytes_, {}));
+    std::vector<Bytes> pieces;
+    size_t begin = 0;
+    for (Attached& attached : attached_) {
+      if (attached.place > begin) pieces.push_back(own.from(begin).first(attached.place - begin));
+      pieces.push_back(std::move(attached.bytes));
+      begin = attached.place;
+    }
+    if (begin < own.view.size()) pieces.push_back(own.from(begin));
+    attached_.clear();
+    attached_bytes_ = 0;
+    return pieces;
+  }
 
  private:
   ByteWriter& put(uint64_t v, size_t width) {
@@ -77,7 +120,13 @@ class ByteWriter {
     return *this;
   }
 
+  struct Attached {
+    size_t place = 0;  // in bytes_
+    Bytes bytes;
+  };
   std::string bytes_;
+  std::vector<Attached> attached_;
+  size_t attached_bytes_ = 0;
 };
 
 class ByteReader {

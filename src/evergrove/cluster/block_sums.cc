@@ -34,7 +34,7 @@ BlockSums::BlockSums(const RunSetup& setup, std::span<const Block> blocks,
   }
   for (const Block& block : blocks) {
     for (uint32_t& offset : offsets_.emplace_back(offsets)) offset -= block.bin_begin;
-    pools_.push_back(std::make_unique<trees::HistogramPool>(block.bin_end - block.bin_begin));
+    pools_.push_back(std::make_shared<trees::HistogramPool>(block.bin_end - block.bin_begin));
   }
 }
 
@@ -83,18 +83,53 @@ void BlockSums::add(const Round& round, uint32_t block, size_t node_place,
   sum.has_rows[node_place] = 1;
 }
 
-Status BlockSums::add(const Round& round, uint32_t block, std::span<const Part::Node> nodes) {
+trees::HistogramPiece BlockSums::piece(const Round& round, uint32_t block, size_t node_place) {
   Sum& sum = sums_.at({round.number, block});
+  Histogram& to = *sum.histograms[node_place];
+  const bool is_unset = std::exchange(sum.has_rows[node_place], 1) == 0;
+  return {blocks_[block].bin_end, to.sums(0, to.bin_count()), is_unset};
+}
+
+Status BlockSums::check(const Sum& sum, std::span<const Part::Node> nodes) {
   // What is left out would be missing in the sum without anybody's notice.
   bool fits = nodes.size() == sum.nodes.size();
   for (size_t i = 0; fits && i < nodes.size(); ++i) fits = nodes[i].node == sum.nodes[i].node;
   if (!fits) return corrupt("A worker has sent histograms of other nodes than the round asks for");
+  return {};
+}
+
+Status BlockSums::add(const Part::Node& node, size_t place, Sum& sum) {
+  Histogram& to = *sum.histograms[place];
+  const bool is_unset = std::exchange(sum.has_rows[place], 1) == 0;
+  if (node.is_words) return trees::add_block_words(node.histogram.view, to, is_unset);
+  if (is_unset) trees::clear(to);
+  return trees::add_block(node.histogram.view, to);
+}
+
+Status BlockSums::add(const Round& round, uint32_t block, std::span<const Part::Node> nodes) {
+  Sum& sum = sums_.at({round.number, block});
+  EVERGROVE_RETURN_IF_ERROR(check(sum, nodes));
   for (size_t i = 0; i < nodes.size(); ++i) {
-    if (sum.has_rows[i] == 0) trees::clear(*sum.histograms[i]);
-    sum.has_rows[i] = 1;
-    EVERGROVE_RETURN_IF_ERROR(trees::add_block(nodes[i].histogram.view, *sum.histograms[i]));
+    EVERGROVE_RETURN_IF_ERROR(add(nodes[i], i, sum));
   }
   return {};
+}
+
+Status BlockSums::add_last(const Round& round, uint32_t block, std::vector<Part::Node> nodes) {
+  Sum& sum = sums_.at({round.number, block});
+  EVERGROVE_RETURN_IF_ERROR(check(sum, nodes));
+  sum.last = std::move(nodes);
+  return {};
+}
+
+Status BlockSums::add_last(size_t place, Sum& sum) {
+  return sum.last.empty() ? Status() : add(sum.last[place], place, sum);
+}
+
+std::shared_ptr<Histogram> BlockSums::lend(uint32_t block, bool packed) const {
+  const auto& pool = pools_[block];
+  return {pool->take_unset(packed).release(),
+          [pool](Histogram* histogram) { pool->give_back(std::unique_ptr<Histogram>(histogram)); }};
 }
 
 size_t BlockSums::contributor_count(uint64_t round, uint32_t block) const {
@@ -176,7 +211,7 @@ void BlockSums::search_level(uint32_t block, const Level& level, Splits& splits)
   }
 }
 
-Splits BlockSums::finish(const Round& round, uint32_t block) {
+Result<Splits> BlockSums::finish(const Round& round, uint32_t block) {
   auto found = sums_.extract(Key(round.number, block));
   CHECK(!found.empty());
   Sum& sum = found.mapped();
@@ -191,11 +226,13 @@ Splits BlockSums::finish(const Round& round, uint32_t block) {
   if (histograms_[block].size() < node_count) histograms_[block].resize(node_count);
   if (round.kind == RoundKind::rebuild) {
     for (size_t i = 0; i < sum.nodes.size(); ++i) {
+      EVERGROVE_RETURN_IF_ERROR(add_last(i, sum));
       keep(block, sum.nodes[i].node, std::move(sum.histograms[i]));
     }
     return splits;
   }
   if (round.kind == RoundKind::root) {
+    EVERGROVE_RETURN_IF_ERROR(add_last(0, sum));
     splits.root = root_sums(block, *sum.histograms[0]);
     if (!is_symmetric()) {
       const Expansion::Child child{0, 0, 1, splits.root, true};
@@ -212,6 +249,7 @@ Splits BlockSums::finish(const Round& round, uint32_t block) {
     std::unique_ptr<Histogram> large;  // at first the parent's
     Histogram* small;
     trees::Split small_split, large_split;
+    Status added;
   };
   std::vector<Work> work;
   for (const Expansion& expansion : round.expansions) {
@@ -220,10 +258,11 @@ Splits BlockSums::finish(const Round& round, uint32_t block) {
       give_back(block, std::move(parent));
       continue;
     }
-    work.push_back({&expansion, std::move(parent), sum.histograms[work.size()].get(), {}, {}});
+    work.push_back({&expansion, std::move(parent), sum.histograms[work.size()].get(), {}, {}, {}});
   }
   tbb::parallel_for(size_t{0}, work.size(), [&](size_t i) {
     Work& each = work[i];
+    each.added = add_last(i, sum);
     const Expansion::Child& small = each.expansion->smaller();
     const Expansion::Child& large = each.expansion->larger();
     each.large = trees::subtract(std::move(each.large), *each.small,
@@ -233,6 +272,7 @@ Splits BlockSums::finish(const Round& round, uint32_t block) {
     if (large.is_searched) each.large_split = search(block, *each.large, large);
   });
   for (size_t i = 0; i < work.size(); ++i) {
+    EVERGROVE_RETURN_IF_ERROR(std::move(work[i].added));
     const auto settle = [&](const Expansion::Child& child, trees::Split& split,
                             std::unique_ptr<Histogram> histogram) {
       if (!child.is_searched) return give_back(block, std::move(histogram));

@@ -54,13 +54,21 @@ class BlockSums {
   // Safe for different nodes at the same time.
   void add(const Round& round, uint32_t block, size_t node_place,
            const trees::Histogram& histogram);
+  // Where a block of a histogram is to be added, and whether it is set. Requires: it is, at once.
+  trees::HistogramPiece piece(const Round& round, uint32_t block, size_t node_place);
+  // Of so many bins as the block has, any yet; given back when nobody has it any more.
+  std::shared_ptr<trees::Histogram> lend(uint32_t block, bool packed) const;
   // Adds what a member has sent; refuses bytes and nodes that are not right.
   Status add(const Round& round, uint32_t block, std::span<const Part::Node> nodes);
+  // The same of the last part that is missing, of whose nodes each is added when finish() comes to
+  // it, and has it in the cache. Requires: finish() follows, or the sum is dropped.
+  Status add_last(const Round& round, uint32_t block, std::vector<Part::Node> nodes);
   size_t contributor_count(uint64_t round, uint32_t block) const;
 
   // The best splits that follow; the sums become histograms. Requires: all members have been
   // counted, and rounds before it that built this block's nodes are finished.
-  Splits finish(const Round& round, uint32_t block);
+  // Fails on bytes that are not right.
+  Result<Splits> finish(const Round& round, uint32_t block);
 
   // The sums of a block as bytes, for who adds further; they are gone here. Requires: begun.
   std::vector<Part::Node> pass_on(const Round& round, uint32_t block);
@@ -81,9 +89,13 @@ class BlockSums {
     Histograms histograms;  // by place in nodes
     // Of each, whether anything was added; before that it is any.
     std::vector<uint8_t> has_rows;
+    std::vector<Part::Node> last;  // to be added by finish()
   };
   using Key = std::pair<uint64_t, uint32_t>;  // round, block
 
+  static Status check(const Sum& sum, std::span<const Part::Node> nodes);
+  static Status add(const Part::Node& node, size_t place, Sum& sum);
+  static Status add_last(size_t place, Sum& sum);
   void give_back(uint32_t block, std::unique_ptr<trees::Histogram> histogram);
   void give_back(uint32_t block, Sum& sum);
   void keep(uint32_t block, uint32_t node, std::unique_ptr<trees::Histogram> histogram);
@@ -105,7 +117,7 @@ class BlockSums {
   // By block:
   std::vector<std::vector<uint32_t>> block_columns_;  // of the tree
   std::vector<std::vector<uint32_t>> offsets_;        // of all features, in the block's histograms
-  std::vector<std::unique_ptr<trees::HistogramPool>> pools_;
+  std::vector<std::shared_ptr<trees::HistogramPool>> pools_;
   std::vector<Histograms> histograms_;  // by node
 
   size_t histogram_count_ = 0;

@@ -281,6 +281,20 @@ void Coordinator::go_on() {
   }
 }
 
+uint32_t Coordinator::awaited_members() const {
+  if (rounds_.empty()) return 0;
+  const OpenRound& open = rounds_.front();
+  const bool has_splits = has_histograms(open.round.kind);
+  std::vector<uint8_t> is_awaited(view_.members.size(), 0);
+  for (size_t i = 0; has_facts(open.round.kind) && i < view_.members.size(); ++i) {
+    is_awaited[i] = open.facts_from.contains(view_.members[i].name) ? 0 : 1;
+  }
+  for (uint32_t block = 0; has_splits && block < view_.block_owners.size(); ++block) {
+    if (!open.by_block.contains(block)) is_awaited[view_.block_owners[block]] = 1;
+  }
+  return static_cast<uint32_t>(std::count(is_awaited.begin(), is_awaited.end(), 1));
+}
+
 bool Coordinator::is_complete(const OpenRound& open) const {
   const RoundKind kind = open.round.kind;
   if (has_facts(kind)) {

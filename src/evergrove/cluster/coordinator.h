@@ -48,6 +48,8 @@ struct CoordinatorOptions {
   // A round's messages cost about as much as the histograms of so many small nodes, and those of
   // not many more stay in a core's cache until others' are added to them.
   size_t round_nodes = 12;
+  // The same where all are on one machine: messages cost less there.
+  size_t near_round_nodes = 6;
   uint32_t latency_us = 300;    // of a round, from its last histogram to the next one's first row
   Time lease{10'000};           // without a word from a worker, it is lost
   Time say_again_after{2'000};  // without progress, the plan is said again
@@ -124,6 +126,12 @@ class Coordinator {
 
   // All that was given out as LogAction is durable. Requires: finished().
   std::vector<CoordinatorAction> logged();
+
+  // Whether messages between all that take part, and to here, stay on one machine.
+  void set_near(bool are_near) { are_near_ = are_near; }
+  // How many members have still to answer for the round at hand: nothing follows before so many
+  // messages have come, but what ticks and other messages lead to. 0: there is no round.
+  uint32_t awaited_members() const;
 
   bool finished() const { return is_finished_; }
   const train::RunHistory& history() const { return history_; }
@@ -265,6 +273,7 @@ class Coordinator {
 
   TreeState state_;  // as of the last completed round
   std::optional<trees::TreeWalk> walk_;
+  bool are_near_ = false;
   uint64_t bin_count_ = 0;           // of all features
   uint32_t threads_most_ = 1;        // of a member
   uint64_t threads_all_ = 1;         // of all members

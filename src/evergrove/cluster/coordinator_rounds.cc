@@ -185,7 +185,8 @@ double Coordinator::expansion_us(uint32_t id) const {
 // about the same), those are expanded, and others only as long as members have less to do than a
 // round's latency lasts.
 std::vector<uint32_t> Coordinator::next_batch(size_t rounds_max) {
-  const size_t many = std::max<size_t>(options_.round_nodes, threads_most_);
+  const size_t many =
+      std::max<size_t>(are_near_ ? options_.near_round_nodes : options_.round_nodes, threads_most_);
   const double least_gain = least_gains_[iteration_.trees.size()];
   if (least_gain == 0) return walk_->next_batch(many, rounds_max);
   const size_t share = rounds_max - rounds_.size();

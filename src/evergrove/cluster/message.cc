@@ -171,10 +171,11 @@ struct Codec {
   }
 
   static void write(ByteWriter& out, const Part::Node& node) {
-    out.u32(node.node).string(node.histogram.view);
+    out.u32(node.node).u8(node.is_words).attached_string(node.histogram);
   }
   static void read(ByteReader& in, Part::Node& node) {
     node.node = in.u32();
+    node.is_words = read_flag(in);
     node.histogram = in.shared_string();
   }
 
@@ -306,10 +307,6 @@ struct Codec {
   }
 };
 
-// Of a part: about as much as there is besides the histograms.
-constexpr size_t kNodeBytes = 8;
-constexpr size_t kPartBytes = 256;
-
 template <size_t... kIndex>
 void read_body(ByteReader& in, uint8_t type, Body& body, std::index_sequence<kIndex...>) {
   const bool known = ((type == kIndex && (Codec::read(in, body.emplace<kIndex>()), true)) || ...);
@@ -319,11 +316,6 @@ void read_body(ByteReader& in, uint8_t type, Body& body, std::index_sequence<kIn
 }  // namespace
 
 void encode(const Message& message, ByteWriter& out) {
-  if (const auto* part = std::get_if<Part>(&message.body)) {
-    size_t bytes = 0;
-    for (const Part::Node& node : part->nodes) bytes += node.histogram.view.size() + kNodeBytes;
-    out.reserve(bytes + kPartBytes);
-  }
   out.u32(kProtocolVersion).u64(message.epoch).u8(static_cast<uint8_t>(message.body.index()));
   std::visit([&](const auto& body) { Codec::write(out, body); }, message.body);
 }

@@ -202,7 +202,8 @@ struct Part {
   std::string from;
   struct Node {
     uint32_t node = 0;
-    Bytes histogram;  // trees/histogram_block.h
+    Bytes histogram;        // as trees/histogram_block.h encodes it, or the words of a packed one
+    bool is_words = false;  // between processes to which bytes cost next to nothing
   };
   std::vector<Node> nodes;
 };

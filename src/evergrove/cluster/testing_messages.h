@@ -77,7 +77,7 @@ inline constexpr int kFieldCount<NextRound> = 2;
 template <>
 inline constexpr int kFieldCount<Goodbye> = 1;
 template <>
-inline constexpr int kFieldCount<Part::Node> = 2;
+inline constexpr int kFieldCount<Part::Node> = 3;
 template <>
 inline constexpr int kFieldCount<Part> = 5;
 

@@ -322,25 +322,48 @@ void Worker::contribute(const Round& round) {
   }
   std::vector<uint32_t> own;
   std::vector<Part> parts;
+  std::vector<uint8_t> is_near;  // who takes it, by part
   for (uint32_t block : blocks) {
     if (!routes_.adds(block)) {
       Part& part = parts.emplace_back(Part{view_.number, round.number, block, name_, {}});
       for (const BuiltNode& built : nodes) part.nodes.push_back({built.node, {}});
+      is_near.push_back(is_near_ && is_near_(next(block)));
     } else if (!is_done(round.number, block) &&
                (sums_->begin(round, block, name_) || is_broken(Mutation::count_part_twice))) {
       own.push_back(block);
     }
   }
+  const bool is_all = own.size() + parts.size() == blocks_.size();
   tbb::parallel_for(size_t{0}, nodes.size(), [&](size_t i) {
-    std::unique_ptr<Histogram> histogram =
-        trees::build_histogram(rows_.parts(nodes[i].node, sums_->columns()), pool_);
-    for (uint32_t block : own) sums_->add(round, block, i, *histogram);
-    for (Part& part : parts) {
-      const Block& block = blocks_[part.block];
-      part.nodes[i].histogram =
-          Bytes::of(trees::encode_block(*histogram, block.bin_begin, block.bin_end));
+    const auto rows = rows_.parts(nodes[i].node, sums_->columns());
+    // By part; of a few rows each block is built where it is to be.
+    std::vector<std::shared_ptr<Histogram>> sent;
+    if (is_all && trees::can_build_pieces(rows)) {
+      std::vector<trees::HistogramPiece> pieces(blocks_.size());
+      for (uint32_t block : own) pieces[block] = sums_->piece(round, block, i);
+      for (const Part& part : parts) {
+        Histogram& to = *sent.emplace_back(sums_->lend(part.block, true));
+        pieces[part.block] = {blocks_[part.block].bin_end, to.sums(0, to.bin_count())};
+      }
+      trees::build_pieces(rows, pieces);
+    } else {
+      std::unique_ptr<Histogram> whole = trees::build_histogram(rows, pool_);
+      for (uint32_t block : own) sums_->add(round, block, i, *whole);
+      for (const Part& part : parts) {
+        sent.push_back(sums_->lend(part.block, whole->packed));
+        trees::set_range(*whole, blocks_[part.block].bin_begin, *sent.back());
+      }
+      pool_.give_back(std::move(whole));
     }
-    pool_.give_back(std::move(histogram));
+    for (size_t p = 0; p < parts.size(); ++p) {
+      Part::Node& node = parts[p].nodes[i];
+      node.is_words = is_near[p] != 0 && sent[p]->packed;
+      if (node.is_words) {
+        node.histogram = {trees::block_words(*sent[p]), sent[p]};
+      } else {
+        node.histogram = Bytes::of(trees::encode_block(*sent[p], 0, sent[p]->bin_count()));
+      }
+    }
   });
   for (Part& part : parts) {
     const std::string& to = next(part.block);
@@ -366,7 +389,10 @@ void Worker::take_part(const Part& part) {
   const auto round = open_.find(part.round);
   if (round == open_.end() || !routes_.adds(part.block) || is_done(part.round, part.block)) return;
   if (sums_->begin(round->second, part.block, part.from) || is_broken(Mutation::count_part_twice)) {
-    const Status added = sums_->add(round->second, part.block, part.nodes);
+    const size_t counted = sums_->contributor_count(part.round, part.block);
+    const bool is_last = routes_.owns(part.block) && counted == routes_.expected(part.block);
+    const Status added = is_last ? sums_->add_last(round->second, part.block, part.nodes)
+                                 : sums_->add(round->second, part.block, part.nodes);
     if (!added.ok()) {
       actions_.emplace_back(StopAction{added});
       return;
@@ -418,10 +444,14 @@ bool Worker::complete(const Round& round, uint32_t block) {
     send(next(block), part);
     return true;
   }
-  Splits splits = sums_->finish(round, block);
-  splits.view = view_.number;
-  told_[{round.number, block}] = splits;
-  send("", std::move(splits));
+  Result<Splits> splits = sums_->finish(round, block);
+  if (!splits.ok()) {
+    actions_.emplace_back(StopAction{splits.status()});
+    return false;
+  }
+  splits->view = view_.number;
+  told_[{round.number, block}] = *splits;
+  send("", *std::move(splits));
   return true;
 }
 

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -62,6 +63,12 @@ class Worker {
   Worker(std::string name, std::string address, RunSetup setup,
          uint64_t memory_bytes = kNoMemoryLimit);
   ~Worker();
+
+  // Whom histograms are sent as they are, for bytes to it cost next to nothing (it has them in
+  // memory that is shared with it). Without it, nobody.
+  void set_near(std::function<bool(const std::string& member)> is_near) {
+    is_near_ = std::move(is_near);
+  }
 
   // Says who it is; to be called when a connection to a coordinator is there, again and again.
   std::vector<WorkerAction> join(uint32_t threads);
@@ -116,6 +123,7 @@ class Worker {
   uint64_t tree_index() const;
 
   std::string name_, address_;
+  std::function<bool(const std::string& member)> is_near_;
   RunSetup setup_;
   trees::GrowthOptions options_;
   std::vector<Block> blocks_;

@@ -77,6 +77,7 @@ class CoordinatorHost {
   std::optional<CoordinatorEvent> next_event(Clock::time_point until);
   Status handle(TransportEvent event);
   Status receive(const Received& received);
+  void look_whether_near();
   Status answer(const Received& received);
   Status act(std::vector<cluster::CoordinatorAction> actions);
   RunSnapshot snapshot() const;
@@ -275,7 +276,8 @@ std::optional<CoordinatorEvent> CoordinatorHost::next_event(Clock::time_point un
   for (;;) {
     if (auto event = events_.take()) return event;
     if (Clock::now() >= until) return std::nullopt;
-    transport_->attend(until);
+    // One that has answered is not heard before the others have.
+    transport_->attend(until, machine_ ? machine_->awaited_members() : 1);
   }
 }
 
@@ -343,6 +345,7 @@ Status CoordinatorHost::handle(TransportEvent event) {
     // Not if it has come back by another connection already.
     if (connections_[name] != closed->connection) return {};
     connections_.erase(name);
+    look_whether_near();
     return act(machine_->lost(name, now()));
   } else if (const auto* refused = std::get_if<Refused>(&event)) {
     report_.training.notes.push_back(refused->note);
@@ -365,6 +368,7 @@ Status CoordinatorHost::receive(const Received& received) {
     if (const auto* join = std::get_if<cluster::Join>(&message.body)) {
       connections_[join->name] = received.connection;
       names_[received.connection] = join->name;
+      look_whether_near();
     }
     const auto name = names_.find(received.connection);
     if (name == names_.end()) continue;
@@ -373,6 +377,12 @@ Status CoordinatorHost::receive(const Received& received) {
     }
   }
   return act(std::move(actions));
+}
+
+void CoordinatorHost::look_whether_near() {
+  machine_->set_near(std::all_of(connections_.begin(), connections_.end(), [&](const auto& known) {
+    return transport_->is_near(known.second);
+  }));
 }
 
 Status CoordinatorHost::answer(const Received& received) {

@@ -12,8 +12,9 @@ void MessageBatch::add(const cluster::Message& message) {
   if (empty()) bytes_.u8(static_cast<uint8_t>(kMessagesTag));
   const size_t place = bytes_.bytes().size();
   bytes_.u32(0);
+  const size_t begin = bytes_.size();
   cluster::encode(message, bytes_);
-  bytes_.set_u32(place, static_cast<uint32_t>(bytes_.bytes().size() - place - sizeof(uint32_t)));
+  bytes_.set_u32(place, static_cast<uint32_t>(bytes_.size() - begin));
 }
 
 Result<std::vector<cluster::Message>> decode_messages(Bytes bytes) {

@@ -31,6 +31,8 @@ class MessageBatch {
   void add(const cluster::Message& message);
   // With the tag in front; the batch is empty again.
   std::string take() { return bytes_.take(); }
+  // The same; what is large was not copied.
+  std::vector<Bytes> take_pieces() { return bytes_.take_pieces(); }
   bool empty() const { return bytes_.bytes().empty(); }
 
  private:

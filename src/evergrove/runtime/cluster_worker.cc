@@ -72,6 +72,11 @@ class WorkerHost {
   }
 
  private:
+  struct Peer {
+    ConnectionId connection = 0;
+    bool is_open = false;
+    std::deque<std::vector<Bytes>> waiting;
+  };
   bool is_asked_to_leave() const {
     return request_.is_asked_to_leave && request_.is_asked_to_leave();
   }
@@ -86,7 +91,9 @@ class WorkerHost {
   Status receive(const Received& received);
   Result<bool> describe(const Received& received);
   Status act(std::vector<cluster::WorkerAction> actions);
-  void send(const std::string& to, std::string bytes);
+  Peer* peer_of(const std::string& member);
+  bool is_near(const std::string& member);
+  void send(const std::string& to, std::vector<Bytes> pieces);
   void dial_coordinator();
   void follow_coordinator();
   Status leave(Clock::time_point now);
@@ -106,11 +113,6 @@ class WorkerHost {
   size_t coordinator_place_ = 0;
   Backoff dial_again_;
   Clock::time_point dial_at_, heard_;
-  struct Peer {
-    ConnectionId connection = 0;
-    bool is_open = false;
-    std::deque<std::string> waiting;
-  };
   std::map<std::string, Peer> peers_;  // by address
   std::map<ConnectionId, std::string> peer_addresses_;
   ClusterSetup setup_;
@@ -196,7 +198,7 @@ Status WorkerHost::run() {
           return handle(std::move(*from_transport));
         }
         if (auto* facts = std::get_if<NumberedFacts>(&*event)) {
-          send("", encode_facts(*facts));
+          send("", {Bytes::of(encode_facts(*facts))});
           return {};
         }
         ShardRead& read = std::get<ShardRead>(*event);
@@ -222,7 +224,7 @@ Status WorkerHost::run() {
       if (worker_) {
         MessageBatch batch;
         batch.add({worker_->epoch(), worker_->heartbeat(busy_us_)});
-        send("", batch.take());
+        send("", batch.take_pieces());
       }
       if (is_asked_to_leave()) {
         if (!worker_) return {};  // it holds nothing yet
@@ -302,8 +304,8 @@ Status WorkerHost::handle(TransportEvent event) {
                address != peer_addresses_.end()) {
       Peer& peer = peers_[address->second];
       peer.is_open = true;
-      for (std::string& bytes : peer.waiting) {
-        transport_->send(opened->connection, std::move(bytes));
+      for (const std::vector<Bytes>& pieces : peer.waiting) {
+        transport_->send(opened->connection, pieces);
       }
       peer.waiting.clear();
     }
@@ -338,7 +340,7 @@ Result<bool> WorkerHost::describe(const Received& received) {
           *opened_, threads_, [this](NumberedFacts facts) { push(std::move(facts)); });
     }
     part_reader_->forget();  // what another coordinator asked
-    send("", std::string(1, kReaderTag));
+    send("", {Bytes::of(std::string(1, kReaderTag))});
     return true;
   }
   if (bytes[0] == kPartTag && part_reader_) {
@@ -402,6 +404,7 @@ void WorkerHost::start_worker(ClusterSetup setup) {
   worker_ = std::make_unique<cluster::Worker>(
       name_, transport_->address(), setup_.run,
       request_.memory_bytes > 0 ? request_.memory_bytes : shard_memory_bytes());
+  worker_->set_near([this](const std::string& member) { return is_near(member); });
   // What was opened to be described keeps footers and partitions; who comes later opens it.
   auto opened = described_ == encode_describe(setup_.data) ? opened_ : std::nullopt;
   if (opened && opened->ok()) (*opened)->let_go();
@@ -417,24 +420,36 @@ void WorkerHost::start_worker(ClusterSetup setup) {
                                                 [this](ShardRead read) { push(std::move(read)); });
 }
 
-void WorkerHost::send(const std::string& to, std::string bytes) {
-  if (to.empty()) {
-    if (is_connected_) transport_->send(coordinator_, std::move(bytes));
-    return;
-  }
+// Dials it, if nobody has yet. Null: there is no such member.
+WorkerHost::Peer* WorkerHost::peer_of(const std::string& name) {
   for (const cluster::Member& member : worker_->view().members) {
-    if (member.name != to) continue;
+    if (member.name != name) continue;
     Peer& peer = peers_[member.address];
-    if (peer.is_open) {
-      transport_->send(peer.connection, std::move(bytes));
-      return;
-    }
     if (peer.connection == 0) {
       peer.connection = transport_->dial(member.address);
       peer_addresses_[peer.connection] = member.address;
     }
-    peer.waiting.push_back(std::move(bytes));
+    return &peer;
+  }
+  return nullptr;
+}
+
+bool WorkerHost::is_near(const std::string& member) {
+  const Peer* const peer = peer_of(member);
+  return peer != nullptr && peer->is_open && transport_->is_near(peer->connection);
+}
+
+void WorkerHost::send(const std::string& to, std::vector<Bytes> pieces) {
+  if (to.empty()) {
+    if (is_connected_) transport_->send(coordinator_, pieces);
     return;
+  }
+  Peer* const peer = peer_of(to);
+  if (peer == nullptr) return;
+  if (peer->is_open) {
+    transport_->send(peer->connection, pieces);
+  } else {
+    peer->waiting.push_back(std::move(pieces));
   }
 }
 
@@ -453,7 +468,7 @@ Status WorkerHost::act(std::vector<cluster::WorkerAction> actions) {
       note(why.ok() ? "The run is finished" : why.message());
     }
   }
-  for (auto& [to, batch] : batches) send(to, batch.take());
+  for (auto& [to, batch] : batches) send(to, batch.take_pieces());
   return {};
 }
 

@@ -75,6 +75,8 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
     context->options = std::move(given);
     context->emit = [this](TransportEvent event) { emit(std::move(event)); };
     context->call_when_writable = [this](ConnectionId id, int socket) { watch(id, socket); };
+    context->is_rung_for = [this](ConnectionId id, int socket) { reader->be_rung_for(id, socket); };
+    context->read_again = [this](ConnectionId id) { reader->read_again(id); };
     reader.emplace(std::max<size_t>(1, context->options.reading_threads),
                    [this](ConnectionId id) { return read(id); });
   }
@@ -158,7 +160,11 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
     while (connection.stream().has_pending()) {
       if (!connection.read_some()) return remove(connection.id());
     }
-    if (reader->add(connection.id(), connection.stream().socket())) return;
+    if (reader->add(connection.id(), connection.stream().socket())) {
+      const Bell* const bell = reader->bell();
+      if (bell == nullptr || !connection.stream().may_share()) return;
+      return connection.give_bell(*bell, TransportReader::place_of(connection.id()));
+    }
     connection.fail(storage_error("There is no memory to wait for one more socket"));
     remove(connection.id());
   }
@@ -166,7 +172,7 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
   bool read(ConnectionId id) {
     const auto connection = find(id);
     if (connection && connection->read_some()) return true;
-    if (connection) reader->remove(connection->stream().socket());
+    if (connection) reader->remove(id, connection->stream().socket());
     remove(id);
     return false;
   }
@@ -312,13 +318,25 @@ ConnectionId Transport::dial(std::string address) {
   return connection->id();
 }
 
-void Transport::attend(steady_clock::time_point until) { state_->reader->attend(until); }
+void Transport::attend(steady_clock::time_point until, uint32_t count) {
+  state_->reader->attend(until, count);
+}
 
 void Transport::wake() { state_->reader->wake(); }
 
 bool Transport::send(ConnectionId connection, std::string bytes) {
   const auto found = state_->find(connection);
   return found != nullptr && found->send(std::move(bytes));
+}
+
+bool Transport::send(ConnectionId connection, const std::vector<Bytes>& pieces) {
+  const auto found = state_->find(connection);
+  return found != nullptr && found->send(pieces);
+}
+
+bool Transport::is_near(ConnectionId connection) const {
+  const auto found = state_->find(connection);
+  return found != nullptr && found->is_near();
 }
 
 void Transport::close(ConnectionId connection) {

@@ -22,13 +22,14 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "evergrove/base/bytes.h"
 #include "evergrove/base/status.h"
 
 namespace evergrove::runtime {
 
-inline constexpr uint32_t kTransportVersion = 3;
+inline constexpr uint32_t kTransportVersion = 4;
 inline constexpr uint64_t kMessageBytesMax = uint64_t{1} << 30;
 
 using ConnectionId = uint64_t;  // never 0, never used twice by one Transport
@@ -113,11 +114,16 @@ class Transport {
   // open (yet), or if with it more than queue_bytes_max would wait. One message may always wait.
   // Requires: bytes.size() <= kMessageBytesMax.
   bool send(ConnectionId connection, std::string bytes);
+  // The same of pieces that follow one another; where memory is shared they are copied once.
+  bool send(ConnectionId connection, const std::vector<Bytes>& pieces);
+  // Whether large messages to the peer lie in memory that is shared with it.
+  bool is_near(ConnectionId connection) const;
   // Reads what comes, on this thread, with its callbacks, until something came, or wake() was
-  // called since the last time, or `until`. While somebody does so again and again a message costs
-  // no change of thread; after 10 ms without, and where nobody ever does, threads of the
-  // transport's own read. One thread at a time.
-  void attend(std::chrono::steady_clock::time_point until);
+  // called since the last time, or `until`. count: of messages from processes of this machine there
+  // need be so many, as far as they are all that comes. While somebody does so again and again a
+  // message costs no change of thread; after 10 ms without, and where nobody ever does, threads of
+  // the transport's own read. One thread at a time.
+  void attend(std::chrono::steady_clock::time_point until, uint32_t count = 1);
   void wake();
   // Sends what waits for at most close_max, then ends the connection; Closed follows.
   void close(ConnectionId connection);

@@ -38,18 +38,70 @@ FrameSharing Connection::sharing() {
     if (view_ == nullptr) return corrupt("The peer says where a message is, and shares no memory");
     return SharedView::at(view_, place);
   };
+  sharing.take_bell = [this](FrameKind kind, std::string_view body) {
+    return take_bell(kind, body);
+  };
   return sharing;
+}
+
+Status Connection::take_bell(FrameKind kind, std::string_view body) {
+  if (kind == FrameKind::bell_page) {
+    bell_page_ = stream_->take_descriptor();
+    return {};
+  }
+  if (kind == FrameKind::rings) {
+    is_rung_for_ = true;
+    context_->is_rung_for(id_, stream_->socket());
+    return {};
+  }
+  if (body.size() != 1) return corrupt("The peer sent a frame cut short");
+  EVERGROVE_ASSIGN_OR_RETURN(auto bell,
+                             PeerBell::open(std::move(bell_page_), stream_->take_descriptor(),
+                                            static_cast<uint8_t>(body[0])));
+  std::unique_lock lock(mutex_);
+  if (bell_ != nullptr) return corrupt("The peer wants to be called by two bells");
+  bell_ = std::move(bell);
+  if (phase_ != Phase::open) return {};
+  enqueue(FrameKind::rings, {});
+  write_some(lock);
+  return {};
+}
+
+void Connection::give_bell(const Bell& bell, uint32_t place) {
+  std::unique_lock lock(mutex_);
+  if (phase_ != Phase::open) return;
+  enqueue(FrameKind::bell_page, {}, 0, bell.page());
+  enqueue(FrameKind::bell_call, std::string(1, static_cast<char>(place)), 0, bell.call());
+  write_some(lock);
 }
 
 bool Connection::send(std::string bytes) {
   std::unique_lock lock(mutex_);
-  if (phase_ != Phase::open || is_finished_ || bytes.size() > kMessageBytesMax) return false;
-  const bool is_full = waiting_bytes_ + bytes.size() > context_->options.queue_bytes_max;
-  if (is_full && waiting_bytes_ > 0) return false;
   const size_t size = bytes.size();
-  if (!share(bytes)) enqueue(FrameKind::message, std::move(bytes), size);
+  if (!may_take(size)) return false;
+  const Bytes whole{bytes, nullptr};
+  if (!share({&whole, 1}, size)) enqueue(FrameKind::message, std::move(bytes), size);
   write_some(lock);
   return true;
+}
+
+bool Connection::send(const std::vector<Bytes>& pieces) {
+  std::unique_lock lock(mutex_);
+  const size_t size = size_of(pieces);
+  if (!may_take(size)) return false;
+  if (!share(pieces, size)) enqueue(FrameKind::message, joined(pieces), size);
+  write_some(lock);
+  return true;
+}
+
+bool Connection::may_take(size_t bytes) const {
+  if (phase_ != Phase::open || is_finished_ || bytes > kMessageBytesMax) return false;
+  return waiting_bytes_ == 0 || waiting_bytes_ + bytes <= context_->options.queue_bytes_max;
+}
+
+bool Connection::is_near() const {
+  const std::lock_guard lock(mutex_);
+  return phase_ == Phase::open && !has_no_room_ && stream_->may_share();
 }
 
 void Connection::close() {
@@ -196,26 +248,27 @@ bool Connection::read_some() {
     }
     if (io.bytes < room.size() && !stream_->has_pending()) return true;  // most likely that was all
   }
+  if (is_rung_for_) context_->read_again(id_);
   return true;
 }
 
-void Connection::enqueue(FrameKind kind, std::string body, uint64_t message_bytes) {
+void Connection::enqueue(FrameKind kind, std::string body, uint64_t message_bytes, int descriptor) {
   const auto size = static_cast<uint32_t>(body.size());
-  waiting_bytes_ += size;
-  queue_.push_back({kind, std::move(body), encode_header({kind, size}), message_bytes});
+  if (message_bytes > 0) waiting_bytes_ += size;
+  queue_.push_back({kind, std::move(body), encode_header({kind, size}), descriptor, message_bytes});
 }
 
 // Puts a large message where the peer can read it. False: it cannot be.
-bool Connection::share(std::string_view bytes) {
-  if (bytes.size() < kSharedFrom || has_no_room_ || !stream_->may_share()) return false;
+bool Connection::share(std::span<const Bytes> pieces, size_t size) {
+  if (size < kSharedFrom || has_no_room_ || !stream_->may_share()) return false;
   if (room_ == nullptr) {
     room_ = SharedRoom::make();
     has_no_room_ = room_ == nullptr;
     if (has_no_room_) return false;
-    enqueue(FrameKind::room, {});
+    enqueue(FrameKind::room, {}, 0, room_->descriptor());
   }
-  const std::optional<SharedPlace> place = room_->put(bytes);
-  if (place) enqueue(FrameKind::placed, place->encode(), bytes.size());
+  const std::optional<SharedPlace> place = room_->put(pieces, size);
+  if (place) enqueue(FrameKind::placed, place->encode(), size);
   return place.has_value();
 }
 
@@ -227,14 +280,18 @@ void Connection::write_some(std::unique_lock<std::mutex>& lock) {
   while (!queue_.empty() && turn_bytes > 0 && !is_full && phase_ != Phase::ended) {
     std::array<iovec, kPiecesMax> pieces;
     const size_t count = gather(pieces, turn_bytes);
-    const bool gives_room = queue_.front().kind == FrameKind::room && front_written_ == 0;
+    const int descriptor = front_written_ == 0 ? queue_.front().descriptor : -1;
     lock.unlock();
     const auto written = std::span(pieces).first(count);
     const Io io =
-        gives_room ? stream_->write_with(written, room_->descriptor()) : stream_->write(written);
+        descriptor >= 0 ? stream_->write_with(written, descriptor) : stream_->write(written);
     lock.lock();
     is_full = io.state == Io::wants_write || io.state == Io::wants_read;
-    if (io.state == Io::done && phase_ != Phase::ended) drop_written(io.bytes);
+    if (io.state == Io::done && phase_ != Phase::ended) {
+      const uint32_t messages = drop_written(io.bytes);
+      // Of one that is not whole, too: who does not read makes no room for the rest.
+      if (bell_ != nullptr) bell_->ring(std::max<uint32_t>(messages, 1));
+    }
     turn_bytes -= std::min(turn_bytes, io.bytes);
     if (io.state == Io::over) {
       // Whoever reads will find out why, after what has still arrived.
@@ -269,24 +326,28 @@ size_t Connection::gather(std::span<iovec> pieces, size_t bytes_max) const {
   for (const Outgoing& frame : queue_) {
     if (count + 2 > pieces.size() || bytes_max == 0) break;
     // Its descriptor goes with what is written first.
-    if (frame.kind == FrameKind::room && count > 0) break;
+    if (frame.descriptor >= 0 && count > 0) break;
     add(frame.header.data(), frame.header.size());
     add(frame.body.data(), frame.body.size());
   }
   return count;
 }
 
-void Connection::drop_written(size_t bytes) {
+// Returns how many messages it has completed.
+uint32_t Connection::drop_written(size_t bytes) {
+  uint32_t messages = 0;
   quiet_ = std::chrono::milliseconds(0);
   front_written_ += bytes;
   while (!queue_.empty()) {
     const size_t size = queue_.front().body.size();
-    if (front_written_ < kFrameHeaderBytes + size) return;
+    if (front_written_ < kFrameHeaderBytes + size) break;
+    messages += queue_.front().message_bytes > 0;
     front_written_ -= kFrameHeaderBytes + size;
-    waiting_bytes_ -= size;
+    if (queue_.front().message_bytes > 0) waiting_bytes_ -= size;
     context_->sent_bytes += queue_.front().message_bytes;
     queue_.pop_front();
   }
+  return messages;
 }
 
 void Connection::drop_all() {

@@ -16,11 +16,13 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "evergrove/base/status.h"
 #include "evergrove/runtime/transport.h"
+#include "evergrove/runtime/transport_bell.h"
 #include "evergrove/runtime/transport_frame.h"
 #include "evergrove/runtime/transport_stream.h"
 
@@ -32,6 +34,10 @@ struct ConnectionContext {
   std::function<void(TransportEvent)> emit;
   // Has go_on() called, once, as soon as the socket takes bytes again.
   std::function<void(ConnectionId, int socket)> call_when_writable;
+  // From here on the peer rings our bell, so that nobody need watch the socket for what comes.
+  std::function<void(ConnectionId, int socket)> is_rung_for;
+  // Has read_some() called again, for it has left something.
+  std::function<void(ConnectionId)> read_again;
   std::atomic<uint64_t> sent_bytes = 0;
   std::atomic<uint64_t> received_bytes = 0;
 };
@@ -45,6 +51,8 @@ class Connection {
   const std::string& peer_address() const { return peer_address_; }
 
   bool send(std::string bytes);
+  bool send(const std::vector<Bytes>& pieces);
+  bool is_near() const;
   void close();
   uint64_t waiting_bytes() const;
   // Ends it now; `why` is what Closed says, if nothing was said before.
@@ -64,6 +72,8 @@ class Connection {
   bool open(const std::string& peer_name);
   // Reads what is there, or as much of it as others can wait for. False: it has ended.
   bool read_some();
+  // Tells the peer how to call us; it then rings. Requires: is_near(), and it is read from now on.
+  void give_bell(const Bell& bell, uint32_t place);
   // Ends a connection that got no further; does nothing if tick() has.
   void fail(Status why);
 
@@ -73,15 +83,18 @@ class Connection {
     FrameKind kind = FrameKind::ping;
     std::string body;
     FrameHeaderBytes header;
+    int descriptor = -1;         // goes with it
     uint64_t message_bytes = 0;  // that it stands for
   };
 
-  void enqueue(FrameKind kind, std::string body, uint64_t message_bytes = 0);
-  bool share(std::string_view bytes);
+  void enqueue(FrameKind kind, std::string body, uint64_t message_bytes = 0, int descriptor = -1);
+  Status take_bell(FrameKind kind, std::string_view body);
+  bool may_take(size_t bytes) const;
+  bool share(std::span<const Bytes> pieces, size_t size);
   FrameSharing sharing();
   void write_some(std::unique_lock<std::mutex>& lock);
   size_t gather(std::span<iovec> pieces, size_t bytes_max) const;
-  void drop_written(size_t bytes);
+  uint32_t drop_written(size_t bytes);
   void drop_all();
   void end(Status why);
 
@@ -109,6 +122,9 @@ class Connection {
   std::unique_ptr<SharedRoom> room_;
   bool has_no_room_ = false;  // the system gave none
   std::shared_ptr<const SharedView> view_;
+  Descriptor bell_page_;            // of the peer's, until it is whole
+  std::unique_ptr<PeerBell> bell_;  // null: it watches the socket
+  bool is_rung_for_ = false;        // the peer rings ours
 
   FrameReader frames_;
   std::vector<Bytes> messages_;         // just read

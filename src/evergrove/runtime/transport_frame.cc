@@ -1,7 +1,8 @@
 // The bytes, little-endian:
 //
 //   connection := greeting (ping | message)* goodbye?     both ways; transport_greeting.cc
-//                 over a local socket (room | placed) as well: transport_shared.h
+//                 over a local socket (room | placed) as well: transport_shared.h, and
+//                 (bell_page bell_call rings?): transport_bell.h
 //   frame      := kind:u8 size:u32 byte*size
 //
 // A message is one frame, whatever its size: that bytes of it come is sign of life enough, and the
@@ -35,7 +36,11 @@ uint64_t bytes_max_of(FrameKind kind) {
     case FrameKind::ping:
     case FrameKind::goodbye:
     case FrameKind::room:
+    case FrameKind::bell_page:
+    case FrameKind::rings:
       return 0;
+    case FrameKind::bell_call:
+      return 1;
     case FrameKind::placed:
       return SharedPlace::kEncodedBytes;
   }
@@ -54,7 +59,7 @@ Result<FrameHeader> decode_header(std::string_view bytes) {
   ByteReader in(bytes);
   const uint8_t kind = in.u8();
   const FrameHeader header{static_cast<FrameKind>(kind), in.u32()};
-  if (!in.ok() || header.kind < FrameKind::hello || header.kind > FrameKind::placed) {
+  if (!in.ok() || header.kind < FrameKind::hello || header.kind > FrameKind::rings) {
     return corrupt("The peer sent a frame of an unknown kind", {{"kind", std::to_string(kind)}});
   }
   if (header.bytes > bytes_max_of(header.kind)) {
@@ -85,7 +90,8 @@ Status FrameReader::take(size_t size, std::vector<Bytes>& messages) {
     EVERGROVE_ASSIGN_OR_RETURN(const FrameHeader header,
                                decode_header(rest.substr(0, kFrameHeaderBytes)));
     const bool is_cut = rest.size() < kFrameHeaderBytes + header.bytes;
-    if (is_cut && header.kind == FrameKind::placed) break;  // more is to come
+    const bool is_small = header.kind == FrameKind::placed || header.kind == FrameKind::bell_call;
+    if (is_cut && is_small) break;  // more is to come
     rest.remove_prefix(kFrameHeaderBytes);
     switch (header.kind) {
       case FrameKind::ping:
@@ -103,6 +109,9 @@ Status FrameReader::take(size_t size, std::vector<Bytes>& messages) {
       }
       case FrameKind::room:
       case FrameKind::placed:
+      case FrameKind::bell_page:
+      case FrameKind::bell_call:
+      case FrameKind::rings:
         EVERGROVE_RETURN_IF_ERROR(take_shared(header.kind, rest.substr(0, header.bytes), messages));
         rest.remove_prefix(header.bytes);
         break;
@@ -117,10 +126,11 @@ Status FrameReader::take(size_t size, std::vector<Bytes>& messages) {
 
 Status FrameReader::take_shared(FrameKind kind, std::string_view body,
                                 std::vector<Bytes>& messages) {
-  if (!sharing_.take_room || !sharing_.message_at) {
+  if (!sharing_.take_room || !sharing_.message_at || !sharing_.take_bell) {
     return corrupt("The peer shares memory over a network");
   }
   if (kind == FrameKind::room) return sharing_.take_room();
+  if (kind != FrameKind::placed) return sharing_.take_bell(kind, body);
   if (body.size() != SharedPlace::kEncodedBytes) return corrupt("The peer sent a frame cut short");
   EVERGROVE_ASSIGN_OR_RETURN(messages.emplace_back(),
                              sharing_.message_at(SharedPlace::decode(body)));

@@ -36,8 +36,11 @@ enum class FrameKind : uint8_t {
   message = 7,
   goodbye = 8,  // nothing comes after it
   // Only over a local socket:
-  room = 9,     // memory is shared from here on; its descriptor comes with it
-  placed = 10,  // a message that lies there: a SharedPlace
+  room = 9,        // memory is shared from here on; its descriptor comes with it
+  placed = 10,     // a message that lies there: a SharedPlace
+  bell_page = 11,  // how we are to be called when there is something to read (transport_bell.h):
+  bell_call = 12,  // each with a descriptor; and our place among those who call
+  rings = 13,      // from here on we call
 };
 
 struct FrameHeader {
@@ -59,6 +62,7 @@ Result<FrameHeader> decode_header(std::string_view bytes);
 struct FrameSharing {
   std::function<Status()> take_room;
   std::function<Result<Bytes>(const SharedPlace&)> message_at;
+  std::function<Status(FrameKind kind, std::string_view body)> take_bell;  // the three of a bell
 };
 
 class FrameReader {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <utility>
 
 namespace evergrove::runtime {
@@ -14,6 +15,7 @@ namespace {
 
 constexpr int64_t kWaitMaxMs = 3'600'000;
 constexpr size_t kEventsMax = 16;
+constexpr uint32_t kLooksMissedMax = 64;
 
 // What an event tells: connections are numbered from 1 on, and descriptors are small.
 constexpr int kSocketBits = 24;
@@ -29,6 +31,9 @@ TransportReader::TransportReader(size_t thread_count, Read read)
   epoll_event wanted = {};
   wanted.events = EPOLLIN;
   (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, attention_.get(), &wanted);
+  if (bell() == nullptr) return;
+  wanted.data.u64 = name_of(0, bell_.call());
+  (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, bell_.call(), &wanted);
 }
 
 void TransportReader::start() {
@@ -64,24 +69,70 @@ bool TransportReader::arm(int how, ConnectionId id, int socket) {
   return ::epoll_ctl(epoll_.get(), how, socket, &wanted) == 0;
 }
 
-void TransportReader::remove(int socket) {
+void TransportReader::remove(ConnectionId id, int socket) {
   (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket, nullptr);
+  const std::lock_guard lock(rung_mutex_);
+  if (std::erase(rung_for_[place_of(id)], id) == 0) --watched_count_;
 }
 
-bool TransportReader::add(ConnectionId id, int socket) { return arm(EPOLL_CTL_ADD, id, socket); }
+bool TransportReader::add(ConnectionId id, int socket) {
+  ++watched_count_;
+  if (arm(EPOLL_CTL_ADD, id, socket)) return true;
+  --watched_count_;
+  return false;
+}
+
+void TransportReader::be_rung_for(ConnectionId id, int socket) {
+  const std::lock_guard lock(rung_mutex_);
+  std::vector<ConnectionId>& here = rung_for_[place_of(id)];
+  if (bell() == nullptr || std::count(here.begin(), here.end(), id) > 0) return;
+  epoll_event wanted = {};
+  wanted.events = EPOLLRDHUP;
+  wanted.data.u64 = name_of(id, socket);
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, socket, &wanted) != 0) return;
+  here.push_back(id);
+  --watched_count_;
+}
+
+// Reads what has come from those who ring.
+void TransportReader::read_rung() {
+  for (uint64_t places = bell_.take(); places != 0; places &= places - 1) {
+    std::vector<ConnectionId> ids;
+    {
+      const std::lock_guard lock(rung_mutex_);
+      ids = rung_for_[static_cast<size_t>(std::countr_zero(places))];
+    }
+    for (const ConnectionId id : ids) read_(id);
+  }
+}
 
 // The role is held while it waits.
-void TransportReader::read_once(int timeout_ms, size_t events_max) {
+void TransportReader::read_once(int timeout_ms, size_t events_max, uint32_t wanted_count) {
   std::array<epoll_event, kEventsMax> readable;
   has_listened_ = true;
-  ++listening_count_;
-  const int count =
-      ::epoll_wait(epoll_.get(), readable.data(), static_cast<int>(events_max), timeout_ms);
-  --listening_count_;
+  const bool has_bell = bell() != nullptr;
+  if (has_bell && timeout_ms != 0 && !bell_.begin_wait(wanted_count)) timeout_ms = 0;
+  // Where all ring, the system need not be asked whether something has come; but for the end of a
+  // connection now and then.
+  const bool may_skip = has_bell && timeout_ms == 0 && watched_count_ == 0;
+  const bool is_skipped = may_skip && ++looks_missed_ < kLooksMissedMax;
+  int count = 0;
+  if (!is_skipped) {
+    looks_missed_ = 0;
+    ++listening_count_;
+    count = ::epoll_wait(epoll_.get(), readable.data(), static_cast<int>(events_max), timeout_ms);
+    --listening_count_;
+  }
+  if (has_bell) {
+    bell_.end_wait();
+    read_rung();
+  }
   for (int i = 0; i < count; ++i) {
     const uint64_t name = readable[i].data.u64;
     const ConnectionId id = name >> kSocketBits;
-    if (id == 0) {
+    if (id == 0 && name != 0) {
+      bell_.drain();
+    } else if (id == 0) {
       attention_.drain();
     } else if (read_(id) && arms_once()) {
       (void)arm(EPOLL_CTL_MOD, id, static_cast<int>(name & ((1 << kSocketBits) - 1)));
@@ -89,7 +140,7 @@ void TransportReader::read_once(int timeout_ms, size_t events_max) {
   }
 }
 
-void TransportReader::attend(Clock::time_point until) {
+void TransportReader::attend(Clock::time_point until, uint32_t count) {
   ++attend_count_;
   attending_ = std::this_thread::get_id();
   if (!role_.try_lock()) {
@@ -98,7 +149,8 @@ void TransportReader::attend(Clock::time_point until) {
   }
   const int64_t left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
   const bool is_woken = is_woken_.exchange(false);
-  read_once(is_woken ? 0 : static_cast<int>(std::clamp(left, int64_t{0}, kWaitMaxMs)), kEventsMax);
+  read_once(is_woken ? 0 : static_cast<int>(std::clamp(left, int64_t{0}, kWaitMaxMs)), kEventsMax,
+            count);
   role_.unlock();
   left_at_ = Clock::now().time_since_epoch().count();
   attending_ = std::thread::id();

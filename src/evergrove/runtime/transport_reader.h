@@ -13,6 +13,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -25,6 +26,7 @@
 
 #include "evergrove/runtime/durable_file.h"
 #include "evergrove/runtime/transport.h"
+#include "evergrove/runtime/transport_bell.h"
 #include "evergrove/runtime/transport_sockets.h"
 
 namespace evergrove::runtime {
@@ -52,11 +54,19 @@ class TransportReader {
   // False: the system has no room for it.
   bool add(ConnectionId id, int socket);
   // Before it is closed: its number may be another's at once.
-  void remove(int socket);
+  void remove(ConnectionId id, int socket);
+
+  // What peers are given to call us by; null where several threads read, or there is none.
+  const Bell* bell() const { return bell_.is_open() && !arms_once() ? &bell_ : nullptr; }
+  static uint32_t place_of(ConnectionId id) { return static_cast<uint32_t>(id % kBellPlaces); }
+  // Its peer rings from now on: the socket is watched no more, but for its end.
+  void be_rung_for(ConnectionId id, int socket);
+  // Of one that is rung for: there is something left.
+  void read_again(ConnectionId id) { bell_.ring(place_of(id)); }
 
   // Reads what comes until something was there, wake() was called since the last time, or `until`.
-  // One thread at a time.
-  void attend(Clock::time_point until);
+  // count: of messages that are rung for, there need be so many. One thread at a time.
+  void attend(Clock::time_point until, uint32_t count = 1);
   void wake();
   // Whether there was somebody who listened since it was asked last. One thread asks.
   bool has_listened() { return has_listened_.exchange(false) || listening_count_ > 0; }
@@ -71,13 +81,19 @@ class TransportReader {
   bool is_away() const;
   bool arms_once() const { return thread_count_ > 1; }
   bool arm(int how, ConnectionId id, int socket);
-  void read_once(int timeout_ms, size_t events_max);
+  void read_once(int timeout_ms, size_t events_max, uint32_t count = 1);
+  void read_rung();
 
   const Read read_;
   const size_t thread_count_;
   const Descriptor epoll_;
   const WakeUp attention_;
-  std::shared_mutex role_;  // of who reads: one that attends, or the own threads
+  Bell bell_;
+  std::mutex rung_mutex_;
+  std::array<std::vector<ConnectionId>, kBellPlaces> rung_for_;
+  std::atomic<int> watched_count_ = 0;  // sockets that are not rung for
+  uint32_t looks_missed_ = 0;           // of who has the role
+  std::shared_mutex role_;              // of who reads: one that attends, or the own threads
   std::atomic<bool> is_woken_ = false;
   std::atomic<std::thread::id> attending_;  // no thread's: nobody does
   std::atomic<uint64_t> attend_count_ = 0;

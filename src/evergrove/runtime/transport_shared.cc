@@ -69,10 +69,15 @@ std::unique_ptr<SharedRoom> SharedRoom::make() {
 }
 
 std::optional<SharedPlace> SharedRoom::put(std::string_view message) {
+  const Bytes piece{message, nullptr};
+  return put({&piece, 1}, message.size());
+}
+
+std::optional<SharedPlace> SharedRoom::put(std::span<const Bytes> pieces, size_t size) {
   std::erase_if(slots_, [&](const Slot& slot) {
     return taken_at(pages_.data() + slot.begin).load(std::memory_order_acquire) == 0;
   });
-  const size_t needed = slot_bytes(message.size());
+  const size_t needed = slot_bytes(size);
   size_t begin = 0;
   auto next = slots_.begin();
   for (; next != slots_.end() && next->begin - begin < needed; ++next) begin = next->end;
@@ -80,8 +85,12 @@ std::optional<SharedPlace> SharedRoom::put(std::string_view message) {
   slots_.insert(next, {begin, begin + needed});
   char* const slot = pages_.data() + begin;
   taken_at(slot).store(1, std::memory_order_relaxed);
-  std::memcpy(slot + kLine, message.data(), message.size());
-  return SharedPlace{static_cast<uint32_t>(begin), static_cast<uint32_t>(message.size())};
+  char* to = slot + kLine;
+  for (const Bytes& piece : pieces) {
+    std::memcpy(to, piece.view.data(), piece.view.size());
+    to += piece.view.size();
+  }
+  return SharedPlace{static_cast<uint32_t>(begin), static_cast<uint32_t>(size)};
 }
 
 Result<std::shared_ptr<const SharedView>> SharedView::open(Descriptor descriptor) {

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +69,8 @@ class SharedRoom {
   int descriptor() const { return descriptor_.get(); }
   // Copies a message. Nothing: there is no room for it now.
   std::optional<SharedPlace> put(std::string_view message);
+  // The same of pieces that follow one another, of so many bytes in all.
+  std::optional<SharedPlace> put(std::span<const Bytes> pieces, size_t size);
 
  private:
   struct Slot {

@@ -127,15 +127,17 @@ TEST(SharedFrames, ComeInAnyPieces) {
                             frame(FrameKind::message, "last");
   for (size_t cut = 1; cut < bytes.size(); ++cut) {
     int rooms = 0;
-    FrameReader reader(1 << 20, {.take_room =
-                                     [&] {
-                                       ++rooms;
-                                       return Status();
-                                     },
-                                 .message_at = [](const SharedPlace& place) -> Result<Bytes> {
-                                   return Bytes::of(std::to_string(place.offset) + " " +
-                                                    std::to_string(place.bytes));
-                                 }});
+    FrameReader reader(
+        1 << 20,
+        {.take_room =
+             [&] {
+               ++rooms;
+               return Status();
+             },
+         .message_at = [](const SharedPlace& place) -> Result<Bytes> {
+           return Bytes::of(std::to_string(place.offset) + " " + std::to_string(place.bytes));
+         },
+         .take_bell = [](FrameKind, std::string_view) { return Status(); }});
     std::vector<Bytes> messages;
     for (size_t begin = 0; begin < bytes.size(); begin += cut) {
       std::string_view rest = std::string_view(bytes).substr(begin, cut);
@@ -157,7 +159,8 @@ TEST(SharedFrames, AreRefusedIfTheyAreCutShortOrTooLong) {
   for (const size_t size : {0, 4, 7}) {
     FrameReader reader(
         1 << 20, {.take_room = [] { return Status(); },
-                  .message_at = [](const SharedPlace&) -> Result<Bytes> { return Bytes::of(""); }});
+                  .message_at = [](const SharedPlace&) -> Result<Bytes> { return Bytes::of(""); },
+                  .take_bell = [](FrameKind, std::string_view) { return Status(); }});
     std::vector<Bytes> messages;
     const std::string body(size, 'x');
     EXPECT_EQ(give(reader, frame(FrameKind::placed, body), messages).kind(), StatusKind::corrupt);

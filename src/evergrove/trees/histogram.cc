@@ -171,6 +171,27 @@ std::unique_ptr<Histogram> build_histogram(std::span<const HistogramPart> parts,
   return histogram;
 }
 
+bool can_build_pieces(std::span<const HistogramPart> parts) {
+  size_t row_count = 0;
+  for (const HistogramPart& part : parts) {
+    row_count += part.row_count();
+    if (!may_set_cells(part.input)) return false;
+  }
+  return row_count > 0 && row_count <= kPackedRows;
+}
+
+void build_pieces(std::span<const HistogramPart> parts, std::span<const HistogramPiece> pieces) {
+  const PhaseScope scope(Phase::histogram);
+  std::vector<HistogramPiece> left(pieces.begin(), pieces.end());
+  for (const HistogramPart& part : parts) {
+    if (part.row_count() == 0) continue;
+    Scratch& scratch = prepare_scratch(part.input);
+    add_to_scratch(part, scratch, 0, part.row_count());
+    flush_cells(part.input, scratch, left);
+    for (HistogramPiece& piece : left) piece.is_unset = false;
+  }
+}
+
 Subtraction::Subtraction(std::unique_ptr<Histogram> parent, const Histogram& part, size_t row_count,
                          bool narrow, HistogramPool& pool)
     : parent_(std::move(parent)), part_(part), pool_(pool) {

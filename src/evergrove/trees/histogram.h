@@ -148,6 +148,18 @@ struct HistogramPart {
 std::unique_ptr<Histogram> build_histogram(std::span<const HistogramPart> parts,
                                            HistogramPool& pool, size_t threads = 1);
 
+// The same of few rows, each range of bins where it is wanted: the piece has those from the end of
+// the one before it on, and ends between two features.
+struct HistogramPiece {
+  size_t bin_end = 0;
+  BinSums to;
+  bool is_unset = true;  // these are any yet, and are set; else the rows are added to them
+};
+// Requires: all bins are in a piece; can_build_pieces(parts).
+void build_pieces(std::span<const HistogramPart> parts, std::span<const HistogramPiece> pieces);
+// Whether the rows are few enough, gradients narrow, and no bins sparse or left out.
+bool can_build_pieces(std::span<const HistogramPart> parts);
+
 // Returns parent - part, the histogram of the parent's other rows, in the form that row_count
 // asks for; takes the parent's memory where it can.
 std::unique_ptr<Histogram> subtract(std::unique_ptr<Histogram> parent, const Histogram& part,

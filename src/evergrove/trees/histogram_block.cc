@@ -192,7 +192,9 @@ void add_range(const Histogram& from, size_t bin_begin, Histogram& to) {
 void set_range(const Histogram& from, size_t bin_begin, Histogram& to) {
   CHECK(from.bin_count() >= bin_begin + to.bin_count() && (from.packed || !to.packed));
   const BinRange range = from.range(bin_begin, to.bin_count());
-  if (from.packed) {
+  if (to.packed) {
+    std::copy_n(range.words, range.size, to.words.begin());
+  } else if (from.packed) {
     set_to(range.words, to.sums(0, to.bin_count()));
   } else {
     std::copy_n(range.g, range.size, to.g.begin());
@@ -206,6 +208,23 @@ std::string encode_block(const Histogram& histogram, size_t bin_begin, size_t bi
   const ItemBits widths = item_bits(bins);
   return widths.sum() <= 64 ? encode_joined(bins, widths)
                             : encode_wide(histogram, bin_begin, bins.size, widths);
+}
+
+std::string_view block_words(const Histogram& histogram) {
+  CHECK(histogram.packed);
+  return {reinterpret_cast<const char*>(histogram.words.data()),
+          histogram.words.size() * sizeof(uint64_t)};
+}
+
+Status add_block_words(std::string_view bytes, Histogram& to, bool is_unset) {
+  if (bytes.size() != to.bin_count() * sizeof(uint64_t)) return broken();
+  if (is_unset && to.packed) {
+    std::memcpy(to.words.data(), bytes.data(), bytes.size());
+    return {};
+  }
+  if (is_unset) clear(to);
+  add_packed_bytes(bytes.data(), to.sums(0, to.bin_count()));
+  return {};
 }
 
 Status add_block(std::string_view bytes, Histogram& to) {

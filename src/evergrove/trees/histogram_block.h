@@ -29,6 +29,11 @@ void set_range(const Histogram& from, size_t bin_begin, Histogram& to);
 
 // Bins bin_begin to bin_end - 1 as bytes.
 std::string encode_block(const Histogram& histogram, size_t bin_begin, size_t bin_end);
+// The words of a packed histogram's bins, as they lie in it: what of it may be sent where bytes
+// cost less than encoding them.
+std::string_view block_words(const Histogram& histogram);
+// Adds such words to a histogram of so many bins, or sets it to them where it is any yet.
+Status add_block_words(std::string_view bytes, Histogram& to, bool is_unset);
 // Adds what encode_block wrote to a histogram of just those bins. Refuses wide sums where `to` is
 // packed.
 Status add_block(std::string_view bytes, Histogram& to);

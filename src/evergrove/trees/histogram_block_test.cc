@@ -148,6 +148,29 @@ TEST(HistogramBlock, AddsUpInAnyForm) {
   EXPECT_TRUE(equal(packed, before, 0));
 }
 
+TEST(HistogramBlock, AddsWordsAsTheyAre) {
+  const Histogram words = random_histogram(77, true, 3);
+  // At any address.
+  const std::string bytes = "x" + std::string(block_words(words));
+  const std::string_view sent = std::string_view(bytes).substr(1);
+  for (const bool packed : {true, false}) {
+    for (const bool is_unset : {true, false}) {
+      const Histogram before = random_histogram(77, packed, 4);
+      Histogram to = before;
+      ASSERT_TRUE(add_block_words(sent, to, is_unset).ok());
+      for (size_t bin = 0; bin < 77; ++bin) {
+        EXPECT_EQ(to.at(bin), is_unset ? words.at(bin) : words.at(bin) + before.at(bin));
+      }
+    }
+  }
+  Histogram to = random_histogram(77, true, 4);
+  const Histogram before = to;
+  for (const std::string_view wrong : {sent.substr(1), sent.substr(8), std::string_view()}) {
+    EXPECT_EQ(add_block_words(wrong, to, false).kind(), StatusKind::corrupt);
+  }
+  EXPECT_TRUE(equal(to, before, 0));
+}
+
 TEST(HistogramBlock, HoldsTheLargestSumsThereAre) {
   Histogram packed = packed_histogram(3);
   for (size_t row = 0; row < kPackedRows; ++row) {

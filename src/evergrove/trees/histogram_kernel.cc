@@ -5,6 +5,8 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include <cstring>
+
 #include "evergrove/trees/histogram_kernel.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -122,6 +124,33 @@ void add_pairs_all(const uint64_t* pairs, const BinSums& to) {
   });
 }
 
+template <class D>
+HWY_INLINE hn::Vec<D> load_bytes(D d, const char* from) {
+#if HWY_TARGET == HWY_SCALAR
+  int64_t word;
+  std::memcpy(&word, from, sizeof(word));
+  return hn::Set(d, word);
+#else
+  const hn::Repartition<uint8_t, D> bytes;
+  return hn::BitCast(d, hn::LoadU(bytes, reinterpret_cast<const uint8_t*>(from)));
+#endif
+}
+
+void add_packed_bytes_all(const char* words, const BinSums& to) {
+  for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
+    const auto here = load_bytes(d, words + i * sizeof(uint64_t));
+    if (to.words != nullptr) {
+      hn::StoreU(hn::Add(words_at(d, to.words, i), here), d,
+                 reinterpret_cast<int64_t*>(to.words) + i);
+      return;
+    }
+    const Counts<decltype(d)> dn;
+    store_wide(d, hn::Add(hn::LoadU(d, to.g + i), g_of(d, here)),
+               hn::Add(hn::LoadU(d, to.h + i), h_of(d, here)),
+               hn::Add(hn::LoadU(dn, to.count + i), count_of(d, here)), to, i);
+  });
+}
+
 Sums set_all(const uint64_t* words, const BinSums& to) {
   const hn::ScalableTag<int64_t> d;
   auto g_all = hn::Zero(d), h_all = g_all, count_all = g_all;
@@ -165,6 +194,7 @@ HWY_EXPORT(add_all);
 HWY_EXPORT(subtract_all);
 HWY_EXPORT(subtract_packed_all);
 HWY_EXPORT(add_pairs_all);
+HWY_EXPORT(add_packed_bytes_all);
 HWY_EXPORT(set_all);
 
 void add_to(const BinRange& from, const BinSums& to) { HWY_DYNAMIC_DISPATCH(add_all)(from, to); }
@@ -176,6 +206,9 @@ void subtract_packed(const BinRange& whole, const BinRange& part, uint64_t* to) 
 }
 void add_pairs(const uint64_t* pairs, const BinSums& to) {
   HWY_DYNAMIC_DISPATCH(add_pairs_all)(pairs, to);
+}
+void add_packed_bytes(const char* words, const BinSums& to) {
+  HWY_DYNAMIC_DISPATCH(add_packed_bytes_all)(words, to);
 }
 Sums set_to(const uint64_t* words, const BinSums& to) {
   return HWY_DYNAMIC_DISPATCH(set_all)(words, to);

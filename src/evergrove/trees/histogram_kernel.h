@@ -18,6 +18,8 @@ void subtract_packed(const BinRange& whole, const BinRange& part, uint64_t* to);
 // Adds pairs of words (of wide gradients): g, and h in the upper 44 bits over the count.
 void add_pairs(const uint64_t* pairs, const BinSums& to);
 
+// Adds packed words that lie at any address.
+void add_packed_bytes(const char* words, const BinSums& to);
 // Sets the sums to those of packed words, and returns what all of them have.
 Sums set_to(const uint64_t* words, const BinSums& to);
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "evergrove/trees/histogram.h"
@@ -34,12 +35,14 @@ bool may_set_cells(const HistogramInput& input);
 // is any yet, and becomes these. Requires: then, may_set_cells().
 void flush_cells(const HistogramInput& input, Scratch& scratch, Histogram& to,
                  bool is_unset = false);
+// The same to pieces. Requires: may_set_cells().
+void flush_cells(const HistogramInput& input, Scratch& scratch,
+                 std::span<const HistogramPiece> pieces);
 // The same of entries and of the sum of all rows: usual bins have what the others leave of it.
 void flush_sparse(const HistogramInput& input, Scratch& scratch, Histogram& to);
 
-// Adds words to bin_count bins from offset on; value_words each.
-void add_words(const uint64_t* from, size_t value_words, size_t offset, size_t bin_count,
-               Histogram& to);
+// Adds words to bins; value_words each.
+void add_words(const uint64_t* from, size_t value_words, const BinSums& to);
 
 bool is_asked_for(const HistogramInput& input, uint32_t feature);
 

@@ -98,6 +98,46 @@ void expect_sums(const Data& data, const Histogram& histogram, std::span<const T
   }
 }
 
+// Narrow gradients, and no bins that are sparse or nobody asks for.
+bool may_be_pieces(std::span<const HistogramPart> parts) {
+  const HistogramInput& input = parts[0].input;
+  return !input.gradients->wide && input.bins->sparse().empty() &&
+         input.features.size() == input.bins->feature_count();
+}
+
+// The same parts, each range of bins in a histogram of its own: packed, or wide if it is odd.
+void expect_pieces(std::span<const HistogramPart> parts, const Histogram& whole,
+                   std::span<const uint32_t> offsets) {
+  ASSERT_EQ(can_build_pieces(parts), may_be_pieces(parts) && whole.packed &&
+                                         parts[0].row_count() + parts[1].row_count() > 0);
+  if (!can_build_pieces(parts)) return;
+  for (const bool is_unset : {true, false}) {
+    std::vector<Histogram> histograms;
+    std::vector<HistogramPiece> pieces;
+    for (size_t feature = 0; feature + 1 < offsets.size(); feature += 2) {
+      const size_t end = offsets[std::min(feature + 2, offsets.size() - 1)];
+      Histogram& to = histograms.emplace_back();
+      to.packed = feature % 4 == 0;
+      const size_t bin_count = end - offsets[feature];
+      // What is there already is kept, or it does not matter.
+      to.words.assign(to.packed ? bin_count : 0, pack_sums({5, 2, 1}));
+      to.g.assign(to.packed ? 0 : bin_count, 5);
+      to.h.assign(to.packed ? 0 : bin_count, 2);
+      to.count.assign(to.packed ? 0 : bin_count, 1);
+      pieces.push_back({end, to.sums(0, bin_count), is_unset});
+    }
+    build_pieces(parts, pieces);
+    size_t bin = 0;
+    for (const Histogram& piece : histograms) {
+      for (size_t i = 0; i < piece.bin_count(); ++i, ++bin) {
+        const Sums before = is_unset ? Sums{} : Sums{5, 2, 1};
+        ASSERT_EQ(piece.at(i), whole.at(bin) + before) << bin;
+      }
+    }
+    ASSERT_EQ(bin, whole.bin_count());
+  }
+}
+
 class HistogramForms : public testing::TestWithParam<Case> {};
 
 TEST_P(HistogramForms, HoldTheSumsOfTheirRows) {
@@ -121,6 +161,7 @@ TEST_P(HistogramForms, HoldTheSumsOfTheirRows) {
                                                 {input, whole.subspan(rows.size() / 2), false}};
       histogram = build_histogram(parts, pool);
       expect_sums(data, *histogram, rows, features);
+      expect_pieces(parts, *histogram, data.bins.histogram_offsets());
       pool.give_back(std::move(histogram));
       // By threads that have nothing else to do, if there are so many or not.
       for (const size_t threads : {2, 3, 9}) {
