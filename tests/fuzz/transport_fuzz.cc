@@ -1,12 +1,16 @@
 // What comes over the network: any bytes are refused or give messages that were in them, however
-// long they say they are; any greeting is refused or answered, and none opens a listener that has a
-// token; any address is refused or comes back as it was written.
+// long they say they are, or are in shared memory where they say; any greeting is refused or
+// answered, and none opens a listener that has a token; any address is refused or comes back as it
+// was written.
 //
 // The input is, after a byte that says in which pieces it comes, the bytes of a connection.
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +18,7 @@
 #include "evergrove/runtime/transport_address.h"
 #include "evergrove/runtime/transport_frame.h"
 #include "evergrove/runtime/transport_greeting.h"
+#include "evergrove/runtime/transport_shared.h"
 
 namespace {
 
@@ -39,6 +44,39 @@ void read_frames(std::string_view rest, size_t piece) {
     for (char c : message.view) message_bytes += 1 + (c & 0);  // reads every byte
   }
   if (message_bytes > bytes_before) std::abort();
+}
+
+// Of a local socket: messages may lie in memory that is shared, and nowhere beside it.
+void read_local_frames(std::string_view rest, size_t piece) {
+  static const std::unique_ptr<SharedRoom> shared = SharedRoom::make();
+  static const auto view = SharedView::open(Descriptor(::dup(shared->descriptor())));
+  if (!view.ok()) std::abort();
+  FrameSharing sharing;
+  sharing.take_room = [] { return evergrove::Status(); };
+  sharing.message_at = [](const SharedPlace& place) { return SharedView::at(*view, place); };
+  sharing.take_bell = [](FrameKind kind, std::string_view body) {
+    if (body.size() != (kind == FrameKind::bell_call ? 1 : 0)) std::abort();
+    return evergrove::Status();
+  };
+  FrameReader reader(4096, sharing);
+  std::vector<evergrove::Bytes> messages;
+  while (!rest.empty()) {
+    const std::span<char> room = reader.room();
+    if (room.empty()) std::abort();
+    const size_t size = std::min({room.size(), rest.size(), piece});
+    std::copy_n(rest.data(), size, room.data());
+    rest.remove_prefix(size);
+    if (!reader.take(size, messages).ok() || reader.has_said_goodbye()) break;
+  }
+  unsigned sum = 0;
+  for (const evergrove::Bytes& message : messages) {
+    if (message.view.size() > SharedRoom::kBytes) std::abort();
+    if (message.view.empty()) continue;
+    sum += static_cast<unsigned char>(message.view.front());
+    sum += static_cast<unsigned char>(message.view.back());
+  }
+  volatile unsigned seen = sum;
+  (void)seen;
 }
 
 void greet(std::string_view rest, size_t piece, Greeting::Side side, const std::string& token) {
@@ -69,6 +107,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const size_t piece = data[0] == 0 ? size : data[0];
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
   read_frames(bytes, piece);
+  read_local_frames(bytes, piece);
   for (const auto side : {Greeting::Side::dialler, Greeting::Side::listener}) {
     greet(bytes, piece, side, "");
     greet(bytes, piece, side, "secret");

@@ -115,6 +115,21 @@ TEST(Coordinator, GoesOnWithoutWhoIsNotHeardOnceOthersHaveItsRows) {
   EXPECT_EQ(rounds.status().iterations, 21u);
 }
 
+TEST(Coordinator, SaysHowManyMembersItWaitsFor) {
+  Rounds rounds(3);
+  rounds.do_rounds(5);
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(rounds.one->awaited_members(), 3u);
+    rounds.answer("w1");
+    EXPECT_EQ(rounds.one->awaited_members(), 2u);
+    rounds.answer("w1");  // once more
+    EXPECT_EQ(rounds.one->awaited_members(), 2u);
+    rounds.answer("w0");
+    EXPECT_EQ(rounds.one->awaited_members(), 1u);
+    rounds.answer("w2");
+  }
+}
+
 TEST(Coordinator, CountsAsLostWhoWasOvertakenAndDoesNotComeBack) {
   for (const bool comes_back : {true, false}) {
     Rounds rounds(3);

@@ -118,7 +118,7 @@ void TransportReader::read_once(int timeout_ms, size_t events_max, uint32_t want
   const bool is_skipped = may_skip && ++looks_missed_ < kLooksMissedMax;
   int count = 0;
   if (!is_skipped) {
-    looks_missed_ = 0;
+    if (has_bell) looks_missed_ = 0;
     ++listening_count_;
     count = ::epoll_wait(epoll_.get(), readable.data(), static_cast<int>(events_max), timeout_ms);
     --listening_count_;
