@@ -78,7 +78,7 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
     context->is_rung_for = [this](ConnectionId id, int socket) { reader->be_rung_for(id, socket); };
     context->read_again = [this](ConnectionId id) { reader->read_again(id); };
     reader.emplace(std::max<size_t>(1, context->options.reading_threads),
-                   [this](ConnectionId id) { return read(id); });
+                   [this](ConnectionId id, bool is_over) { return read(id, is_over); });
   }
 
   void emit(TransportEvent event) {
@@ -169,9 +169,9 @@ struct Transport::State : std::enable_shared_from_this<Transport::State> {
     remove(connection.id());
   }
 
-  bool read(ConnectionId id) {
+  bool read(ConnectionId id, bool is_over) {
     const auto connection = find(id);
-    if (connection && connection->read_some()) return true;
+    if (connection && connection->read_some(is_over)) return true;
     if (connection) reader->remove(id, connection->stream().socket());
     remove(id);
     return false;

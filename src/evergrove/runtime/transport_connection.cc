@@ -50,7 +50,7 @@ Status Connection::take_bell(FrameKind kind, std::string_view body) {
     return {};
   }
   if (kind == FrameKind::rings) {
-    is_rung_for_ = true;
+    EVERGROVE_ASSIGN_OR_RETURN(ring_in_, RingReader::open(stream_->take_descriptor()));
     context_->is_rung_for(id_, stream_->socket());
     return {};
   }
@@ -60,9 +60,13 @@ Status Connection::take_bell(FrameKind kind, std::string_view body) {
                                             static_cast<uint8_t>(body[0])));
   std::unique_lock lock(mutex_);
   if (bell_ != nullptr) return corrupt("The peer wants to be called by two bells");
+  // Who cannot be called itself could not be told when a ring has room again.
+  if (!has_given_bell_) return {};
+  ring_to_be_ = RingWriter::make();
+  if (ring_to_be_ == nullptr || phase_ != Phase::open) return {};  // it watches the socket
   bell_ = std::move(bell);
-  if (phase_ != Phase::open) return {};
-  enqueue(FrameKind::rings, {});
+  make_room();  // no descriptor goes through a ring
+  enqueue(FrameKind::rings, {}, 0, ring_to_be_->descriptor());
   write_some(lock);
   return {};
 }
@@ -70,6 +74,7 @@ Status Connection::take_bell(FrameKind kind, std::string_view body) {
 void Connection::give_bell(const Bell& bell, uint32_t place) {
   std::unique_lock lock(mutex_);
   if (phase_ != Phase::open) return;
+  has_given_bell_ = true;
   enqueue(FrameKind::bell_page, {}, 0, bell.page());
   enqueue(FrameKind::bell_call, std::string(1, static_cast<char>(place)), 0, bell.call());
   write_some(lock);
@@ -149,6 +154,10 @@ void Connection::tick(std::chrono::milliseconds elapsed, bool is_listening) {
       left_ -= std::min(elapsed, left_);
       is_late = left_.count() == 0;
     } else if (phase == Phase::open) {
+      if (ring_out_ != nullptr && is_waiting_) {
+        is_waiting_ = false;
+        write_some(lock);
+      }
       quiet_ += elapsed;
       // What waits already is sign of life enough, if the peer can take it.
       if (quiet_ >= context_->options.ping_every && queue_.empty() && !is_finished_) {
@@ -223,11 +232,36 @@ void Connection::end(Status why) {
   context_->emit(Closed{id_, std::move(why)});
 }
 
-bool Connection::read_some() {
+// Whatever came through the ring came before the socket's end.
+Io Connection::read_from(std::span<char> room, bool is_over) {
+  if (ring_in_ == nullptr) return stream_->read(room);
+  size_t size = ring_in_->read(room);
+  if (size == 0 && is_over) {
+    const Io io = stream_->read(room);
+    if (io.state != Io::over) return io;
+    size = ring_in_->read(room);
+    if (size == 0) return io;
+  }
+  if (size > 0 && ring_in_->is_waited_for()) {
+    const std::lock_guard lock(mutex_);
+    if (bell_ != nullptr) bell_->ring(1);
+  }
+  return {size > 0 ? Io::done : Io::wants_read, size};
+}
+
+bool Connection::read_some(bool is_over) {
+  // Perhaps it was called for the room there is now for what waits.
+  if (ring_in_ != nullptr) {
+    std::unique_lock lock(mutex_);
+    if (ring_out_ != nullptr && is_waiting_) {
+      is_waiting_ = false;
+      write_some(lock);
+    }
+  }
   size_t turn_bytes = kTurnBytes;
   while (turn_bytes > 0 || stream_->has_pending()) {
     const std::span<char> room = frames_.room();
-    const Io io = stream_->read(room);
+    const Io io = read_from(room, is_over);
     if (io.state == Io::wants_read || io.state == Io::wants_write) return true;
     if (io.state == Io::over) {
       end(storage_error("The peer ended without a goodbye; it was killed, or the network is cut",
@@ -246,9 +280,11 @@ bool Connection::read_some() {
       end(status.with_context(peer_address_));
       return false;
     }
-    if (io.bytes < room.size() && !stream_->has_pending()) return true;  // most likely that was all
+    // Most likely that was all.
+    const bool is_all = io.bytes < room.size() && !stream_->has_pending();
+    if (is_all && ring_in_ == nullptr) return true;
   }
-  if (is_rung_for_) context_->read_again(id_);
+  if (ring_in_ != nullptr) context_->read_again(id_);
   return true;
 }
 
@@ -258,15 +294,18 @@ void Connection::enqueue(FrameKind kind, std::string body, uint64_t message_byte
   queue_.push_back({kind, std::move(body), encode_header({kind, size}), descriptor, message_bytes});
 }
 
+void Connection::make_room() {
+  if (room_ != nullptr || has_no_room_) return;
+  room_ = SharedRoom::make();
+  has_no_room_ = room_ == nullptr;
+  if (!has_no_room_) enqueue(FrameKind::room, {}, 0, room_->descriptor());
+}
+
 // Puts a large message where the peer can read it. False: it cannot be.
 bool Connection::share(std::span<const Bytes> pieces, size_t size) {
   if (size < kSharedFrom || has_no_room_ || !stream_->may_share()) return false;
-  if (room_ == nullptr) {
-    room_ = SharedRoom::make();
-    has_no_room_ = room_ == nullptr;
-    if (has_no_room_) return false;
-    enqueue(FrameKind::room, {}, 0, room_->descriptor());
-  }
+  make_room();
+  if (has_no_room_) return false;
   const std::optional<SharedPlace> place = room_->put(pieces, size);
   if (place) enqueue(FrameKind::placed, place->encode(), size);
   return place.has_value();
@@ -283,8 +322,7 @@ void Connection::write_some(std::unique_lock<std::mutex>& lock) {
     const int descriptor = front_written_ == 0 ? queue_.front().descriptor : -1;
     lock.unlock();
     const auto written = std::span(pieces).first(count);
-    const Io io =
-        descriptor >= 0 ? stream_->write_with(written, descriptor) : stream_->write(written);
+    const Io io = write_to(written, descriptor);
     lock.lock();
     is_full = io.state == Io::wants_write || io.state == Io::wants_read;
     if (io.state == Io::done && phase_ != Phase::ended) {
@@ -309,7 +347,20 @@ void Connection::write_some(std::unique_lock<std::mutex>& lock) {
   is_writing_ = false;
   if (phase_ == Phase::ended) return drop_all();
   is_waiting_ = !queue_.empty();
-  if (is_waiting_) context_->call_when_writable(id_, stream_->socket());
+  if (!is_waiting_) return;
+  if (ring_out_ == nullptr) {
+    context_->call_when_writable(id_, stream_->socket());
+  } else if (!is_full) {
+    context_->read_again(id_);
+  }  // else the reader says when there is room, and there are ticks
+}
+
+Io Connection::write_to(std::span<const iovec> pieces, int descriptor) {
+  if (ring_out_ != nullptr) {
+    const size_t size = ring_out_->write(pieces);
+    return {size > 0 ? Io::done : Io::wants_write, size};
+  }
+  return descriptor >= 0 ? stream_->write_with(pieces, descriptor) : stream_->write(pieces);
 }
 
 size_t Connection::gather(std::span<iovec> pieces, size_t bytes_max) const {
@@ -329,6 +380,7 @@ size_t Connection::gather(std::span<iovec> pieces, size_t bytes_max) const {
     if (frame.descriptor >= 0 && count > 0) break;
     add(frame.header.data(), frame.header.size());
     add(frame.body.data(), frame.body.size());
+    if (frame.kind == FrameKind::rings) break;  // the last of the socket
   }
   return count;
 }
@@ -345,6 +397,7 @@ uint32_t Connection::drop_written(size_t bytes) {
     front_written_ -= kFrameHeaderBytes + size;
     if (queue_.front().message_bytes > 0) waiting_bytes_ -= size;
     context_->sent_bytes += queue_.front().message_bytes;
+    if (queue_.front().kind == FrameKind::rings) ring_out_ = std::move(ring_to_be_);
     queue_.pop_front();
   }
   return messages;

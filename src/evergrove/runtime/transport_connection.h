@@ -24,6 +24,7 @@
 #include "evergrove/runtime/transport.h"
 #include "evergrove/runtime/transport_bell.h"
 #include "evergrove/runtime/transport_frame.h"
+#include "evergrove/runtime/transport_ring.h"
 #include "evergrove/runtime/transport_stream.h"
 
 namespace evergrove::runtime {
@@ -70,8 +71,9 @@ class Connection {
   TransportStream& stream() { return *stream_; }
   // Both have greeted each other. False: it has ended.
   bool open(const std::string& peer_name);
-  // Reads what is there, or as much of it as others can wait for. False: it has ended.
-  bool read_some();
+  // Reads what is there, or as much of it as others can wait for. has_ended: the system says of the
+  // socket that nothing more will come through it. False: it has ended.
+  bool read_some(bool is_over = false);
   // Tells the peer how to call us; it then rings. Requires: is_near(), and it is read from now on.
   void give_bell(const Bell& bell, uint32_t place);
   // Ends a connection that got no further; does nothing if tick() has.
@@ -90,8 +92,11 @@ class Connection {
   void enqueue(FrameKind kind, std::string body, uint64_t message_bytes = 0, int descriptor = -1);
   Status take_bell(FrameKind kind, std::string_view body);
   bool may_take(size_t bytes) const;
+  void make_room();
   bool share(std::span<const Bytes> pieces, size_t size);
   FrameSharing sharing();
+  Io read_from(std::span<char> room, bool is_over);
+  Io write_to(std::span<const iovec> pieces, int descriptor);
   void write_some(std::unique_lock<std::mutex>& lock);
   size_t gather(std::span<iovec> pieces, size_t bytes_max) const;
   uint32_t drop_written(size_t bytes);
@@ -122,9 +127,12 @@ class Connection {
   std::unique_ptr<SharedRoom> room_;
   bool has_no_room_ = false;  // the system gave none
   std::shared_ptr<const SharedView> view_;
-  Descriptor bell_page_;            // of the peer's, until it is whole
+  Descriptor bell_page_;  // of the peer's, until it is whole
+  bool has_given_bell_ = false;
   std::unique_ptr<PeerBell> bell_;  // null: it watches the socket
-  bool is_rung_for_ = false;        // the peer rings ours
+  // What follows the frame that says so goes and comes through rings.
+  std::unique_ptr<RingWriter> ring_out_, ring_to_be_;
+  std::unique_ptr<RingReader> ring_in_;
 
   FrameReader frames_;
   std::vector<Bytes> messages_;         // just read

@@ -102,7 +102,7 @@ void TransportReader::read_rung() {
       const std::lock_guard lock(rung_mutex_);
       ids = rung_for_[static_cast<size_t>(std::countr_zero(places))];
     }
-    for (const ConnectionId id : ids) read_(id);
+    for (const ConnectionId id : ids) read_(id, false);
   }
 }
 
@@ -134,7 +134,8 @@ void TransportReader::read_once(int timeout_ms, size_t events_max, uint32_t want
       bell_.drain();
     } else if (id == 0) {
       attention_.drain();
-    } else if (read_(id) && arms_once()) {
+    } else if (read_(id, (readable[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) &&
+               arms_once()) {
       (void)arm(EPOLL_CTL_MOD, id, static_cast<int>(name & ((1 << kSocketBits) - 1)));
     }
   }

@@ -36,7 +36,8 @@ class TransportReader {
   using Clock = std::chrono::steady_clock;
   // Reads what is there of a connection, without waiting. Of one connection by one thread at a
   // time. False: there will be nothing more; the socket was removed, and may be closed.
-  using Read = std::function<bool(ConnectionId)>;
+  // is_over: the system says of the socket that nothing more will come through it.
+  using Read = std::function<bool(ConnectionId, bool is_over)>;
 
   // thread_count: of its own threads, at least 1.
   TransportReader(size_t thread_count, Read read);
