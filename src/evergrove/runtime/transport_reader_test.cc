@@ -60,6 +60,7 @@ TEST(TransportReader, IsStoodInForWhileItIsAway) {
     ASSERT_TRUE(dialler.transport->send(out, "away"));
     ASSERT_TRUE(listening.wait([&] { return listening.received.size() == 2 * round + 2; }))
         << "nobody reads";
+    const std::lock_guard lock(listening.mutex);
     EXPECT_NE(listening.received_on.back(), std::this_thread::get_id());
   }
 }
