@@ -16,7 +16,7 @@ import struct
 from pathlib import Path
 from typing import Self
 
-VERSION = 3
+VERSION = 4
 HELLO, CHALLENGE, LOGIN, ACCEPTED, REFUSED, PING, MESSAGE, GOODBYE = range(1, 9)
 MAGIC = b"evergrov"
 HEADER_BYTES = 5

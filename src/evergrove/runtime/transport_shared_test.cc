@@ -113,7 +113,9 @@ Status give(FrameReader& reader, std::string_view bytes, std::vector<Bytes>& mes
 
 TEST(SharedFrames, AreRefusedOverANetwork) {
   for (const std::string& bytes :
-       {frame(FrameKind::room, ""), frame(FrameKind::placed, SharedPlace{0, 10}.encode())}) {
+       {frame(FrameKind::room, ""), frame(FrameKind::placed, SharedPlace{0, 10}.encode()),
+        frame(FrameKind::bell_page, ""), frame(FrameKind::bell_call, "x"),
+        frame(FrameKind::rings, "")}) {
     FrameReader reader(1 << 20);
     std::vector<Bytes> messages;
     EXPECT_EQ(give(reader, bytes, messages).kind(), StatusKind::corrupt);
