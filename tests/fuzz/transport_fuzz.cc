@@ -24,11 +24,9 @@ namespace {
 
 using namespace evergrove::runtime;
 
-void read_frames(std::string_view rest, size_t piece) {
-  constexpr uint64_t kMessageBytesMaxHere = 4096;
-  FrameReader reader(kMessageBytesMaxHere);
+std::vector<evergrove::Bytes> messages_in(std::string_view rest, size_t piece,
+                                          FrameReader& reader) {
   std::vector<evergrove::Bytes> messages;
-  const size_t bytes_before = rest.size();
   while (!rest.empty()) {
     const std::span<char> room = reader.room();
     if (room.empty()) std::abort();
@@ -37,6 +35,14 @@ void read_frames(std::string_view rest, size_t piece) {
     rest.remove_prefix(size);
     if (!reader.take(size, messages).ok() || reader.has_said_goodbye()) break;
   }
+  return messages;
+}
+
+void read_frames(std::string_view rest, size_t piece) {
+  constexpr uint64_t kMessageBytesMaxHere = 4096;
+  FrameReader reader(kMessageBytesMaxHere);
+  const size_t bytes_before = rest.size();
+  const std::vector<evergrove::Bytes> messages = messages_in(rest, piece, reader);
   uint64_t message_bytes = 0;
   for (const evergrove::Bytes& message : messages) {
     if (message.view.size() > kMessageBytesMaxHere) std::abort();
@@ -59,15 +65,7 @@ void read_local_frames(std::string_view rest, size_t piece) {
     return evergrove::Status();
   };
   FrameReader reader(4096, sharing);
-  std::vector<evergrove::Bytes> messages;
-  while (!rest.empty()) {
-    const std::span<char> room = reader.room();
-    if (room.empty()) std::abort();
-    const size_t size = std::min({room.size(), rest.size(), piece});
-    std::copy_n(rest.data(), size, room.data());
-    rest.remove_prefix(size);
-    if (!reader.take(size, messages).ok() || reader.has_said_goodbye()) break;
-  }
+  const std::vector<evergrove::Bytes> messages = messages_in(rest, piece, reader);
   unsigned sum = 0;
   for (const evergrove::Bytes& message : messages) {
     if (message.view.size() > SharedRoom::kBytes) std::abort();

@@ -4,8 +4,6 @@
 #include "evergrove/runtime/transport_bell.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,7 +14,6 @@ namespace evergrove::runtime {
 namespace {
 
 constexpr size_t kPageBytes = 4096;
-constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW;
 constexpr uint32_t kNever = ~uint32_t{0};
 
 struct alignas(64) Page {
@@ -38,14 +35,11 @@ bool announce(const SharedPages& pages, uint32_t place, uint32_t messages) {
 
 }  // namespace
 
-Bell::Bell() : page_(::memfd_create("evergrove bell", MFD_CLOEXEC | MFD_ALLOW_SEALING)) {
-  if (!page_.is_open() || ::ftruncate(page_.get(), kPageBytes) != 0 ||
-      ::fcntl(page_.get(), F_ADD_SEALS, kSeals) != 0) {
-    return;
-  }
-  SharedPages pages(page_, kPageBytes);
-  if (!pages.is_open()) return;
-  pages_.emplace(std::move(pages));
+Bell::Bell() {
+  auto memory = SealedMemory::make("evergrove bell", kPageBytes);
+  if (!memory) return;
+  page_ = std::move(memory->descriptor);
+  pages_.emplace(std::move(memory->pages));
   page_in(*pages_).call_from = kNever;
 }
 
@@ -71,10 +65,7 @@ void Bell::ring(uint32_t place) {
 }
 
 Result<std::unique_ptr<PeerBell>> PeerBell::open(Descriptor page, Descriptor call, uint32_t place) {
-  struct stat facts = {};
-  const bool is_page = page.is_open() && ::fstat(page.get(), &facts) == 0 &&
-                       facts.st_size == kPageBytes &&
-                       (::fcntl(page.get(), F_GET_SEALS) & kSeals) == kSeals;
+  const bool is_page = sealed_size(page) == kPageBytes;
   // Whoever calls must not wait, whatever it is that was given.
   const int flags = call.is_open() ? ::fcntl(call.get(), F_GETFL) : -1;
   const bool is_call = flags >= 0 && (flags & O_NONBLOCK) != 0;

@@ -154,10 +154,7 @@ void Connection::tick(std::chrono::milliseconds elapsed, bool is_listening) {
       left_ -= std::min(elapsed, left_);
       is_late = left_.count() == 0;
     } else if (phase == Phase::open) {
-      if (ring_out_ != nullptr && is_waiting_) {
-        is_waiting_ = false;
-        write_some(lock);
-      }
+      go_on_in_ring(lock);
       quiet_ += elapsed;
       // What waits already is sign of life enough, if the peer can take it.
       if (quiet_ >= context_->options.ping_every && queue_.empty() && !is_finished_) {
@@ -253,10 +250,7 @@ bool Connection::read_some(bool is_over) {
   // Perhaps it was called for the room there is now for what waits.
   if (ring_in_ != nullptr) {
     std::unique_lock lock(mutex_);
-    if (ring_out_ != nullptr && is_waiting_) {
-      is_waiting_ = false;
-      write_some(lock);
-    }
+    go_on_in_ring(lock);
   }
   size_t turn_bytes = kTurnBytes;
   while (turn_bytes > 0 || stream_->has_pending()) {
@@ -353,6 +347,13 @@ void Connection::write_some(std::unique_lock<std::mutex>& lock) {
   } else if (!is_full) {
     context_->read_again(id_);
   }  // else the reader says when there is room, and there are ticks
+}
+
+// Where a socket has go_on() called.
+void Connection::go_on_in_ring(std::unique_lock<std::mutex>& lock) {
+  if (ring_out_ == nullptr || !is_waiting_) return;
+  is_waiting_ = false;
+  write_some(lock);
 }
 
 Io Connection::write_to(std::span<const iovec> pieces, int descriptor) {

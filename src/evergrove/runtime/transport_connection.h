@@ -71,7 +71,7 @@ class Connection {
   TransportStream& stream() { return *stream_; }
   // Both have greeted each other. False: it has ended.
   bool open(const std::string& peer_name);
-  // Reads what is there, or as much of it as others can wait for. has_ended: the system says of the
+  // Reads what is there, or as much of it as others can wait for. is_over: the system says of the
   // socket that nothing more will come through it. False: it has ended.
   bool read_some(bool is_over = false);
   // Tells the peer how to call us; it then rings. Requires: is_near(), and it is read from now on.
@@ -98,6 +98,7 @@ class Connection {
   Io read_from(std::span<char> room, bool is_over);
   Io write_to(std::span<const iovec> pieces, int descriptor);
   void write_some(std::unique_lock<std::mutex>& lock);
+  void go_on_in_ring(std::unique_lock<std::mutex>& lock);
   size_t gather(std::span<iovec> pieces, size_t bytes_max) const;
   uint32_t drop_written(size_t bytes);
   void drop_all();

@@ -4,11 +4,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evergrove/runtime/transport_ring.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -19,7 +14,6 @@ namespace {
 
 constexpr size_t kHeadBytes = 4096;
 constexpr size_t kAllBytes = kHeadBytes + kRingBytes;
-constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW;
 
 struct Head {
   alignas(64) uint64_t written = 0;
@@ -42,14 +36,10 @@ void in_ring(const SharedPages& pages, uint64_t first, size_t size, const Copy& 
 }  // namespace
 
 std::unique_ptr<RingWriter> RingWriter::make() {
-  Descriptor descriptor(::memfd_create("evergrove ring", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!descriptor.is_open() || ::ftruncate(descriptor.get(), kAllBytes) != 0 ||
-      ::fcntl(descriptor.get(), F_ADD_SEALS, kSeals) != 0) {
-    return nullptr;
-  }
-  SharedPages pages(descriptor, kAllBytes);
-  if (!pages.is_open()) return nullptr;
-  return std::unique_ptr<RingWriter>(new RingWriter(std::move(descriptor), std::move(pages)));
+  auto memory = SealedMemory::make("evergrove ring", kAllBytes);
+  if (!memory) return nullptr;
+  return std::unique_ptr<RingWriter>(
+      new RingWriter(std::move(memory->descriptor), std::move(memory->pages)));
 }
 
 // None, where the other side says what cannot be.
@@ -83,11 +73,7 @@ size_t RingWriter::write(std::span<const iovec> pieces) {
 }
 
 Result<std::unique_ptr<RingReader>> RingReader::open(Descriptor descriptor) {
-  struct stat facts = {};
-  const bool is_ring = descriptor.is_open() && ::fstat(descriptor.get(), &facts) == 0 &&
-                       facts.st_size == kAllBytes &&
-                       (::fcntl(descriptor.get(), F_GET_SEALS) & kSeals) == kSeals;
-  if (!is_ring) return corrupt("The peer writes to what is no ring");
+  if (sealed_size(descriptor) != kAllBytes) return corrupt("The peer writes to what is no ring");
   SharedPages pages(descriptor, kAllBytes);
   if (!pages.is_open()) return storage_error("There is no memory for what a peer shares");
   return std::unique_ptr<RingReader>(new RingReader(std::move(pages)));

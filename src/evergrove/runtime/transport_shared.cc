@@ -57,15 +57,29 @@ SharedPages::~SharedPages() {
 SharedPages::SharedPages(SharedPages&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
-std::unique_ptr<SharedRoom> SharedRoom::make() {
-  Descriptor descriptor(::memfd_create("evergrove messages", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!descriptor.is_open() || ::ftruncate(descriptor.get(), kBytes) != 0 ||
+std::optional<SealedMemory> SealedMemory::make(const char* name, size_t size) {
+  Descriptor descriptor(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!descriptor.is_open() || ::ftruncate(descriptor.get(), static_cast<off_t>(size)) != 0 ||
       ::fcntl(descriptor.get(), F_ADD_SEALS, kSeals) != 0) {
-    return nullptr;
+    return std::nullopt;
   }
-  SharedPages pages(descriptor, kBytes);
-  if (!pages.is_open()) return nullptr;
-  return std::unique_ptr<SharedRoom>(new SharedRoom(std::move(descriptor), std::move(pages)));
+  SharedPages pages(descriptor, size);
+  if (!pages.is_open()) return std::nullopt;
+  return SealedMemory{std::move(descriptor), std::move(pages)};
+}
+
+uint64_t sealed_size(const Descriptor& descriptor) {
+  struct stat facts = {};
+  if (!descriptor.is_open() || ::fstat(descriptor.get(), &facts) != 0) return 0;
+  const int seals = ::fcntl(descriptor.get(), F_GET_SEALS);
+  return seals >= 0 && (seals & kSeals) == kSeals ? static_cast<uint64_t>(facts.st_size) : 0;
+}
+
+std::unique_ptr<SharedRoom> SharedRoom::make() {
+  auto memory = SealedMemory::make("evergrove messages", kBytes);
+  if (!memory) return nullptr;
+  return std::unique_ptr<SharedRoom>(
+      new SharedRoom(std::move(memory->descriptor), std::move(memory->pages)));
 }
 
 std::optional<SharedPlace> SharedRoom::put(std::string_view message) {
@@ -94,11 +108,8 @@ std::optional<SharedPlace> SharedRoom::put(std::span<const Bytes> pieces, size_t
 }
 
 Result<std::shared_ptr<const SharedView>> SharedView::open(Descriptor descriptor) {
-  struct stat facts = {};
-  const bool is_there = descriptor.is_open() && ::fstat(descriptor.get(), &facts) == 0;
-  const int seals = is_there ? ::fcntl(descriptor.get(), F_GET_SEALS) : -1;
-  const auto size = static_cast<uint64_t>(facts.st_size);
-  if (seals < 0 || (seals & kSeals) != kSeals || size < kLine || size > kPagesBytesMax) {
+  const uint64_t size = sealed_size(descriptor);
+  if (size < kLine || size > kPagesBytesMax) {
     return corrupt("The peer shares memory that messages cannot be read from");
   }
   SharedPages pages(descriptor, size);

@@ -60,6 +60,17 @@ class SharedPages {
   size_t size_ = 0;
 };
 
+// Memory to be shared, which nobody can cut while another uses it.
+struct SealedMemory {
+  Descriptor descriptor;
+  SharedPages pages;
+
+  // Nothing: the system gives none.
+  static std::optional<SealedMemory> make(const char* name, size_t size);
+};
+// The size of what a peer gives to be shared; 0: it is no such memory.
+uint64_t sealed_size(const Descriptor& descriptor);
+
 class SharedRoom {
  public:
   static constexpr size_t kBytes = size_t{32} << 20;  // at most; taken as they are used
