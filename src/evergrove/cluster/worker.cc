@@ -336,7 +336,7 @@ void Worker::contribute(const Round& round) {
   const bool is_all = own.size() + parts.size() == blocks_.size();
   tbb::parallel_for(size_t{0}, nodes.size(), [&](size_t i) {
     const auto rows = rows_.parts(nodes[i].node, sums_->columns());
-    // By part; of a few rows each block is built where it is to be.
+    // Packed blocks, by part; null: it is encoded. Of a few rows each is built where it is to be.
     std::vector<std::shared_ptr<Histogram>> sent;
     if (is_all && trees::can_build_pieces(rows)) {
       std::vector<trees::HistogramPiece> pieces(blocks_.size());
@@ -349,20 +349,26 @@ void Worker::contribute(const Round& round) {
     } else {
       std::unique_ptr<Histogram> whole = trees::build_histogram(rows, pool_);
       for (uint32_t block : own) sums_->add(round, block, i, *whole);
-      for (const Part& part : parts) {
-        sent.push_back(sums_->lend(part.block, whole->packed));
-        trees::set_range(*whole, blocks_[part.block].bin_begin, *sent.back());
+      for (size_t p = 0; p < parts.size(); ++p) {
+        const Block& block = blocks_[parts[p].block];
+        if (is_near[p] != 0 && whole->packed) {
+          trees::set_range(*whole, block.bin_begin,
+                           *sent.emplace_back(sums_->lend(parts[p].block, true)));
+        } else {
+          sent.emplace_back();
+          parts[p].nodes[i].histogram =
+              Bytes::of(trees::encode_block(*whole, block.bin_begin, block.bin_end));
+        }
       }
       pool_.give_back(std::move(whole));
     }
     for (size_t p = 0; p < parts.size(); ++p) {
       Part::Node& node = parts[p].nodes[i];
-      node.is_words = is_near[p] != 0 && sent[p]->packed;
-      if (node.is_words) {
-        node.histogram = {trees::block_words(*sent[p]), sent[p]};
-      } else {
-        node.histogram = Bytes::of(trees::encode_block(*sent[p], 0, sent[p]->bin_count()));
-      }
+      if (sent[p] == nullptr) continue;
+      node.is_words = is_near[p] != 0;
+      node.histogram = node.is_words
+                           ? Bytes{trees::block_words(*sent[p]), sent[p]}
+                           : Bytes::of(trees::encode_block(*sent[p], 0, sent[p]->bin_count()));
     }
   });
   for (Part& part : parts) {

@@ -60,6 +60,12 @@ struct BinSums {
   int64_t* h = nullptr;
   uint32_t* count = nullptr;
   size_t size = 0;
+
+  // Bins begin to begin + part_size - 1 of these.
+  BinSums part(size_t begin, size_t part_size) const {
+    if (words != nullptr) return {.words = words + begin, .size = part_size};
+    return {.g = g + begin, .h = h + begin, .count = count + begin, .size = part_size};
+  }
 };
 
 struct Histogram {

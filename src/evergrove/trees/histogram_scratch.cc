@@ -215,46 +215,24 @@ size_t take_first_digit(uint64_t* words, size_t value_count, size_t digit_count,
   return rest_count;
 }
 
-// Where a feature's bins are to go, and whether they are set there or added.
-struct Place {
-  BinSums to;
-  bool is_unset = false;
-};
-struct OneHistogram {
-  Histogram& histogram;
-  bool is_unset;
-  Place place(size_t offset, size_t bin_count) const {
-    return {histogram.sums(offset, bin_count), is_unset};
-  }
-};
-struct Pieces {
-  std::span<const HistogramPiece> pieces;
-  Place place(size_t offset, size_t bin_count) const {
-    size_t begin = 0;
-    const HistogramPiece* piece = pieces.data();
-    for (; piece->bin_end <= offset; ++piece) begin = piece->bin_end;
-    const BinSums& all = piece->to;
-    const size_t in_it = offset - begin;
-    if (all.words != nullptr) {
-      return {{.words = all.words + in_it, .size = bin_count}, piece->is_unset};
-    }
-    return {{.g = all.g + in_it, .h = all.h + in_it, .count = all.count + in_it, .size = bin_count},
-            piece->is_unset};
-  }
-};
-
-void move_words(const uint64_t* from, size_t value_words, const Place& place) {
-  if (place.is_unset) {
-    set_to(from, place.to);
+// Moves a feature's words to its bins, which begin at offset.
+void move_words(const uint64_t* from, size_t value_words, size_t offset, size_t bin_count,
+                std::span<const HistogramPiece> pieces) {
+  size_t begin = 0;
+  const HistogramPiece* piece = pieces.data();
+  for (; piece->bin_end <= offset; ++piece) begin = piece->bin_end;
+  const BinSums to = piece->to.part(offset - begin, bin_count);
+  if (piece->is_unset) {
+    set_to(from, to);
   } else {
-    add_words(from, value_words, place.to);
+    add_words(from, value_words, to);
   }
 }
 
 // Moves the sums of a shared cell's features. words: of the cell's values; altered.
-template <typename Target>
 void flush_shared(const HistogramInput& input, std::span<const bins::RowLayout::Digit> digits,
-                  size_t value_count, size_t value_words, uint64_t* words, const Target& to) {
+                  size_t value_count, size_t value_words, uint64_t* words,
+                  std::span<const HistogramPiece> pieces) {
   const auto offsets = input.bins->histogram_offsets();
   uint64_t by_digit[2 * kByteStride];
   uint64_t by_bin[2 * bins::kSharedBinsMax];
@@ -276,30 +254,8 @@ void flush_shared(const HistogramInput& input, std::span<const bins::RowLayout::
         }
         by_bin[member.usual_bin * value_words + word] = usual;
       }
-      move_words(by_bin, value_words, to.place(offsets[feature], bin_count));
+      move_words(by_bin, value_words, offsets[feature], bin_count, pieces);
     }
-  }
-}
-
-template <typename Target>
-void flush_all(const HistogramInput& input, Scratch& scratch, const Target& to) {
-  const auto offsets = input.bins->histogram_offsets();
-  const bins::RowLayout& layout = input.bins->layout();
-  const size_t value_words = scratch.value_words;
-  for (size_t i = 0; i < scratch.cells.size(); ++i) {
-    uint64_t* const words = scratch.words.data() + scratch.starts[i] * value_words;
-    const uint32_t cell = scratch.cells[i];
-    const size_t value_count = layout.value_count(cell);
-    if (layout.is_shared(cell)) {
-      flush_shared(input, layout.digits(cell), value_count, value_words, words, to);
-    } else {
-      move_words(words, value_words, to.place(offsets[layout.feature(cell)], value_count));
-    }
-    std::fill_n(words, value_count * value_words, 0);
-  }
-  // What the padding of rows was added to, in the first value of each spare cell.
-  for (size_t i = scratch.cells.size(); i < scratch.starts.size(); ++i) {
-    std::fill_n(scratch.words.data() + scratch.starts[i] * value_words, value_words, 0);
   }
 }
 
@@ -359,12 +315,31 @@ bool may_set_cells(const HistogramInput& input) {
 }
 
 void flush_cells(const HistogramInput& input, Scratch& scratch, Histogram& to, bool is_unset) {
-  flush_all(input, scratch, OneHistogram{to, is_unset});
+  const size_t bin_count = to.bin_count();
+  const HistogramPiece whole{bin_count, to.sums(0, bin_count), is_unset};
+  flush_cells(input, scratch, {&whole, 1});
 }
 
 void flush_cells(const HistogramInput& input, Scratch& scratch,
                  std::span<const HistogramPiece> pieces) {
-  flush_all(input, scratch, Pieces{pieces});
+  const auto offsets = input.bins->histogram_offsets();
+  const bins::RowLayout& layout = input.bins->layout();
+  const size_t value_words = scratch.value_words;
+  for (size_t i = 0; i < scratch.cells.size(); ++i) {
+    uint64_t* const words = scratch.words.data() + scratch.starts[i] * value_words;
+    const uint32_t cell = scratch.cells[i];
+    const size_t value_count = layout.value_count(cell);
+    if (layout.is_shared(cell)) {
+      flush_shared(input, layout.digits(cell), value_count, value_words, words, pieces);
+    } else {
+      move_words(words, value_words, offsets[layout.feature(cell)], value_count, pieces);
+    }
+    std::fill_n(words, value_count * value_words, 0);
+  }
+  // What the padding of rows was added to, in the first value of each spare cell.
+  for (size_t i = scratch.cells.size(); i < scratch.starts.size(); ++i) {
+    std::fill_n(scratch.words.data() + scratch.starts[i] * value_words, value_words, 0);
+  }
 }
 
 void flush_sparse(const HistogramInput& input, Scratch& scratch, Histogram& to) {

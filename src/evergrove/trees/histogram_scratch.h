@@ -35,7 +35,7 @@ bool may_set_cells(const HistogramInput& input);
 // is any yet, and becomes these. Requires: then, may_set_cells().
 void flush_cells(const HistogramInput& input, Scratch& scratch, Histogram& to,
                  bool is_unset = false);
-// The same to pieces. Requires: may_set_cells().
+// The same to pieces, which have all bins. Requires: may_set_cells(), where one is unset.
 void flush_cells(const HistogramInput& input, Scratch& scratch,
                  std::span<const HistogramPiece> pieces);
 // The same of entries and of the sum of all rows: usual bins have what the others leave of it.
