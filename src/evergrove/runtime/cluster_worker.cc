@@ -264,11 +264,15 @@ void WorkerHost::push(WorkerEvent event) {
   if (transport_) transport_->wake();
 }
 
+// Its end, too: before it may come why.
 bool WorkerHost::is_of_coordinator(const WorkerEvent& event) const {
   const auto* from_transport = std::get_if<TransportEvent>(&event);
-  const auto* received =
-      from_transport != nullptr ? std::get_if<Received>(from_transport) : nullptr;
-  return received != nullptr && received->connection == coordinator_;
+  if (from_transport == nullptr) return false;
+  if (const auto* received = std::get_if<Received>(from_transport)) {
+    return received->connection == coordinator_;
+  }
+  const auto* closed = std::get_if<Closed>(from_transport);
+  return closed != nullptr && closed->connection == coordinator_;
 }
 
 // Who computes on one thread would be disturbed by another one that reads; of more, one can.
