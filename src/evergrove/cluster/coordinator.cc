@@ -17,7 +17,7 @@ Coordinator::Coordinator(CoordinatorOptions options, RunSetup setup, std::vector
       history_(setup_.header),
       growth_(train::growth_options(setup_.header)),
       output_count_(setup_.header.base_margins.size()),
-      least_gains_(output_count_, 0) {
+      gains_left_(output_count_) {
   for (const model::Feature& feature : setup_.header.features) bin_count_ += feature.bin_count();
   std::sort(shards_.begin(), shards_.end(),
             [](const ShardRows& a, const ShardRows& b) { return a.id < b.id; });

@@ -216,6 +216,7 @@ class Coordinator {
   void start_root(std::optional<FinishedTree> finish);
   double expansion_us(uint32_t id) const;
   std::vector<uint32_t> next_batch(size_t rounds_max);
+  void learn_from_unsure();
   void grow();
   Expansion expansion_of(uint32_t id) const;
   bool is_symmetric() const { return growth_.order == trees::GrowthOrder::symmetric; }
@@ -274,11 +275,14 @@ class Coordinator {
   TreeState state_;  // as of the last completed round
   std::optional<trees::TreeWalk> walk_;
   bool are_near_ = false;
-  uint64_t bin_count_ = 0;           // of all features
-  uint32_t threads_most_ = 1;        // of a member
-  uint64_t threads_all_ = 1;         // of all members
-  std::vector<double> least_gains_;  // by output, of its last tree; 0: there was none
-  train::Iteration iteration_;       // at hand
+  uint64_t bin_count_ = 0;     // of all features
+  uint32_t threads_most_ = 1;  // of a member
+  uint64_t threads_all_ = 1;   // of all members
+  // By output, the best gain that its last tree had no room for; none: there was no tree.
+  std::vector<std::optional<double>> gains_left_;
+  std::vector<uint32_t> unsure_;  // nodes expanded that the tree at hand may not want
+  double vain_share_ = 0.25;      // of such nodes, that trees of late did not want
+  train::Iteration iteration_;    // at hand
   // Symmetric growth: the level whose histograms the owners have, and those of its nodes that are
   // to be expanded.
   std::vector<uint32_t> level_batch_;

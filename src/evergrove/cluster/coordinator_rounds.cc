@@ -123,6 +123,7 @@ void Coordinator::rooted(const OpenRound& open) {
     if (splits.root.count != 0) sums = splits.root;
   }
   walk_.emplace(growth_, sums);
+  unsure_.clear();
   if (is_symmetric()) {
     level_ = {0, {}};
     if (walk_->may_split(0)) level_.nodes = {{0, sums}};
@@ -180,17 +181,19 @@ double Coordinator::expansion_us(uint32_t id) const {
          double(bin_count_) * kBinUs / threads_most_;
 }
 
-// The leaves to expand next. A node that the tree turns out not to want costs time, and so does a
-// round's latency. Where the tree before says which nodes this one will want (its least gain is
-// about the same), those are expanded, and others only as long as members have less to do than a
-// round's latency lasts.
+// The leaves to expand next. A node that the tree turns out not to want costs time, and so do a
+// round and its latency. Where the tree before says which nodes this one will want (those that
+// promise more than it left out), those are expanded, and of the others those that are likely to
+// save more than they cost: in vain they are as often as they were of late, and else they fill the
+// time for which members would wait.
 std::vector<uint32_t> Coordinator::next_batch(size_t rounds_max) {
+  constexpr double kInRoundUs = 20;  // a node's share in a round's messages
   const size_t many =
       std::max<size_t>(are_near_ ? options_.near_round_nodes : options_.round_nodes, threads_most_);
-  const double least_gain = least_gains_[iteration_.trees.size()];
-  if (least_gain == 0) return walk_->next_batch(many, rounds_max);
+  const std::optional<double>& gain_left = gains_left_[iteration_.trees.size()];
+  if (!gain_left) return walk_->next_batch(many, rounds_max);
   const size_t share = rounds_max - rounds_.size();
-  const trees::TreeWalk::Ahead ahead = walk_->ahead(many * share, least_gain);
+  const trees::TreeWalk::Ahead ahead = walk_->ahead(many * share, *gain_left);
   const size_t sure_wanted =
       std::max<size_t>((ahead.sure_count + share - 1) / share, threads_most_);
   double under_way_us = 0;
@@ -201,12 +204,18 @@ std::vector<uint32_t> Coordinator::next_batch(size_t rounds_max) {
   std::vector<uint32_t> batch;
   double batch_us = 0;
   for (size_t i = 0; i < ahead.nodes.size() && i < many; ++i) {
-    const bool is_sure = i < ahead.sure_count;
-    const bool is_worth =
-        is_sure ? i < sure_wanted || batch_us < latency_us : under_way_us + batch_us < latency_us;
-    if (!is_worth) break;
-    batch.push_back(ahead.nodes[i]);
-    batch_us += expansion_us(ahead.nodes[i]);
+    const uint32_t id = ahead.nodes[i];
+    const double cost_us = expansion_us(id);
+    if (i < ahead.sure_count) {
+      if (i >= sure_wanted && batch_us >= latency_us) break;
+    } else {
+      const bool is_first = rounds_.empty() && batch.empty();  // else nothing would go on
+      const double saved_us = kInRoundUs + std::max(0.0, latency_us - under_way_us - batch_us);
+      if (!is_first && vain_share_ * cost_us >= saved_us) break;
+      unsure_.push_back(id);
+    }
+    batch.push_back(id);
+    batch_us += cost_us;
   }
   walk_->expand(batch);
   return batch;
@@ -227,13 +236,25 @@ void Coordinator::grow() {
   }
 }
 
+// Of the nodes of which the finished tree was not sure, how many it has not wanted.
+void Coordinator::learn_from_unsure() {
+  constexpr double kNewest = 0.25;  // of the share
+  const auto vain = std::count_if(unsure_.begin(), unsure_.end(),
+                                  [&](uint32_t id) { return !walk_->node(id).taken; });
+  if (!unsure_.empty()) {
+    vain_share_ += kNewest * (double(vain) / double(unsure_.size()) - vain_share_);
+  }
+  unsure_.clear();
+}
+
 // The tree goes out with the next round, which may be of another view.
 void Coordinator::finish_tree() {
   FinishedTree finished;
   finished.tree = walk_->tree(setup_.header.features, units(), &finished.leaves);
   finished.tree.output = static_cast<uint32_t>(iteration_.trees.size());
   iteration_.trees.push_back(finished.tree);
-  least_gains_[finished.tree.output] = walk_->least_gain();
+  gains_left_[finished.tree.output] = walk_->gain_left();
+  learn_from_unsure();
   finish_ = std::move(finished);
   walk_.reset();
   rounds_.clear();  // what was expanded and not needed

@@ -134,12 +134,12 @@ bool TreeWalk::finished() {
 // A node that the order does not come to before the tree is full may still be wanted when others
 // are known better, but whether it is has nothing to do with how large its own gain is: a large one
 // under a small one waits for the small one's turn.
-TreeWalk::Ahead TreeWalk::ahead(size_t count, double least_gain, double gain_min) {
+TreeWalk::Ahead TreeWalk::ahead(size_t count, double gain_left, double gain_min) {
   Ahead ahead;
   bool is_sure = true;
   for (size_t i = taken_count_; comes_to(i); ++i) {
     const Node& node = nodes_[order_[i]];
-    is_sure = is_sure && (options_.order == GrowthOrder::by_level || node.split.gain >= least_gain);
+    is_sure = is_sure && (options_.order == GrowthOrder::by_level || node.split.gain > gain_left);
     if (node.in_batch() || node.split.gain < gain_min) continue;
     ahead.nodes.push_back(order_[i]);
     if (is_sure) ahead.sure_count = ahead.nodes.size();
@@ -152,6 +152,11 @@ double TreeWalk::least_gain() const {
   double least = taken_count_ == 0 ? 0 : nodes_[order_[0]].split.gain;
   for (size_t i = 0; i < taken_count_; ++i) least = std::min(least, nodes_[order_[i]].split.gain);
   return least;
+}
+
+double TreeWalk::gain_left() const {
+  if (order_.size() > taken_count_) return nodes_[order_[taken_count_]].split.gain;
+  return later_.empty() ? 0 : nodes_[later_.front()].split.gain;
 }
 
 std::vector<uint32_t> TreeWalk::next_batch(size_t parallel, size_t window, double gain_min) {

@@ -62,14 +62,14 @@ class TreeWalk {
   std::vector<uint32_t> next_batch(size_t parallel, size_t window = 1, double gain_min = 0);
   bool finished();
   // For who chooses himself: the leaves that next_batch() would choose among, `count` at most, in
-  // that order. The first sure_count of them are all but sure to be of the tree, if its least gain
-  // will be about least_gain, which the tree before had. Of those that he takes the children exist
-  // after expand().
+  // that order. The first sure_count of them are all but sure to be of the tree, if it will leave
+  // out what the tree before did (gain_left). Of those that he takes the children exist after
+  // expand().
   struct Ahead {
     std::vector<uint32_t> nodes;
     size_t sure_count = 0;
   };
-  Ahead ahead(size_t count, double least_gain, double gain_min = 0);
+  Ahead ahead(size_t count, double gain_left, double gain_min = 0);
   void expand(std::span<const uint32_t> ids);
 
   // Symmetric growth: splits nodes of a level (ascending), each by its own split, for good, where
@@ -86,6 +86,8 @@ class TreeWalk {
   uint64_t expanded_count() const { return expanded_count_; }
   // Of the nodes taken; 0 if there are none.
   double least_gain() const;
+  // Of the split that would follow if the finished tree had room for it; 0 if there is none.
+  double gain_left() const;
 
   // The tree of the nodes taken; leaf_ids, if given, are the nodes that are its leaves, in the
   // order of the tree's own. `output` is left to the caller.

@@ -50,7 +50,7 @@ using SplitOf = Split (*)(const TreeWalk& walk, uint32_t id);
 // Grows with batches of `parallel`, of which `window` are under way before the first is answered.
 model::Tree grow(const GrowthOptions& options, size_t parallel, size_t window,
                  SplitOf split_of_node = split_of, uint64_t* expanded_count = nullptr,
-                 int64_t rows = 50'000) {
+                 int64_t rows = 50'000, double* gain_left = nullptr) {
   TreeWalk walk(options, {1000, rows, rows});
   walk.set_split(0, split_of_node(walk, 0));
   std::deque<std::vector<uint32_t>> under_way;
@@ -70,6 +70,7 @@ model::Tree grow(const GrowthOptions& options, size_t parallel, size_t window,
     under_way.pop_front();
   }
   if (expanded_count != nullptr) *expanded_count = walk.expanded_count();
+  if (gain_left != nullptr) *gain_left = walk.gain_left();
   return walk.tree(one_feature(), {});
 }
 
@@ -187,22 +188,22 @@ TEST(TreeWalk, ExpandsLittleInVainWhereSmallNodesPromiseMost) {
 TEST(TreeWalk, IsSureOfWhatTheTreeBeforeHad) {
   for (const GrowthOrder order : {GrowthOrder::best_first, GrowthOrder::by_level}) {
     const GrowthOptions options = options_with(order, 64);
-    const model::Tree one_by_one = grow(options, 1, 1);
-    double least_gain = 1e300;
-    for (const model::Node& node : one_by_one.nodes) {
-      if (node.feature >= 0) least_gain = std::min<double>(least_gain, node.gain);
-    }
+    double gain_left = 0;
+    const model::Tree one_by_one = grow(options, 1, 1, split_of, nullptr, 50'000, &gain_left);
+    ASSERT_GT(gain_left, 0);
     TreeWalk walk(options, {1000, 50'000, 50'000});
     walk.set_split(0, split_of(walk, 0));
+    std::vector<uint32_t> sure;
     while (!walk.finished()) {
-      TreeWalk::Ahead ahead = walk.ahead(1000, least_gain);
-      ASSERT_GT(ahead.sure_count, 0u);
+      TreeWalk::Ahead ahead = walk.ahead(1000, gain_left);
       ASSERT_LE(ahead.sure_count, ahead.nodes.size());
-      EXPECT_EQ(walk.ahead(1, least_gain).nodes.size(), 1u);
+      EXPECT_EQ(walk.ahead(1, gain_left).nodes.size(), 1u);
       EXPECT_EQ(walk.ahead(1000, 1e300).sure_count,
                 order == GrowthOrder::by_level ? ahead.nodes.size() : 0);
-      // Of as large gains there are more than fit where they tie with the least.
-      ahead.nodes.resize(ahead.sure_count);
+      sure.insert(sure.end(), ahead.nodes.begin(),
+                  ahead.nodes.begin() + static_cast<ptrdiff_t>(ahead.sure_count));
+      // Small gains are wanted where large ones lie under them.
+      ahead.nodes.resize(std::max<size_t>(ahead.sure_count, 1));
       walk.expand(ahead.nodes);
       for (uint32_t id : ahead.nodes) {
         for (int32_t child : {walk.node(id).left, walk.node(id).right}) {
@@ -211,8 +212,11 @@ TEST(TreeWalk, IsSureOfWhatTheTreeBeforeHad) {
       }
     }
     EXPECT_TRUE(same(one_by_one, walk.tree(one_feature(), {})));
-    const uint64_t vain_max = order == GrowthOrder::best_first ? 20 : 63;
-    EXPECT_LE(walk.expanded_count(), 63 + vain_max);
+    EXPECT_GE(sure.size(), 20u);
+    EXPECT_LE(walk.expanded_count(), 2 * 63u);
+    for (const uint32_t id : sure) {
+      EXPECT_TRUE(walk.node(id).taken || order == GrowthOrder::by_level) << id;
+    }
   }
 }
 
