@@ -354,6 +354,7 @@ void Simulation::replace_coordinator() {
     options.straggler_after = Time(dice(4) == 0 ? 0 : 300 + dice(1000));
     options.straggler_rounds = static_cast<uint32_t>(dice(3));
     options.replicas = static_cast<uint32_t>(dice(3) / 2);
+    options.joining_count = dice(4);
   }
   CoordinatorProcess& process = coordinators_[epoch_];
   process.machine = std::make_unique<Coordinator>(options, shards_.setup(), shard_rows_, past());

@@ -17,6 +17,7 @@ Coordinator::Coordinator(CoordinatorOptions options, RunSetup setup, std::vector
       history_(setup_.header),
       growth_(train::growth_options(setup_.header)),
       output_count_(setup_.header.base_margins.size()),
+      joining_count_(options.joining_count),
       gains_left_(output_count_) {
   for (const model::Feature& feature : setup_.header.features) bin_count_ += feature.bin_count();
   std::sort(shards_.begin(), shards_.end(),
@@ -137,6 +138,7 @@ void Coordinator::join(const std::string& name, const Join& hello, Time now) {
   if (is_known) {
     is_placement_due_ = true;  // it may hold less now
   } else {
+    joining_count_ -= std::min<size_t>(joining_count_, 1);
     place_soon();
   }
   // Also while there is no view, for what was decided: the rows that it is to read are led through
@@ -194,7 +196,10 @@ std::vector<CoordinatorAction> Coordinator::tick(Time now) {
     if (now - heard > options_.lease) silent.push_back(name);
   }
   for (const std::string& name : silent) give_up_overtaken(name);
-  is_placement_due_ |= std::exchange(is_more_to_place_, false);
+  if (std::exchange(is_more_to_place_, false)) {
+    is_placement_due_ = true;
+    joining_count_ = 0;
+  }
   find_stragglers();
   if (now - weighed_ > options_.weigh_every) {
     weighed_ = now;

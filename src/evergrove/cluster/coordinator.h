@@ -59,6 +59,9 @@ struct CoordinatorOptions {
   Time straggler_after{1'500};
   uint32_t straggler_rounds = 4;
   uint32_t replicas = 0;  // spare copies of each shard, kept up with the run
+  // So many workers are about to join: shards are placed when all of them have, so that the first
+  // one does not begin to read all there is; or at a tick after the first.
+  size_t joining_count = 0;
 };
 
 struct ShardRows {
@@ -255,6 +258,7 @@ class Coordinator {
   bool is_view_lost_ = false;
   bool is_view_new_ = false;           // since shards were placed last
   bool is_placement_due_ = true;       // workers, what they hold or the view have changed
+  size_t joining_count_ = 0;           // workers that placement waits for
   bool is_more_to_place_ = false;      // at the next tick
   bool is_all_held_ = false;           // when shards were placed last
   bool is_view_due_ = true;            // placed since it was looked for one; or blocks may move

@@ -11,10 +11,11 @@ namespace evergrove::cluster {
 
 // For what adds to what is held or wanted, and takes nothing away. A placement looks at every
 // worker and shard; where workers are many, those of a while are placed together, at the next tick:
-// a thousand that come and read one by one would else have the coordinator busy for minutes.
+// a thousand that come and read one by one would else have the coordinator busy for minutes. So are
+// those that come together.
 void Coordinator::place_soon() {
   constexpr size_t kPlacedAtOnce = 16;
-  if (workers_.size() <= kPlacedAtOnce) {
+  if (joining_count_ == 0 && workers_.size() <= kPlacedAtOnce) {
     is_placement_due_ = true;
   } else {
     is_more_to_place_ = true;

@@ -18,8 +18,9 @@ namespace {
 // A coordinator, and workers that read what they are asked for when read() is called.
 class Crowd {
  public:
-  explicit Crowd(uint32_t shard_count)
-      : coordinator_({.epoch = 5}, setup(), shards(shard_count), {}) {}
+  explicit Crowd(uint32_t shard_count, size_t joining_count = 0)
+      : coordinator_({.epoch = 5, .joining_count = joining_count}, setup(), shards(shard_count),
+                     {}) {}
 
   void join(const std::string& name) {
     hear(coordinator_.receive(name, {5, Join{name, "here", 1, {}}}, Time(0)));
@@ -31,6 +32,7 @@ class Crowd {
   }
   void tick() { hear(coordinator_.tick(Time(0))); }
   void lose(const std::string& name) { hear(coordinator_.lost(name, Time(0))); }
+  size_t to_read(const std::string& name) { return to_read_[name].size(); }
   bool has_view() const { return coordinator_.status().view > 0; }
 
   std::map<std::string, size_t> loads_said;  // by worker
@@ -63,6 +65,35 @@ TEST(Placement, OfAFewWorkersIsAtOnce) {
   EXPECT_EQ(crowd.loads_said["b"], 1u);
   crowd.read_all();
   EXPECT_TRUE(crowd.has_view());
+}
+
+TEST(Placement, WaitsForWorkersThatAreAboutToJoin) {
+  Crowd crowd(8, 2);
+  crowd.tick();
+  crowd.join("a");
+  EXPECT_TRUE(crowd.loads_said.empty());
+  crowd.join("b");
+  EXPECT_EQ(crowd.to_read("a"), 4u);
+  EXPECT_EQ(crowd.to_read("b"), 4u);
+  crowd.read_all();
+  EXPECT_TRUE(crowd.has_view());
+}
+
+TEST(Placement, WaitsNoLongerThanATickForThem) {
+  Crowd crowd(8, 3);
+  crowd.join("a");
+  crowd.tick();
+  EXPECT_EQ(crowd.to_read("a"), 8u);
+  crowd.join("b");  // at once, now
+  EXPECT_EQ(crowd.to_read("b"), 4u);
+}
+
+TEST(Placement, WaitsForNobodyWhereAWorkerIsLost) {
+  Crowd crowd(8, 2);
+  crowd.join("a");
+  crowd.join("b");
+  crowd.lose("b");
+  EXPECT_EQ(crowd.to_read("a"), 8u);
 }
 
 TEST(Placement, OfManyWorkersIsTogetherAtATick) {

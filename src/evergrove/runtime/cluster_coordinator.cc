@@ -100,6 +100,7 @@ class CoordinatorHost {
   std::unique_ptr<Transport> transport_;
   std::set<ConnectionId> opened_;
   std::unique_ptr<ClusterDescription> describing_;   // until the data is described
+  size_t reader_count_ = 0;                          // workers there when it was
   std::map<std::string, ConnectionId> connections_;  // by worker's name
   std::map<ConnectionId, std::string> names_;
   RunProgress progress_;
@@ -184,6 +185,7 @@ Result<train::RunDescription> CoordinatorHost::describe() {
   }
   if (!tell("reading", 1)) return train::stopped_before_training();
   manifests.wait();
+  reader_count_ = describing_->reader_count();
   train::RunDescription run = describing_->finish();
   describing_.reset();
   training_.data.let_go();
@@ -215,6 +217,7 @@ Status CoordinatorHost::prepare() {
   cluster::CoordinatorOptions options;
   options.epoch = epoch_;
   options.replicas = request_.replicas;
+  options.joining_count = reader_count_;
   machine_ = std::make_unique<cluster::Coordinator>(options, setup.run, std::move(shards),
                                                     std::move(past_.iterations));
   const auto known = machine_->history().iterations();
