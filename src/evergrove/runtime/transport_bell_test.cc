@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -120,6 +121,38 @@ TEST(PeerBell, RefusesWhatIsNoBell) {
   const Descriptor unsealed(::memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   ASSERT_EQ(::ftruncate(unsealed.get(), 4096), 0);
   EXPECT_EQ(open(unsealed.get(), bell.call(), 0), StatusKind::corrupt);
+}
+
+// How many rings this process has open; each of one that is written and read here counts twice.
+size_t rings_here() {
+  std::ifstream maps("/proc/self/maps");
+  size_t count = 0;
+  for (std::string line; std::getline(maps, line);) {
+    count += line.find("evergrove ring") != std::string::npos;
+  }
+  return count;
+}
+
+// The peer's bell may be there before ours is given: the listener is kept from giving it.
+TEST(LocalTransport, HasRingsWhoeverGivesItsBellFirst) {
+  for (int i = 0; i < 20; ++i) {
+    Endpoint listener(loopback());
+    {
+      const std::lock_guard lock(listener.mutex);
+      listener.is_held = i % 2 == 0;
+    }
+    Endpoint dialler;
+    const ConnectionId there = dialler.connect(listener);
+    std::this_thread::sleep_for(milliseconds(2));
+    {
+      const std::lock_guard lock(listener.mutex);
+      listener.is_held = false;
+    }
+    listener.changed.notify_all();
+    EXPECT_TRUE(dialler.wait([] { return rings_here() == 4; })) << rings_here();
+    ASSERT_TRUE(dialler.transport->send(there, "through a ring"));
+    EXPECT_TRUE(listener.wait([&] { return listener.received.size() == 1; }));
+  }
 }
 
 // Who attends for two messages gets both at once, and does not wait for more than there is time.

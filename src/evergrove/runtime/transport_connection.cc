@@ -59,16 +59,24 @@ Status Connection::take_bell(FrameKind kind, std::string_view body) {
                              PeerBell::open(std::move(bell_page_), stream_->take_descriptor(),
                                             static_cast<uint8_t>(body[0])));
   std::unique_lock lock(mutex_);
-  if (bell_ != nullptr) return corrupt("The peer wants to be called by two bells");
-  // Who cannot be called itself could not be told when a ring has room again.
-  if (!has_given_bell_) return {};
+  if (bell_ != nullptr || bell_to_be_ != nullptr) {
+    return corrupt("The peer wants to be called by two bells");
+  }
+  bell_to_be_ = std::move(bell);
+  begin_ring(lock);
+  return {};
+}
+
+// As soon as both have the other's bell, whichever came first: who cannot be called itself could
+// not be told when a ring has room again.
+void Connection::begin_ring(std::unique_lock<std::mutex>& lock) {
+  if (bell_to_be_ == nullptr || !has_given_bell_ || phase_ != Phase::open) return;
   ring_to_be_ = RingWriter::make();
-  if (ring_to_be_ == nullptr || phase_ != Phase::open) return {};  // it watches the socket
-  bell_ = std::move(bell);
+  if (ring_to_be_ == nullptr) return;  // it watches the socket
+  bell_ = std::move(bell_to_be_);
   make_room();  // no descriptor goes through a ring
   enqueue(FrameKind::rings, {}, 0, ring_to_be_->descriptor());
   write_some(lock);
-  return {};
 }
 
 void Connection::give_bell(const Bell& bell, uint32_t place) {
@@ -78,6 +86,7 @@ void Connection::give_bell(const Bell& bell, uint32_t place) {
   enqueue(FrameKind::bell_page, {}, 0, bell.page());
   enqueue(FrameKind::bell_call, std::string(1, static_cast<char>(place)), 0, bell.call());
   write_some(lock);
+  begin_ring(lock);
 }
 
 bool Connection::send(std::string bytes) {

@@ -91,6 +91,7 @@ class Connection {
 
   void enqueue(FrameKind kind, std::string body, uint64_t message_bytes = 0, int descriptor = -1);
   Status take_bell(FrameKind kind, std::string_view body);
+  void begin_ring(std::unique_lock<std::mutex>& lock);
   bool may_take(size_t bytes) const;
   void make_room();
   bool share(std::span<const Bytes> pieces, size_t size);
@@ -130,7 +131,8 @@ class Connection {
   std::shared_ptr<const SharedView> view_;
   Descriptor bell_page_;  // of the peer's, until it is whole
   bool has_given_bell_ = false;
-  std::unique_ptr<PeerBell> bell_;  // null: it watches the socket
+  std::unique_ptr<PeerBell> bell_to_be_;  // until there is a ring
+  std::unique_ptr<PeerBell> bell_;        // null: it watches the socket
   // What follows the frame that says so goes and comes through rings.
   std::unique_ptr<RingWriter> ring_out_, ring_to_be_;
   std::unique_ptr<RingReader> ring_in_;
