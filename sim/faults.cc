@@ -4,51 +4,51 @@
 #include "evergrove/base/hash.h"
 
 namespace evergrove::sim {
+namespace {
+
+struct Kind {
+  const char* name;
+  uint64_t Faults::*share;
+  uint64_t usual;
+};
+// In the order in which a seed draws them.
+constexpr Kind kKinds[] = {
+    {"lose", &Faults::lose, 10},
+    {"twice", &Faults::twice, 30},
+    {"late", &Faults::late, 15},
+    {"kill", &Faults::kill, 15},
+    {"join", &Faults::join, 40},
+    {"drain", &Faults::drain, 15},
+    {"stop", &Faults::stop, 8},
+    {"cut", &Faults::cut, 6},
+    {"replace", &Faults::replace, 5},
+    {"stop coordinator", &Faults::stop_coordinator, 3},
+    {"slow log", &Faults::slow_log, 30},
+    {"slow load", &Faults::slow_load, 30},
+    {"little memory", &Faults::little_memory, 250},
+};
+
+}  // namespace
 
 Faults Faults::of(uint64_t seed) {
   const RandomKey key(seed, "faults");
   uint64_t counter = 0;
-  // Each is there in three runs of four, and now and then much of it.
-  const auto some = [&](uint64_t usual) {
-    const uint64_t kind = key.at(counter++) % 8;
-    return kind < 2 ? 0 : kind < 7 ? usual : 4 * usual;
-  };
   Faults faults;
   faults.workers = 1 + key.at(counter++) % 4;
-  faults.lose = some(10);
-  faults.twice = some(30);
-  faults.late = some(15);
-  faults.kill = some(15);
-  faults.join = some(40);
-  faults.drain = some(15);
-  faults.stop = some(8);
-  faults.cut = some(6);
-  faults.replace = some(5);
-  faults.stop_coordinator = some(3);
-  faults.slow_log = some(30);
-  faults.slow_load = some(30);
-  faults.little_memory = some(250);
+  // Each is there in three runs of four, and now and then much of it.
+  for (const Kind& kind : kKinds) {
+    const uint64_t drawn = key.at(counter++) % 8;
+    faults.*kind.share = drawn < 2 ? 0 : drawn < 7 ? kind.usual : 4 * kind.usual;
+  }
   return faults;
 }
 
 std::string Faults::text() const {
   std::string text = std::to_string(workers) + " workers";
-  const auto add = [&](const char* what, uint64_t in_thousand) {
-    if (in_thousand > 0) text += ", " + std::string(what) + " " + std::to_string(in_thousand);
-  };
-  add("lose", lose);
-  add("twice", twice);
-  add("late", late);
-  add("kill", kill);
-  add("join", join);
-  add("drain", drain);
-  add("stop", stop);
-  add("cut", cut);
-  add("replace", replace);
-  add("stop coordinator", stop_coordinator);
-  add("slow log", slow_log);
-  add("slow load", slow_load);
-  add("little memory", little_memory);
+  for (const Kind& kind : kKinds) {
+    const uint64_t share = this->*kind.share;
+    if (share > 0) text += ", " + std::string(kind.name) + " " + std::to_string(share);
+  }
   return text;
 }
 

@@ -244,7 +244,6 @@ void Coordinator::learn_from_unsure() {
   if (!unsure_.empty()) {
     vain_share_ += kNewest * (double(vain) / double(unsure_.size()) - vain_share_);
   }
-  unsure_.clear();
 }
 
 // The tree goes out with the next round, which may be of another view.

@@ -63,20 +63,20 @@ Status Connection::take_bell(FrameKind kind, std::string_view body) {
     return corrupt("The peer wants to be called by two bells");
   }
   bell_to_be_ = std::move(bell);
-  begin_ring(lock);
+  begin_ring();
+  write_some(lock);
   return {};
 }
 
 // As soon as both have the other's bell, whichever came first: who cannot be called itself could
 // not be told when a ring has room again.
-void Connection::begin_ring(std::unique_lock<std::mutex>& lock) {
+void Connection::begin_ring() {
   if (bell_to_be_ == nullptr || !has_given_bell_ || phase_ != Phase::open) return;
   ring_to_be_ = RingWriter::make();
   if (ring_to_be_ == nullptr) return;  // it watches the socket
   bell_ = std::move(bell_to_be_);
   make_room();  // no descriptor goes through a ring
   enqueue(FrameKind::rings, {}, 0, ring_to_be_->descriptor());
-  write_some(lock);
 }
 
 void Connection::give_bell(const Bell& bell, uint32_t place) {
@@ -85,8 +85,8 @@ void Connection::give_bell(const Bell& bell, uint32_t place) {
   has_given_bell_ = true;
   enqueue(FrameKind::bell_page, {}, 0, bell.page());
   enqueue(FrameKind::bell_call, std::string(1, static_cast<char>(place)), 0, bell.call());
+  begin_ring();
   write_some(lock);
-  begin_ring(lock);
 }
 
 bool Connection::send(std::string bytes) {

@@ -91,7 +91,7 @@ class Connection {
 
   void enqueue(FrameKind kind, std::string body, uint64_t message_bytes = 0, int descriptor = -1);
   Status take_bell(FrameKind kind, std::string_view body);
-  void begin_ring(std::unique_lock<std::mutex>& lock);
+  void begin_ring();
   bool may_take(size_t bytes) const;
   void make_room();
   bool share(std::span<const Bytes> pieces, size_t size);
