@@ -495,8 +495,9 @@ bool Simulation::has_training_metrics(const CoordinatorProcess& process) const {
     return train::encode_iteration(iteration);
   };
   const auto metrics = process.machine->training_metrics();
-  if (process.begins_finished) return metrics.empty();
-  return bytes(metrics) == bytes(expected_.training_metrics);
+  if (!metrics.ok()) return false;
+  if (process.begins_finished) return metrics->empty();
+  return bytes(*metrics) == bytes(expected_.training_metrics);
 }
 
 // ---- the log

@@ -198,7 +198,7 @@ std::string columns_note(const train::DataSpec& spec) {
       categorical.push_back(column.name);
     }
   }
-  std::string text = count_text(spec.data->manifest().row_count, "row") + "; " +
+  std::string text = count_text(spec.data->row_count(), "row") + "; " +
                      count_text(numeric_count, "column") + " of numbers, " +
                      std::to_string(categorical.size()) + " of categories";
   for (size_t i = 0; i < std::min(categorical.size(), kNamesShown); ++i) {

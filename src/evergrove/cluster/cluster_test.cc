@@ -245,7 +245,7 @@ TEST(Coordinator, AsksNobodyForARunThatIsOver) {
   Coordinator one({.epoch = 5}, over, {{0, 10}}, {only});
   const auto actions = one.tick(Time(0));
   EXPECT_TRUE(has<FinishedAction>(actions));
-  EXPECT_TRUE(one.training_metrics().empty());
+  EXPECT_TRUE(one.training_metrics()->empty());
   EXPECT_TRUE(said<Goodbye>(one.receive("w1", {5, Join{"w1", "here:1", 1, {}}}, Time(1))).empty())
       << "the last records may be lost yet";
   (void)one.logged();
@@ -286,10 +286,11 @@ TEST(Coordinator, LooksAtTheTrainingRowsOnceAllIsDecided) {
     is_logged |= has<LogAction>(actions);
   }
   ASSERT_TRUE(has<FinishedAction>(actions));
-  ASSERT_EQ(one.training_metrics().size(), 1u);
-  EXPECT_EQ(one.training_metrics()[0].set, "train");
-  EXPECT_EQ(one.training_metrics()[0].name, "log_loss");
-  EXPECT_EQ(one.training_metrics()[0].value, *training_summary().values()->begin());
+  const auto metrics = one.training_metrics().value();
+  ASSERT_EQ(metrics.size(), 1u);
+  EXPECT_EQ(metrics[0].set, "train");
+  EXPECT_EQ(metrics[0].name, "log_loss");
+  EXPECT_EQ(metrics[0].value, *training_summary().values()->begin());
 }
 
 TEST(Coordinator, StopsWhenItHearsOfALargerEpoch) {

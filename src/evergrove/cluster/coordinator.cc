@@ -276,7 +276,7 @@ void Coordinator::go_on() {
       if (rounds_.empty()) return;
     }
     if (!is_complete(rounds_.front())) return;
-    const OpenRound open = std::move(rounds_.front());
+    OpenRound open = std::move(rounds_.front());
     rounds_.pop_front();
     longest_round_ = std::max(now_ - front_since_, longest_round_ * 31 / 32);
     front_since_ = now_;
@@ -345,7 +345,7 @@ void Coordinator::add_splits(const std::string& worker, const Splits& splits) {
   }
 }
 
-void Coordinator::done(const OpenRound& open) {
+void Coordinator::done(OpenRound& open) {
   const Round& round = open.round;
   if (round.finish) {
     state_.finished.push_back(round.finish->tree);

@@ -136,11 +136,14 @@ class Coordinator {
   // messages have come, but what ticks and other messages lead to. 0: there is no round.
   uint32_t awaited_members() const;
 
+  // Whether the trees are what the model will have; what they are worth may have to be found yet.
+  bool has_all_trees() const;
   bool finished() const { return is_finished_; }
   const train::RunHistory& history() const { return history_; }
   // Of the training rows, after the best iteration; none until the run is finished, or if it was
-  // finished before this coordinator.
-  std::span<const model::MetricValue> training_metrics() const { return training_metrics_; }
+  // finished before this coordinator. Ranks them: ten milliseconds for a million. Fails where a
+  // metric has no value.
+  Result<std::vector<model::MetricValue>> training_metrics() const;
   CoordinatorStatus status() const;
   const RunLedger& ledger() const { return ledger_; }
   const std::vector<ShardRows>& shards() const { return shards_; }
@@ -214,8 +217,8 @@ class Coordinator {
   void start_measure(std::optional<FinishedTree> finish);
   void start_appraisal();
   void start_given();
-  bool add_values(const train::MetricSummary& summary, const std::string& set,
-                  std::vector<model::MetricValue>& to);
+  Status add_values(const train::MetricSummary& summary, const std::string& set,
+                    std::vector<model::MetricValue>& to) const;
   void start_root(std::optional<FinishedTree> finish);
   double expansion_us(uint32_t id) const;
   std::vector<uint32_t> next_batch(size_t rounds_max);
@@ -227,9 +230,9 @@ class Coordinator {
   void grow_level();
   std::vector<uint32_t> level_nodes() const;
   bool is_complete(const OpenRound& open) const;
-  void done(const OpenRound& open);
+  void done(OpenRound& open);
   void measured(const OpenRound& open);
-  void appraised(const OpenRound& open);
+  void appraised(OpenRound& open);
   void keep_iteration(const OpenRound& open);
   void rooted(const OpenRound& open);
   void expanded(const OpenRound& open);
@@ -293,7 +296,7 @@ class Coordinator {
   Level level_;
   std::optional<FinishedTree> finish_;  // its newest tree, until a round says so
   std::deque<train::Iteration> given_;  // known before the run, but for their metrics
-  std::vector<model::MetricValue> training_metrics_;
+  std::vector<train::MetricSummary> appraisal_;
   double largest_ = 0;
   bool last_wide_ = false;
   bool is_measured_ = false;  // largest_ is of now

@@ -32,8 +32,12 @@ void Coordinator::measured(const OpenRound& open) {
 void Coordinator::keep_iteration(const OpenRound& open) {
   if (!open.round.finish || !state_.finished.empty()) return;
   for (size_t i = 0; i < open.facts.metrics.size(); ++i) {
-    const std::string& set = setup_.header.valid_names[i];
-    if (!add_values(open.facts.metrics[i], set, iteration_.metrics)) return;
+    const Status added =
+        add_values(open.facts.metrics[i], setup_.header.valid_names[i], iteration_.metrics);
+    if (added.ok()) continue;
+    actions_.emplace_back(FailedAction{added});
+    is_finished_ = true;
+    return;
   }
   if (!given_.empty()) {
     if (history_.has_metrics_of_now(given_.front())) iteration_.metrics = given_.front().metrics;
@@ -45,20 +49,15 @@ void Coordinator::keep_iteration(const OpenRound& open) {
   iteration_ = {};
 }
 
-// Returns false where the run ends, for a metric has no value.
-bool Coordinator::add_values(const train::MetricSummary& summary, const std::string& set,
-                             std::vector<model::MetricValue>& to) {
-  const Result<std::vector<double>> values = summary.values();
-  if (!values.ok()) {
-    actions_.emplace_back(FailedAction{values.status()});
-    is_finished_ = true;
-    return false;
-  }
+// Fails where a metric has no value.
+Status Coordinator::add_values(const train::MetricSummary& summary, const std::string& set,
+                               std::vector<model::MetricValue>& to) const {
+  EVERGROVE_ASSIGN_OR_RETURN(const std::vector<double> values, summary.values());
   const auto names = history_.metric_names();
-  for (size_t i = 0; i < names.size() && i < values->size(); ++i) {
-    to.push_back({set, names[i], (*values)[i]});
+  for (size_t i = 0; i < names.size() && i < values.size(); ++i) {
+    to.push_back({set, names[i], values[i]});
   }
-  return true;
+  return {};
 }
 
 // All is decided and logged; what the model comes to on the training rows is for people.
@@ -69,11 +68,21 @@ void Coordinator::start_appraisal() {
   issue(std::move(round));
 }
 
-void Coordinator::appraised(const OpenRound& open) {
-  for (const train::MetricSummary& summary : open.facts.metrics) {
-    if (!add_values(summary, "train", training_metrics_)) return;
-  }
+bool Coordinator::has_all_trees() const {
+  return is_finished_ || (!rounds_.empty() && rounds_.front().round.kind == RoundKind::appraise);
+}
+
+void Coordinator::appraised(OpenRound& open) {
+  appraisal_ = std::move(open.facts.metrics);
   finish_run();
+}
+
+Result<std::vector<model::MetricValue>> Coordinator::training_metrics() const {
+  std::vector<model::MetricValue> metrics;
+  for (const train::MetricSummary& summary : appraisal_) {
+    EVERGROVE_RETURN_IF_ERROR(add_values(summary, "train", metrics));
+  }
+  return metrics;
 }
 
 void Coordinator::finish_run() {

@@ -42,6 +42,13 @@ constexpr uint32_t kPartsWanted = 16;
 constexpr uint64_t kShardRowsMin = 4096;
 constexpr uint64_t kShardRowsMax = 1 << 20;
 
+// What the decided trees come to.
+struct DecidedModel {
+  model::Model model;
+  std::string digest;
+  Result<std::string> bytes = std::string();  // of its file; of a model that is written
+};
+
 // From the transport, or from the thread that reads parts here.
 using CoordinatorEvent = std::variant<TransportEvent, NumberedFacts>;
 
@@ -80,6 +87,7 @@ class CoordinatorHost {
   void look_whether_near();
   Status answer(const Received& received);
   Status act(std::vector<cluster::CoordinatorAction> actions);
+  void begin_model();
   RunSnapshot snapshot() const;
   void show();
   Result<ClusterReport> finish();
@@ -106,6 +114,7 @@ class CoordinatorHost {
   RunProgress progress_;
   std::unique_ptr<StatusServer> status_server_;
   bool is_over_ = false;
+  std::future<DecidedModel> model_;  // as soon as all trees are decided
   ClusterReport report_;
 };
 
@@ -185,6 +194,7 @@ Result<train::RunDescription> CoordinatorHost::describe() {
   }
   if (!tell("reading", 1)) return train::stopped_before_training();
   manifests.wait();
+  EVERGROVE_RETURN_IF_ERROR(check_fingerprints(training_.data));
   reader_count_ = describing_->reader_count();
   train::RunDescription run = describing_->finish();
   describing_.reset();
@@ -297,6 +307,7 @@ Status CoordinatorHost::serve() {
         EVERGROVE_RETURN_IF_ERROR(handle(std::move(*from_transport)));
       }
     }
+    if (!model_.valid() && machine_->has_all_trees()) begin_model();
     if (Clock::now() - tick_at < kTickEvery) continue;
     tick_at = Clock::now();
     EVERGROVE_RETURN_IF_ERROR(act(machine_->tick(now())));
@@ -436,6 +447,20 @@ Status CoordinatorHost::act(std::vector<cluster::CoordinatorAction> actions) {
   return {};
 }
 
+// While the workers find out what it is worth on their rows.
+void CoordinatorHost::begin_model() {
+  model_ = std::async(std::launch::async,
+                      [model = machine_->history().model(),
+                       is_written = !training_.model_path.empty()]() mutable -> DecidedModel {
+                        DecidedModel decided{std::move(model), {}};
+                        decided.digest = model::digest(decided.model);
+                        if (is_written) {
+                          decided.bytes = model_to_bytes(decided.model, decided.digest);
+                        }
+                        return decided;
+                      });
+}
+
 Result<ClusterReport> CoordinatorHost::finish() {
   show();
   if (log_) {
@@ -444,16 +469,19 @@ Result<ClusterReport> CoordinatorHost::finish() {
   }
   EVERGROVE_RETURN_IF_ERROR(act(machine_->logged()));
   TrainingReport& report = report_.training;
-  report.model = machine_->history().model();
-  report.digest = model::digest(report.model);
-  report.metrics.assign(machine_->training_metrics().begin(), machine_->training_metrics().end());
+  if (!model_.valid()) begin_model();
+  DecidedModel decided = model_.get();
+  report.model = std::move(decided.model);
+  report.digest = std::move(decided.digest);
+  EVERGROVE_ASSIGN_OR_RETURN(report.metrics, machine_->training_metrics());
   const uint64_t best = machine_->history().best_iteration();
   if (best > 0) {
     const auto& at_best = report.model.metadata.metrics[best - 1];
     report.metrics.insert(report.metrics.end(), at_best.begin(), at_best.end());
   }
   if (!training_.model_path.empty()) {
-    EVERGROVE_RETURN_IF_ERROR(write_model(report.model, training_.model_path));
+    EVERGROVE_RETURN_IF_ERROR(decided.bytes.status());
+    EVERGROVE_RETURN_IF_ERROR(write_model_bytes(*decided.bytes, training_.model_path));
   }
   report_.status = machine_->status();
   report_.costs = machine_->ledger().costs(now());
@@ -466,7 +494,7 @@ Result<ClusterReport> CoordinatorHost::finish() {
 }
 
 Result<ClusterReport> CoordinatorHost::run() {
-  EVERGROVE_RETURN_IF_ERROR(check_request(training_));
+  EVERGROVE_RETURN_IF_ERROR(check_model_place(training_));
   EVERGROVE_RETURN_IF_ERROR(open_status_page());
   EVERGROVE_RETURN_IF_ERROR(open_log());
   EVERGROVE_RETURN_IF_ERROR(listen());

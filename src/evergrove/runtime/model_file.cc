@@ -143,8 +143,9 @@ arrow::Result<arrow::ipc::IpcWriteOptions> write_options(ModelBytes how) {
   return options;
 }
 
-arrow::Result<std::string> write_bytes(const model::Model& model, ModelBytes how) {
-  const std::string json = metadata_to_json(model, model::digest(model));
+arrow::Result<std::string> write_bytes(const model::Model& model, const std::string& digest,
+                                       ModelBytes how) {
+  const std::string json = metadata_to_json(model, digest);
   const auto schema = schema_of_nodes()->WithMetadata(arrow::key_value_metadata(
       {kVersionKey, kModelKey, kChecksumKey}, {std::string(kVersion), json, sha256_hex(json)}));
   NodeWriter nodes(model);
@@ -322,8 +323,13 @@ class NodeReader {
 }  // namespace
 
 Result<std::string> model_to_bytes(const model::Model& model, ModelBytes how) {
+  return model_to_bytes(model, model::digest(model), how);
+}
+
+Result<std::string> model_to_bytes(const model::Model& model, const std::string& digest,
+                                   ModelBytes how) {
   EVERGROVE_RETURN_IF_ERROR(model::validate(model));
-  arrow::Result<std::string> bytes = write_bytes(model, how);
+  arrow::Result<std::string> bytes = write_bytes(model, digest, how);
   if (!bytes.ok()) return storage_error("The model cannot be written: " + bytes.status().message());
   return std::move(bytes).ValueUnsafe();
 }
@@ -364,6 +370,10 @@ Result<model::Model> model_from_bytes(std::string_view bytes) {
 
 Status write_model(const model::Model& model, const std::string& path) {
   EVERGROVE_ASSIGN_OR_RETURN(const std::string bytes, model_to_bytes(model));
+  return write_model_bytes(bytes, path);
+}
+
+Status write_model_bytes(std::string_view bytes, const std::string& path) {
   EVERGROVE_ASSIGN_OR_RETURN(UnfinishedFile file, UnfinishedFile::create(path));
   EVERGROVE_RETURN_IF_ERROR(file.write(bytes));
   return file.publish();

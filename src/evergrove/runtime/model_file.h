@@ -22,6 +22,10 @@ Result<model::Model> read_model(const std::string& path);
 // no longer to make; whoever reads the file reads them too.
 enum class ModelBytes { plain, compressed };
 Result<std::string> model_to_bytes(const model::Model& model, ModelBytes how = ModelBytes::plain);
+// For who has its digest, model::digest(model), which takes as long as the rest.
+Result<std::string> model_to_bytes(const model::Model& model, const std::string& digest,
+                                   ModelBytes how = ModelBytes::plain);
+Status write_model_bytes(std::string_view bytes, const std::string& path);
 Result<model::Model> model_from_bytes(std::string_view bytes);
 
 }  // namespace evergrove::runtime

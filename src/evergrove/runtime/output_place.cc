@@ -7,9 +7,9 @@ namespace evergrove::runtime {
 
 Status check_is_no_data(std::string_view what, const std::string& path,
                         const table::RowSource& source) {
-  for (const table::ManifestFile& file : source.manifest().files) {
+  for (const std::string& file : source.file_paths()) {
     std::error_code not_there;
-    if (!std::filesystem::equivalent(path, file.path, not_there) || not_there) continue;
+    if (!std::filesystem::equivalent(path, file, not_there) || not_there) continue;
     return invalid_input(
         std::string(what) + " would replace the data that is read; give another path",
         {{"path", path}});

@@ -8,15 +8,6 @@
 namespace evergrove::runtime {
 namespace {
 
-Status check_model_place(const TrainingRequest& request) {
-  const std::string& path = request.model_path;
-  EVERGROVE_RETURN_IF_ERROR(check_is_no_data("The model", path, *request.data.data));
-  for (const auto& valid : request.data.valid) {
-    EVERGROVE_RETURN_IF_ERROR(check_is_no_data("The model", path, *valid.source));
-  }
-  return UnfinishedFile::create(path).status();
-}
-
 // A fingerprint that could not be taken would look like other data when the run is gone on from.
 Status check_fingerprints(const table::RowSource& source) {
   for (const table::ManifestFile& file : source.manifest().files) {
@@ -30,10 +21,19 @@ Status check_fingerprints(const table::RowSource& source) {
 
 }  // namespace
 
-Status check_request(const TrainingRequest& request) {
-  if (!request.model_path.empty()) EVERGROVE_RETURN_IF_ERROR(check_model_place(request));
-  EVERGROVE_RETURN_IF_ERROR(check_fingerprints(*request.data.data));
+Status check_model_place(const TrainingRequest& request) {
+  const std::string& path = request.model_path;
+  if (path.empty()) return {};
+  EVERGROVE_RETURN_IF_ERROR(check_is_no_data("The model", path, *request.data.data));
   for (const auto& valid : request.data.valid) {
+    EVERGROVE_RETURN_IF_ERROR(check_is_no_data("The model", path, *valid.source));
+  }
+  return UnfinishedFile::create(path).status();
+}
+
+Status check_fingerprints(const train::DataSpec& data) {
+  EVERGROVE_RETURN_IF_ERROR(check_fingerprints(*data.data));
+  for (const auto& valid : data.valid) {
     EVERGROVE_RETURN_IF_ERROR(check_fingerprints(*valid.source));
   }
   return {};

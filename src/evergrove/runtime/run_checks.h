@@ -7,9 +7,11 @@
 
 namespace evergrove::runtime {
 
-// Refuses a place for the model that cannot be written to or is data, and data that could not be
-// read to its end.
-Status check_request(const TrainingRequest& request);
+// Refuses a place for the model that cannot be written to or is data.
+Status check_model_place(const TrainingRequest& request);
+
+// Refuses data that could not be read to its end. Reads all of it, unless it was read before.
+Status check_fingerprints(const train::DataSpec& data);
 
 // Refuses names, categories and classes that a model file could not hold.
 Status check_text(const train::RunHeader& header);

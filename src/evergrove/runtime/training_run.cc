@@ -126,7 +126,8 @@ class Run {
 };
 
 Result<TrainingReport> Run::run() {
-  EVERGROVE_RETURN_IF_ERROR(check_request(request_));
+  EVERGROVE_RETURN_IF_ERROR(check_model_place(request_));
+  EVERGROVE_RETURN_IF_ERROR(check_fingerprints(request_.data));
   report_.seconds_read = seconds_between(start_, Clock::now());
   RunPast past;
   if (!request_.log_folder.empty()) {
@@ -171,7 +172,9 @@ Result<TrainingReport> Run::run() {
     report_.metrics.insert(report_.metrics.end(), at_best.begin(), at_best.end());
   }
   if (!request_.model_path.empty()) {
-    EVERGROVE_RETURN_IF_ERROR(write_model(report_.model, request_.model_path));
+    EVERGROVE_ASSIGN_OR_RETURN(const std::string bytes,
+                               model_to_bytes(report_.model, report_.digest));
+    EVERGROVE_RETURN_IF_ERROR(write_model_bytes(bytes, request_.model_path));
   }
   report_.peak_rss_bytes = peak_rss_bytes();
   report_.seconds_total = seconds_between(start_, Clock::now());
@@ -272,7 +275,8 @@ Status Run::stopped() const {
 Result<train::MemoryPlan> explain_memory(const TrainingRequest& request) {
   const ThreadLimit threads(request.threads);
   return threads.execute([&]() -> Result<train::MemoryPlan> {
-    EVERGROVE_RETURN_IF_ERROR(check_request(request));
+    EVERGROVE_RETURN_IF_ERROR(check_model_place(request));
+    EVERGROVE_RETURN_IF_ERROR(check_fingerprints(request.data));
     std::optional<train::RunDescription> description;
     EVERGROVE_ASSIGN_OR_RETURN(
         const train::MemoryPlan plan,

@@ -34,10 +34,10 @@ class Bell {
   Bell();
   // False: the system gives none.
   bool is_open() const { return pages_.has_value() && call_.is_open(); }
-  // Descriptors that a peer is to have; the second one is readable when somebody calls.
+  // Descriptors that a peer is to have. The second one is readable from the first call on: each call
+  // is an event to who polls for those alone (EPOLLET), and need not be read.
   int page() const { return page_.get(); }
   int call() const { return call_.get(); }
-  void drain() const { call_.drain(); }
 
   // From `count` messages on who rings calls as well, once. False: they are there, so that there is
   // nothing to wait for. end_wait() follows, always.

@@ -5,7 +5,7 @@
 #include "evergrove/runtime/transport_bell.h"
 
 #include <gtest/gtest.h>
-#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -30,26 +30,37 @@ std::unique_ptr<PeerBell> peer_of(const Bell& bell, uint32_t place) {
   return peer.ok() ? *std::move(peer) : nullptr;
 }
 
-bool is_called(const Bell& bell) {
-  pollfd wanted{bell.call(), POLLIN, 0};
-  if (::poll(&wanted, 1, 0) == 0) return false;
-  bell.drain();
-  return true;
-}
+// Of calls each of which counts once, as a reader of a transport has them.
+class Calls {
+ public:
+  explicit Calls(const Bell& bell) {
+    epoll_event wanted = {};
+    wanted.events = EPOLLIN | EPOLLET;
+    EXPECT_EQ(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, bell.call(), &wanted), 0);
+  }
+  bool come(int timeout_ms = 0) const {
+    epoll_event event;
+    return ::epoll_wait(epoll_.get(), &event, 1, timeout_ms) == 1;
+  }
+
+ private:
+  const Descriptor epoll_{::epoll_create1(EPOLL_CLOEXEC)};
+};
 
 TEST(Bell, CallsWhenThereAreAsManyAsAreWaitedFor) {
   Bell bell;
   ASSERT_TRUE(bell.is_open());
+  const Calls calls(bell);
   const auto first = peer_of(bell, 3);
   const auto second = peer_of(bell, 63);
   ASSERT_TRUE(bell.begin_wait(3));
   first->ring(1);
   second->ring(1);
-  EXPECT_FALSE(is_called(bell));
+  EXPECT_FALSE(calls.come());
   second->ring(1);
-  EXPECT_TRUE(is_called(bell));
+  EXPECT_TRUE(calls.come());
   first->ring(5);  // it is awake already
-  EXPECT_FALSE(is_called(bell));
+  EXPECT_FALSE(calls.come());
   bell.end_wait();
   EXPECT_EQ(bell.take(), uint64_t{1} << 3 | uint64_t{1} << 63);
   EXPECT_EQ(bell.take(), 0u);
@@ -57,26 +68,28 @@ TEST(Bell, CallsWhenThereAreAsManyAsAreWaitedFor) {
 
 TEST(Bell, CallsNobodyWhoDoesNotWait) {
   Bell bell;
+  const Calls calls(bell);
   const auto peer = peer_of(bell, 0);
   peer->ring(1);
-  EXPECT_FALSE(is_called(bell));
+  EXPECT_FALSE(calls.come());
   // What is there need not be waited for.
   EXPECT_FALSE(bell.begin_wait(1));
   bell.end_wait();
   ASSERT_TRUE(bell.begin_wait(2));
   bell.end_wait();
   peer->ring(9);
-  EXPECT_FALSE(is_called(bell));
+  EXPECT_FALSE(calls.come());
   EXPECT_EQ(bell.take(), 1u);
   ASSERT_TRUE(bell.begin_wait(0));  // at least one
   bell.ring(7);
-  EXPECT_TRUE(is_called(bell));
+  EXPECT_TRUE(calls.come());
   EXPECT_EQ(bell.take(), uint64_t{1} << 7);
 }
 
 TEST(Bell, LosesNoRing) {
   constexpr uint32_t kRings = 20'000;
   Bell bell;
+  const Calls calls(bell);
   std::vector<std::thread> threads;
   std::atomic<uint32_t> left = 2 * kRings;
   for (uint32_t place : {1u, 2u}) {
@@ -94,11 +107,9 @@ TEST(Bell, LosesNoRing) {
       static_cast<void>(bell.take());
       continue;
     }
-    pollfd wanted{bell.call(), POLLIN, 0};
     if (left > 0) {
-      ASSERT_EQ(::poll(&wanted, 1, 10'000), 1);
+      ASSERT_TRUE(calls.come(10'000));
     }
-    bell.drain();
     bell.end_wait();
   }
   for (std::thread& thread : threads) thread.join();

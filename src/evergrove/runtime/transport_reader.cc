@@ -32,6 +32,8 @@ TransportReader::TransportReader(size_t thread_count, Read read)
   wanted.events = EPOLLIN;
   (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, attention_.get(), &wanted);
   if (bell() == nullptr) return;
+  // Each call counts once, whether it was read or not: nobody need read it.
+  wanted.events = EPOLLIN | EPOLLET;
   wanted.data.u64 = name_of(0, bell_.call());
   (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, bell_.call(), &wanted);
 }
@@ -130,10 +132,8 @@ void TransportReader::read_once(int timeout_ms, size_t events_max, uint32_t want
   for (int i = 0; i < count; ++i) {
     const uint64_t name = readable[i].data.u64;
     const ConnectionId id = name >> kSocketBits;
-    if (id == 0 && name != 0) {
-      bell_.drain();
-    } else if (id == 0) {
-      attention_.drain();
+    if (id == 0) {
+      if (name == 0) attention_.drain();
     } else if (read_(id, (readable[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) &&
                arms_once()) {
       (void)arm(EPOLL_CTL_MOD, id, static_cast<int>(name & ((1 << kSocketBits) - 1)));

@@ -33,6 +33,7 @@ class BatchSource final : public ArrowSource {
   const table::Manifest& manifest() const override {
     return files_.files().empty() ? values_.manifest(*this) : files_.manifest();
   }
+  std::vector<std::string> file_paths() const override { return files_.paths(); }
   std::span<const table::BlockExtent> blocks() const override { return blocks_; }
   bool reads_single_columns() const override { return supplies_[0]->reads_single_columns(); }
   std::shared_ptr<arrow::Schema> arrow_schema() const override { return schema_.arrow; }

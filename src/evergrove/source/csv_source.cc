@@ -63,6 +63,11 @@ class CsvSource final : public ArrowSource {
 
   const table::Schema& schema() const override { return schema_; }
   const table::Manifest& manifest() const override { return manifest_; }
+  std::vector<std::string> file_paths() const override {
+    std::vector<std::string> paths;
+    for (const OpenFile& file : files_) paths.push_back(file.path);
+    return paths;
+  }
   std::span<const table::BlockExtent> blocks() const override { return blocks_; }
   bool reads_single_columns() const override { return false; }
   std::shared_ptr<arrow::Schema> arrow_schema() const override { return arrow_schema_; }

@@ -15,6 +15,12 @@ FileManifest::FileManifest(std::vector<DataFile> files, std::span<const uint64_t
   }
 }
 
+std::vector<std::string> FileManifest::paths() const {
+  std::vector<std::string> paths;
+  for (const DataFile& file : files_) paths.push_back(file.path);
+  return paths;
+}
+
 const table::Manifest& FileManifest::manifest() const {
   std::call_once(once_, [this] {
     // Isolated: while it waits, this thread must not take up a task that asks for the manifest.

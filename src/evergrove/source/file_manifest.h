@@ -25,6 +25,7 @@ class FileManifest {
                Fingerprint fingerprint);
 
   const std::vector<DataFile>& files() const { return files_; }
+  std::vector<std::string> paths() const;
   const table::Manifest& manifest() const;
 
  private:

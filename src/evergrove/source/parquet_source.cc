@@ -80,6 +80,7 @@ class ParquetSource final : public ArrowSource {
 
   const table::Schema& schema() const override { return schema_.columns; }
   const table::Manifest& manifest() const override { return manifest_.manifest(); }
+  std::vector<std::string> file_paths() const override { return manifest_.paths(); }
   std::span<const table::BlockExtent> blocks() const override { return blocks_; }
   bool reads_single_columns() const override { return reads_single_columns_; }
   void let_go() const override;

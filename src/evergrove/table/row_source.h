@@ -94,6 +94,8 @@ class RowSource {
   virtual ~RowSource() = default;
   virtual const Schema& schema() const = 0;
   virtual const Manifest& manifest() const = 0;
+  // The files that the rows are read from, as in manifest(). Cheap.
+  virtual std::vector<std::string> file_paths() const { return {}; }
   // Extents in row order, without gaps, from row 0 to manifest().row_count.
   virtual std::span<const BlockExtent> blocks() const = 0;
   // The rows of all blocks. Cheap, where manifest() may have to hash every file first.
