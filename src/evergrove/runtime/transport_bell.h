@@ -34,8 +34,8 @@ class Bell {
   Bell();
   // False: the system gives none.
   bool is_open() const { return pages_.has_value() && call_.is_open(); }
-  // Descriptors that a peer is to have. The second one is readable from the first call on: each call
-  // is an event to who polls for those alone (EPOLLET), and need not be read.
+  // Descriptors that a peer is to have. The second one is readable from the first call on: each
+  // call is an event to who polls for those alone (EPOLLET), and need not be read.
   int page() const { return page_.get(); }
   int call() const { return call_.get(); }
 
