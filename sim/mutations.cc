@@ -55,6 +55,8 @@ constexpr NamedMutation kMutations[] = {
     EVERGROVE_MUTATION(skip_rebuild, "histograms that were lost with their owner are not rebuilt"),
     EVERGROVE_MUTATION(rebuild_one_node_short, "one open node is left out of a rebuild"),
     EVERGROVE_MUTATION(rebuild_one_block_short, "one lost block is left out of a rebuild"),
+    EVERGROVE_MUTATION(await_owners_of_kept_blocks,
+                       "a rebuild is waited for from owners that have nothing to build"),
     EVERGROVE_MUTATION(forget_shard_on_drain,
                        "a member that leaves goes before its shards are held by another"),
     EVERGROVE_MUTATION(ignore_memory_limit,

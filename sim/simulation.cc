@@ -39,6 +39,11 @@ constexpr size_t kWorkersMax = 6;
 // Several times what trees of a dozen leaves and four blocks need.
 constexpr WorkerHoldings kHoldingsMax{512, 64, 64, 256, 256};
 
+bool says_next_round(const cluster::CoordinatorAction& action) {
+  const auto* said = std::get_if<cluster::TellAction>(&action);
+  return said != nullptr && std::holds_alternative<NextRound>(said->message.body);
+}
+
 std::string name_of(uint64_t epoch) { return "coordinator " + std::to_string(epoch); }
 
 }  // namespace
@@ -380,7 +385,14 @@ void Simulation::arrive(const std::string& worker, uint64_t epoch, const std::st
   if (story_ != nullptr && !std::holds_alternative<Heartbeat>(message.body)) {
     tell(name_of(epoch), "hears from " + worker + ", " + describe(message));
   }
-  act(epoch, process->second.machine->receive(worker, message, local(process->second)));
+  cluster::Coordinator& machine = *process->second.machine;
+  const uint32_t awaited = machine.awaited_members();
+  auto actions = machine.receive(worker, message, local(process->second));
+  if (awaited > 1 && std::any_of(actions.begin(), actions.end(), says_next_round)) {
+    violate("a message lets the run go on whose coordinator would wait for " +
+            std::to_string(awaited));
+  }
+  act(epoch, std::move(actions));
 }
 
 void Simulation::arrive(const std::string& from, const std::string& to, const std::string& bytes) {

@@ -135,7 +135,8 @@ def page(
         "stopped and replaced, also while the one before lives on, and their clocks differ; the "
         "log and the reading of shards are slow at times. A violation is a record, a metric or a "
         "digest that is not that of one machine, a run without an end, a message that cannot be "
-        "read, a worker that holds too much, or a crash.",
+        "read, a worker that holds too much, a coordinator that would wait for who has nothing to "
+        "say, or a crash.",
         table(["what", "value"], figures),
     ]
     if violations:

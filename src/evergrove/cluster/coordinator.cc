@@ -286,34 +286,42 @@ void Coordinator::go_on() {
   }
 }
 
+// Whether the owner of a block has something to tell, and has not told it.
+bool Coordinator::is_awaited(const OpenRound& open, uint32_t block) {
+  const Round& round = open.round;
+  if (!has_histograms(round.kind) || open.by_block.contains(block)) return false;
+  return round.kind != RoundKind::rebuild ||
+         std::find(round.blocks.begin(), round.blocks.end(), block) != round.blocks.end();
+}
+
 uint32_t Coordinator::awaited_members() const {
   if (rounds_.empty()) return 0;
+  // Whoever has read lost rows may have been the last one.
+  if (!is_all_held_ || is_view_lost_) return 1;
   const OpenRound& open = rounds_.front();
-  const bool has_splits = has_histograms(open.round.kind);
-  std::vector<uint8_t> is_awaited(view_.members.size(), 0);
+  std::vector<uint8_t> are_awaited(view_.members.size(), 0);
   for (size_t i = 0; has_facts(open.round.kind) && i < view_.members.size(); ++i) {
-    is_awaited[i] = open.facts_from.contains(view_.members[i].name) ? 0 : 1;
+    are_awaited[i] = open.facts_from.contains(view_.members[i].name) ? 0 : 1;
   }
-  for (uint32_t block = 0; has_splits && block < view_.block_owners.size(); ++block) {
-    if (!open.by_block.contains(block)) is_awaited[view_.block_owners[block]] = 1;
+  for (uint32_t block = 0; block < view_.block_owners.size(); ++block) {
+    const bool is_one_more =
+        is_broken(Mutation::await_owners_of_kept_blocks) && open.round.kind == RoundKind::rebuild;
+    if (is_one_more || is_awaited(open, block)) are_awaited[view_.block_owners[block]] = 1;
   }
-  return static_cast<uint32_t>(std::count(is_awaited.begin(), is_awaited.end(), 1));
+  return static_cast<uint32_t>(std::count(are_awaited.begin(), are_awaited.end(), 1));
 }
 
 bool Coordinator::is_complete(const OpenRound& open) const {
-  const RoundKind kind = open.round.kind;
-  if (has_facts(kind)) {
+  if (has_facts(open.round.kind)) {
     if (open.facts_from.size() < view_.members.size()) return false;
     for (const Member& member : view_.members) {
       if (!open.facts_from.contains(member.name)) return false;
     }
   }
-  if (!has_histograms(kind)) return true;
-  if (kind == RoundKind::rebuild) {
-    return std::all_of(open.round.blocks.begin(), open.round.blocks.end(),
-                       [&](uint32_t block) { return open.by_block.contains(block); });
+  for (uint32_t block = 0; block < block_count(); ++block) {
+    if (is_awaited(open, block)) return false;
   }
-  return open.by_block.size() == block_count();
+  return true;
 }
 
 void Coordinator::add_facts(const std::string& worker, const Facts& facts) {

@@ -229,6 +229,7 @@ class Coordinator {
   void choose_level(const OpenRound& open);
   void grow_level();
   std::vector<uint32_t> level_nodes() const;
+  static bool is_awaited(const OpenRound& open, uint32_t block);
   bool is_complete(const OpenRound& open) const;
   void done(OpenRound& open);
   void measured(const OpenRound& open);

@@ -45,6 +45,7 @@ enum class Mutation : uint8_t {
   skip_rebuild,
   rebuild_one_node_short,
   rebuild_one_block_short,
+  await_owners_of_kept_blocks,
   forget_shard_on_drain,
   ignore_memory_limit,
   keep_what_is_given_back,
