@@ -283,9 +283,17 @@ def measure_loss(plan: Plan) -> Figures:
 
 
 def start(
-    plan: Plan, folder: str, case: Case, settings: dict[str, Any], count: int, *options: str
+    plan: Plan,
+    folder: str,
+    case: Case,
+    settings: dict[str, Any],
+    count: int,
+    *options: str,
+    over_tls: bool = False,
 ) -> ClusterRun:
-    run = ClusterRun(plan.evergrove, Path(folder), case.data, case.label, settings, *options)
+    run = ClusterRun(
+        plan.evergrove, Path(folder), case.data, case.label, settings, *options, over_tls=over_tls
+    )
     for _ in range(count):
         run.add_worker()
     return run
@@ -411,7 +419,10 @@ def measure_bytes(plan: Plan) -> Figures:
 
 def bytes_of_run(plan: Plan, case: Case, count: int, trees: int) -> dict[str, int]:
     settings = {"n_estimators": trees, "max_leaves": case.leaves}
-    with tempfile.TemporaryDirectory() as folder, start(plan, folder, case, settings, count) as run:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start(plan, folder, case, settings, count, over_tls=True) as run,
+    ):
         cluster = run.end()["cluster"]
         each = run.bytes_of_workers()
     return {

@@ -237,9 +237,10 @@ def bytes_a_tree(part: Figures) -> str:
     header += ["coordinator in", "coordinator out"]
     return (
         "## Bytes a tree\n\n"
-        f"{part['rows']:,} rows x 28, 255 leaves, {part['trees']} trees after the first ones. Of "
-        "the worker that has the most, as `evergrove worker --json` says at its end; beside it "
-        "what the model below has for as many rows.\n\n"
+        f"{part['rows']:,} rows x 28, 255 leaves, {part['trees']} trees after the first ones, by "
+        "TCP and TLS as between machines (processes of one machine give small nodes' sums to one "
+        "another in shared memory, as they are). Of the worker that has the most, as `evergrove "
+        "worker --json` says at its end; beside it what the model below has for as many rows.\n\n"
         + table(header, rows)
         + "\n"
         + taken(part, "bytes")

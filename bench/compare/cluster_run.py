@@ -43,7 +43,9 @@ class ClusterRun:
         label: str,
         settings: dict[str, Any],
         *options: str,
+        over_tls: bool = False,
     ) -> None:
+        """over_tls: by TCP and without shared memory, as between machines; no status page."""
         self.evergrove = evergrove
         self.folder = folder
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -51,6 +53,8 @@ class ClusterRun:
         command = [str(evergrove), "coordinator", "--data", str(data), "--label", label]
         command += ["--model", str(folder / "model"), "--json", "--threads", "1", *options, "--set"]
         command += [f"{name}={value}" for name, value in settings.items()]
+        self.secrets = self._make_secrets() if over_tls else []
+        command += [*self.secrets, "--status-listen", "off"] if over_tls else []
         self.begin = time.time()
         self.coordinator = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -64,12 +68,11 @@ class ClusterRun:
             if "Listens on " in line:
                 self.address = line.split("Listens on ")[1].split()[0]
                 break
-        if not self.address or not self.url:
+        if not self.address or not (self.url or over_tls):
             raise RuntimeError(f"the coordinator does not listen: {said}")
-        self._ends = [
-            threading.Thread(target=self.coordinator.stderr.read, daemon=True),
-            threading.Thread(target=self._look, daemon=True),
-        ]
+        self._ends = [threading.Thread(target=self.coordinator.stderr.read, daemon=True)]
+        if self.url:
+            self._ends.append(threading.Thread(target=self._look, daemon=True))
         for thread in self._ends:
             thread.start()
 
@@ -91,10 +94,19 @@ class ClusterRun:
     def add_worker(self) -> subprocess.Popen[bytes]:
         place = len(self.workers)
         command = [str(self.evergrove), "worker", "--coordinator", self.address]
-        command += ["--threads", "1", "--quiet", "--json"]
+        command += ["--threads", "1", "--quiet", "--json", *self.secrets]
+        command += ["--tls-ca", str(self.folder / "secrets/ca.pem")] if self.secrets else []
         with (self.folder / f"worker{place}.json").open("wb") as out:
             self.workers.append(subprocess.Popen(command, stdout=out))
         return self.workers[-1]
+
+    def _make_secrets(self) -> list[str]:
+        """What who listens needs, of a run of its own."""
+        folder = self.folder / "secrets"
+        command = [str(self.evergrove), "credentials", "--out", str(folder)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        options = {"--token-file": "token", "--tls-cert": "cert.pem", "--tls-key": "key.pem"}
+        return [part for name, file in options.items() for part in (name, str(folder / file))]
 
     def kill_worker(self) -> int:
         """Kills one of those that count rows, with neither the most nor the fewest; its rows."""
