@@ -54,7 +54,6 @@ Status Connection::take_bell(FrameKind kind, std::string_view body) {
     context_->is_rung_for(id_, stream_->socket());
     return {};
   }
-  if (body.size() != 1) return corrupt("The peer sent a frame cut short");
   EVERGROVE_ASSIGN_OR_RETURN(auto bell,
                              PeerBell::open(std::move(bell_page_), stream_->take_descriptor(),
                                             static_cast<uint8_t>(body[0])));

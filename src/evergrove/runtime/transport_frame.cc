@@ -129,9 +129,11 @@ Status FrameReader::take_shared(FrameKind kind, std::string_view body,
   if (!sharing_.take_room || !sharing_.message_at || !sharing_.take_bell) {
     return corrupt("The peer shares memory over a network");
   }
+  const bool is_short = (kind == FrameKind::placed && body.size() != SharedPlace::kEncodedBytes) ||
+                        (kind == FrameKind::bell_call && body.size() != 1);
+  if (is_short) return corrupt("The peer sent a frame cut short");
   if (kind == FrameKind::room) return sharing_.take_room();
   if (kind != FrameKind::placed) return sharing_.take_bell(kind, body);
-  if (body.size() != SharedPlace::kEncodedBytes) return corrupt("The peer sent a frame cut short");
   EVERGROVE_ASSIGN_OR_RETURN(messages.emplace_back(),
                              sharing_.message_at(SharedPlace::decode(body)));
   return {};
