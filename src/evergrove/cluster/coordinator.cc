@@ -288,10 +288,7 @@ void Coordinator::go_on() {
 
 // Whether the owner of a block has something to tell, and has not told it.
 bool Coordinator::is_awaited(const OpenRound& open, uint32_t block) {
-  const Round& round = open.round;
-  if (!has_histograms(round.kind) || open.by_block.contains(block)) return false;
-  return round.kind != RoundKind::rebuild ||
-         std::find(round.blocks.begin(), round.blocks.end(), block) != round.blocks.end();
+  return open.round.builds(block) && !open.by_block.contains(block);
 }
 
 uint32_t Coordinator::awaited_members() const {

@@ -10,6 +10,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -103,6 +104,12 @@ struct Round {
   std::vector<uint32_t> nodes;         // rebuild
   std::vector<uint32_t> blocks;        // rebuild
   uint64_t iteration_count = 0;        // appraise: that the model has
+
+  // Whether that block's histograms are built, and its owner tells what it finds.
+  bool builds(uint32_t block) const {
+    if (kind != RoundKind::rebuild) return has_histograms(kind);
+    return std::find(blocks.begin(), blocks.end(), block) != blocks.end();
+  }
 };
 
 struct Member {

@@ -426,9 +426,7 @@ void Worker::complete(uint32_t block) {
   bool are_done = true;  // all so far
   for (size_t i = done_counts_[block]; i < order_.size(); ++i) {
     const Round& round = open_.at(order_[i]);
-    const bool has_block = round.kind != RoundKind::rebuild ||
-                           std::count(round.blocks.begin(), round.blocks.end(), block) > 0;
-    if (has_block && !is_done(round.number, block) && !complete(round, block)) {
+    if (round.builds(block) && !is_done(round.number, block) && !complete(round, block)) {
       if (!is_broken(Mutation::complete_out_of_order)) return;
       are_done = false;
     }
