@@ -92,17 +92,16 @@ void clear(Histogram& histogram, size_t begin, size_t size) {
   std::fill_n(histogram.count.data() + begin, size, 0);
 }
 
-std::unique_ptr<Histogram> HistogramPool::take_from(Histograms& histograms, bool packed) {
-  std::unique_ptr<Histogram> histogram;
-  {
-    std::lock_guard lock(mutex_);
-    if (!histograms.empty()) {
-      histogram = std::move(histograms.back());
-      histograms.pop_back();
-    }
-  }
-  if (histogram) return histogram;
-  histogram = std::make_unique<Histogram>();
+std::unique_ptr<Histogram> HistogramPool::take_kept(Histograms& histograms) {
+  std::lock_guard lock(mutex_);
+  if (histograms.empty()) return nullptr;
+  std::unique_ptr<Histogram> histogram = std::move(histograms.back());
+  histograms.pop_back();
+  return histogram;
+}
+
+std::unique_ptr<Histogram> HistogramPool::make_unset(bool packed) const {
+  auto histogram = std::make_unique<Histogram>();
   histogram->packed = packed;
   if (packed) {
     histogram->words.resize(bin_count_);
@@ -115,10 +114,17 @@ std::unique_ptr<Histogram> HistogramPool::take_from(Histograms& histograms, bool
 }
 
 std::unique_ptr<Histogram> HistogramPool::take_unset(bool packed) {
-  return take_from(packed ? packed_ : wide_, packed);
+  auto kept = take_kept(packed ? packed_ : wide_);
+  return kept ? std::move(kept) : make_unset(packed);
 }
 
-std::unique_ptr<Histogram> HistogramPool::take_zeros() { return take_from(zeros_, true); }
+std::unique_ptr<Histogram> HistogramPool::take_zeros() {
+  auto histogram = take_kept(zeros_);
+  if (histogram) return histogram;
+  histogram = make_unset(true);
+  clear(*histogram);
+  return histogram;
+}
 
 void HistogramPool::give_back_zeros(std::unique_ptr<Histogram> histogram) {
   std::lock_guard lock(mutex_);

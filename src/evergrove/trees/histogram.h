@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "evergrove/base/large_vector.h"
 #include "evergrove/bins/bin_matrix.h"
 #include "evergrove/trees/gradients.h"
 
@@ -68,12 +69,13 @@ struct BinSums {
   }
 };
 
+// Bins begin where a cache line does, so that a vector of them never lies in two.
 struct Histogram {
   bool packed = false;
-  std::vector<uint64_t> words;  // packed
-  std::vector<int64_t> g;       // wide
-  std::vector<int64_t> h;
-  std::vector<uint32_t> count;
+  LargeVector<uint64_t> words;  // packed
+  LargeVector<int64_t> g;       // wide
+  LargeVector<int64_t> h;
+  LargeVector<uint32_t> count;
 
   size_t bin_count() const { return packed ? words.size() : g.size(); }
   Sums at(size_t bin) const {
@@ -120,7 +122,8 @@ class HistogramPool {
 
  private:
   using Histograms = std::vector<std::unique_ptr<Histogram>>;
-  std::unique_ptr<Histogram> take_from(Histograms& histograms, bool packed);
+  std::unique_ptr<Histogram> take_kept(Histograms& histograms);  // null: there is none
+  std::unique_ptr<Histogram> make_unset(bool packed) const;
   size_t bin_count_;
   std::mutex mutex_;
   Histograms zeros_;

@@ -13,7 +13,7 @@ namespace evergrove::trees {
 
 // The scratch words of a thread, all 0 between uses, and where each built cell starts in them.
 struct Scratch {
-  std::vector<uint64_t> words;
+  LargeVector<uint64_t> words;
   std::vector<uint32_t> starts;
   std::vector<uint8_t> is_wanted;  // by cell
   std::vector<uint32_t> cells;     // to build, ascending
