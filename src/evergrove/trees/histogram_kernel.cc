@@ -65,9 +65,13 @@ struct Subtract {
   }
 };
 
+// Ranges are copied first, from here on: behind a reference the compiler would read where they are
+// again after every store. (Given by value they are written to the stack, and a processor that
+// reads two words at once which were written one by one waits until all stores before are done.)
+
 // Sets each sum of `to` to what `combine` makes of it and that of `from`.
 template <class Combine>
-HWY_INLINE void combine_all(const BinRange& from, const BinSums& to, const Combine& combine) {
+HWY_INLINE void combine_all(const BinRange from, const BinSums to, const Combine& combine) {
   if (to.words != nullptr) {
     for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
       const auto words = combine(words_at(d, to.words, i), words_at(d, from.words, i));
@@ -97,8 +101,9 @@ void subtract_all(const BinRange& part, const BinSums& whole) {
 }
 
 // The fields of a word are far enough apart that words are what is added to and taken from.
-void subtract_packed_all(const BinRange& whole, const BinRange& part, uint64_t* to) {
-  const auto packed = [](auto d, const BinRange& wide, size_t i) HWY_ATTR {
+void subtract_packed_all(const BinRange& from, const BinRange& taken_from, uint64_t* to) {
+  const BinRange whole = from, part = taken_from;
+  const auto packed = [](auto d, BinRange wide, size_t i) HWY_ATTR {
     const hn::RebindToUnsigned<decltype(d)> du;
     const auto count = hn::PromoteTo(du, hn::LoadU(Counts<decltype(d)>(), wide.count + i));
     const auto g = hn::ShiftLeft<38>(hn::LoadU(d, wide.g + i));
@@ -111,7 +116,8 @@ void subtract_packed_all(const BinRange& whole, const BinRange& part, uint64_t* 
   });
 }
 
-void add_pairs_all(const uint64_t* pairs, const BinSums& to) {
+void add_pairs_all(const uint64_t* pairs, const BinSums& sums) {
+  const BinSums to = sums;
   for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
     const Counts<decltype(d)> dn;
     const hn::RebindToUnsigned<decltype(d)> du;
@@ -136,7 +142,8 @@ HWY_INLINE hn::Vec<D> load_bytes(D d, const char* from) {
 #endif
 }
 
-void add_packed_bytes_all(const char* words, const BinSums& to) {
+void add_packed_bytes_all(const char* words, const BinSums& sums) {
+  const BinSums to = sums;
   for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
     const auto here = load_bytes(d, words + i * sizeof(uint64_t));
     if (to.words != nullptr) {
@@ -151,7 +158,44 @@ void add_packed_bytes_all(const char* words, const BinSums& to) {
   });
 }
 
-Sums set_all(const uint64_t* words, const BinSums& to) {
+template <class D>
+HWY_INLINE void clear_words(D d, uint64_t* words, size_t i) {
+  hn::StoreU(hn::Zero(d), d, reinterpret_cast<int64_t*>(words) + i);
+}
+
+void move_all(uint64_t* words, const BinSums& sums, bool is_unset) {
+  const BinSums to = sums;
+  if (to.words != nullptr && is_unset) {
+    for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
+      hn::StoreU(words_at(d, words, i), d, reinterpret_cast<int64_t*>(to.words) + i);
+      clear_words(d, words, i);
+    });
+  } else if (to.words != nullptr) {
+    for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
+      hn::StoreU(hn::Add(words_at(d, to.words, i), words_at(d, words, i)), d,
+                 reinterpret_cast<int64_t*>(to.words) + i);
+      clear_words(d, words, i);
+    });
+  } else if (is_unset) {
+    for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
+      const auto here = words_at(d, words, i);
+      store_wide(d, g_of(d, here), h_of(d, here), count_of(d, here), to, i);
+      clear_words(d, words, i);
+    });
+  } else {
+    for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
+      const Counts<decltype(d)> dn;
+      const auto here = words_at(d, words, i);
+      store_wide(d, hn::Add(hn::LoadU(d, to.g + i), g_of(d, here)),
+                 hn::Add(hn::LoadU(d, to.h + i), h_of(d, here)),
+                 hn::Add(hn::LoadU(dn, to.count + i), count_of(d, here)), to, i);
+      clear_words(d, words, i);
+    });
+  }
+}
+
+Sums set_all(const uint64_t* words, const BinSums& bins) {
+  const BinSums to = bins;
   const hn::ScalableTag<int64_t> d;
   auto g_all = hn::Zero(d), h_all = g_all, count_all = g_all;
   Sums sums;
@@ -196,6 +240,7 @@ HWY_EXPORT(subtract_packed_all);
 HWY_EXPORT(add_pairs_all);
 HWY_EXPORT(add_packed_bytes_all);
 HWY_EXPORT(set_all);
+HWY_EXPORT(move_all);
 
 void add_to(const BinRange& from, const BinSums& to) { HWY_DYNAMIC_DISPATCH(add_all)(from, to); }
 void subtract_from(const BinRange& part, const BinSums& whole) {
@@ -212,6 +257,10 @@ void add_packed_bytes(const char* words, const BinSums& to) {
 }
 Sums set_to(const uint64_t* words, const BinSums& to) {
   return HWY_DYNAMIC_DISPATCH(set_all)(words, to);
+}
+
+void move_to(uint64_t* words, const BinSums& to, bool is_unset) {
+  HWY_DYNAMIC_DISPATCH(move_all)(words, to, is_unset);
 }
 
 }  // namespace evergrove::trees

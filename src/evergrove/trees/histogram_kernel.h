@@ -22,5 +22,7 @@ void add_pairs(const uint64_t* pairs, const BinSums& to);
 void add_packed_bytes(const char* words, const BinSums& to);
 // Sets the sums to those of packed words, and returns what all of them have.
 Sums set_to(const uint64_t* words, const BinSums& to);
+// Adds packed words, or sets the sums to them where they are any yet, and makes the words 0.
+void move_to(uint64_t* words, const BinSums& to, bool is_unset);
 
 }  // namespace evergrove::trees

@@ -215,17 +215,18 @@ size_t take_first_digit(uint64_t* words, size_t value_count, size_t digit_count,
   return rest_count;
 }
 
-// Moves a feature's words to its bins, which begin at offset.
-void move_words(const uint64_t* from, size_t value_words, size_t offset, size_t bin_count,
+// Moves a feature's words to its bins, which begin at offset, and makes the words 0.
+void move_words(uint64_t* words, size_t value_words, size_t offset, size_t bin_count,
                 std::span<const HistogramPiece> pieces) {
   size_t begin = 0;
   const HistogramPiece* piece = pieces.data();
   for (; piece->bin_end <= offset; ++piece) begin = piece->bin_end;
   const BinSums to = piece->to.part(offset - begin, bin_count);
-  if (piece->is_unset) {
-    set_to(from, to);
+  if (value_words == 1) {
+    move_to(words, to, piece->is_unset);
   } else {
-    add_words(from, value_words, to);
+    add_pairs(words, to);
+    std::fill_n(words, bin_count * value_words, 0);
   }
 }
 
@@ -331,10 +332,10 @@ void flush_cells(const HistogramInput& input, Scratch& scratch,
     const size_t value_count = layout.value_count(cell);
     if (layout.is_shared(cell)) {
       flush_shared(input, layout.digits(cell), value_count, value_words, words, pieces);
+      std::fill_n(words, value_count * value_words, 0);
     } else {
       move_words(words, value_words, offsets[layout.feature(cell)], value_count, pieces);
     }
-    std::fill_n(words, value_count * value_words, 0);
   }
   // What the padding of rows was added to, in the first value of each spare cell.
   for (size_t i = scratch.cells.size(); i < scratch.starts.size(); ++i) {
