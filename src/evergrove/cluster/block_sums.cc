@@ -16,6 +16,7 @@ using trees::Histogram;
 
 std::vector<BuiltNode> built_nodes(const Round& round) {
   std::vector<BuiltNode> nodes;
+  nodes.reserve(1 + round.nodes.size() + round.expansions.size());
   if (round.kind == RoundKind::root) nodes.push_back({});
   for (uint32_t node : round.nodes) nodes.push_back({.node = node});
   for (const Expansion& expansion : round.expansions) {
@@ -64,6 +65,7 @@ bool BlockSums::begin(const Round& round, uint32_t block, const std::string& fro
   Sum& sum = place->second;
   if (is_new) {
     sum.nodes = built_nodes(round);
+    sum.histograms.reserve(sum.nodes.size());
     for (const BuiltNode& built : sum.nodes) {
       const bool packed = !wide_ && built.rows_max <= int64_t{trees::kPackedRows};
       sum.histograms.push_back(pools_[block]->take_unset(packed));
@@ -252,6 +254,8 @@ Result<Splits> BlockSums::finish(const Round& round, uint32_t block) {
     Status added;
   };
   std::vector<Work> work;
+  work.reserve(round.expansions.size());
+  splits.splits.reserve(2 * round.expansions.size());
   for (const Expansion& expansion : round.expansions) {
     std::unique_ptr<Histogram> parent = take(block, expansion.node);
     if (!expansion.is_searched()) {

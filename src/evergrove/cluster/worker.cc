@@ -323,9 +323,11 @@ void Worker::contribute(const Round& round) {
   std::vector<uint32_t> own;
   std::vector<Part> parts;
   std::vector<uint8_t> is_near;  // who takes it, by part
+  parts.reserve(blocks.size());
   for (uint32_t block : blocks) {
     if (!routes_.adds(block)) {
       Part& part = parts.emplace_back(Part{view_.number, round.number, block, name_, {}});
+      part.nodes.reserve(nodes.size());
       for (const BuiltNode& built : nodes) part.nodes.push_back({built.node, {}});
       is_near.push_back(is_near_ && is_near_(next(block)));
     } else if (!is_done(round.number, block) &&
@@ -338,6 +340,7 @@ void Worker::contribute(const Round& round) {
     const auto rows = rows_.parts(nodes[i].node, sums_->columns());
     // Packed blocks, by part; null: it is encoded. Of a few rows each is built where it is to be.
     std::vector<std::shared_ptr<Histogram>> sent;
+    sent.reserve(parts.size());
     if (is_all && trees::can_build_pieces(rows)) {
       std::vector<trees::HistogramPiece> pieces(blocks_.size());
       for (uint32_t block : own) pieces[block] = sums_->piece(round, block, i);

@@ -186,15 +186,14 @@ bool can_build_pieces(std::span<const HistogramPart> parts) {
   return row_count > 0 && row_count <= kPackedRows;
 }
 
-void build_pieces(std::span<const HistogramPart> parts, std::span<const HistogramPiece> pieces) {
+void build_pieces(std::span<const HistogramPart> parts, std::span<HistogramPiece> pieces) {
   const PhaseScope scope(Phase::histogram);
-  std::vector<HistogramPiece> left(pieces.begin(), pieces.end());
   for (const HistogramPart& part : parts) {
     if (part.row_count() == 0) continue;
     Scratch& scratch = prepare_scratch(part.input);
     add_to_scratch(part, scratch, 0, part.row_count());
-    flush_cells(part.input, scratch, left);
-    for (HistogramPiece& piece : left) piece.is_unset = false;
+    flush_cells(part.input, scratch, pieces);
+    for (HistogramPiece& piece : pieces) piece.is_unset = false;
   }
 }
 

@@ -164,8 +164,8 @@ struct HistogramPiece {
   BinSums to;
   bool is_unset = true;  // these are any yet, and are set; else the rows are added to them
 };
-// Requires: all bins are in a piece; can_build_pieces(parts).
-void build_pieces(std::span<const HistogramPart> parts, std::span<const HistogramPiece> pieces);
+// No piece is unset after it. Requires: all bins are in a piece; can_build_pieces(parts).
+void build_pieces(std::span<const HistogramPart> parts, std::span<HistogramPiece> pieces);
 // Whether the rows are few enough, gradients narrow, and no bins sparse or left out.
 bool can_build_pieces(std::span<const HistogramPart> parts);
 
