@@ -242,7 +242,7 @@ class Coordinator {
   void finish_tree();
   void start_next();
   bool needs_largest() const;
-  static std::vector<NodeSplit> best_splits(const OpenRound& open);
+  static std::unordered_map<uint32_t, trees::Split> best_splits(const OpenRound& open);
   trees::GradientUnits units() const;
   std::string waits_for() const;
 

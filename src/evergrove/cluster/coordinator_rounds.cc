@@ -8,16 +8,6 @@
 #include "evergrove/cluster/mutation.h"
 
 namespace evergrove::cluster {
-namespace {
-
-// Of a round's nodes, which are few.
-trees::Split& split_of(std::vector<NodeSplit>& all, uint32_t node) {
-  const auto is_it = [&](const NodeSplit& each) { return each.node == node; };
-  const auto found = std::find_if(all.begin(), all.end(), is_it);
-  return found != all.end() ? found->split : all.emplace_back(NodeSplit{node, {}}).split;
-}
-
-}  // namespace
 
 void Coordinator::start_measure(std::optional<FinishedTree> finish) {
   Round round;
@@ -116,12 +106,11 @@ trees::GradientUnits Coordinator::units() const {
 }
 
 // Of each node the best of what the owners have found: the larger gain, then the smaller feature.
-std::vector<NodeSplit> Coordinator::best_splits(const OpenRound& open) {
-  std::vector<NodeSplit> best;
-  best.reserve(2 * open.round.expansions.size() + 1);
+std::unordered_map<uint32_t, trees::Split> Coordinator::best_splits(const OpenRound& open) {
+  std::unordered_map<uint32_t, trees::Split> best;
   for (const auto& [block, splits] : open.by_block) {
     for (const NodeSplit& found : splits.splits) {
-      trees::Split& split = split_of(best, found.node);
+      trees::Split& split = best[found.node];
       if (!found.split.found()) continue;
       if (!split.found() || found.split.gain > split.gain) split = found.split;
     }
@@ -149,8 +138,7 @@ void Coordinator::rooted(const OpenRound& open) {
     if (walk_->may_split(0)) level_.nodes = {{0, sums}};
     return choose_level(open);
   }
-  std::vector<NodeSplit> best = best_splits(open);
-  walk_->set_split(0, walk_->may_split(0) ? std::move(split_of(best, 0)) : trees::Split{});
+  walk_->set_split(0, walk_->may_split(0) ? best_splits(open)[0] : trees::Split{});
 }
 
 void Coordinator::expanded(const OpenRound& open) {
@@ -160,11 +148,11 @@ void Coordinator::expanded(const OpenRound& open) {
     if (walk_ && is_settled()) grow();
     return;
   }
-  std::vector<NodeSplit> best = best_splits(open);
+  std::unordered_map<uint32_t, trees::Split> best = best_splits(open);
   for (const Expansion& expansion : open.round.expansions) {
     for (const Expansion::Child* child : {&expansion.left, &expansion.right}) {
-      walk_->set_split(child->node, child->is_searched ? std::move(split_of(best, child->node))
-                                                       : trees::Split{});
+      walk_->set_split(child->node,
+                       child->is_searched ? std::move(best[child->node]) : trees::Split{});
     }
   }
   if (walk_->finished()) return finish_tree();

@@ -64,8 +64,7 @@ SomeRows add_some_rows(const HistogramPart& part, size_t begin, size_t end, bool
     for (const bins::SparseBins::Feature& feature : bins.sparse().features) {
       if (!is_wide_at_once(&feature)) continue;
       uint64_t* const words = sums.words->words.data() + feature.start;
-      add_words(words, 1, sums.wide->sums(feature.start, feature.bin_count));
-      std::fill_n(words, feature.bin_count, 0);
+      move_to(words, sums.wide->sums(feature.start, feature.bin_count), /*is_unset=*/false);
     }
   }
   return sums;

@@ -52,6 +52,26 @@ HWY_INLINE void store_wide(D d, V g, V h, hn::Vec<Counts<D>> count, const BinSum
   hn::StoreU(count, Counts<D>(), to.count + i);
 }
 
+// Sets bins to packed words, or adds these, in the form that the bins have.
+template <class D, class V>
+HWY_INLINE void set_at(D d, V words, const BinSums& to, size_t i) {
+  if (to.words != nullptr) {
+    hn::StoreU(words, d, reinterpret_cast<int64_t*>(to.words) + i);
+  } else {
+    store_wide(d, g_of(d, words), h_of(d, words), count_of(d, words), to, i);
+  }
+}
+template <class D, class V>
+HWY_INLINE void add_at(D d, V words, const BinSums& to, size_t i) {
+  if (to.words != nullptr) {
+    set_at(d, hn::Add(words_at(d, to.words, i), words), to, i);
+  } else {
+    store_wide(d, hn::Add(hn::LoadU(d, to.g + i), g_of(d, words)),
+               hn::Add(hn::LoadU(d, to.h + i), h_of(d, words)),
+               hn::Add(hn::LoadU(Counts<D>(), to.count + i), count_of(d, words)), to, i);
+  }
+}
+
 struct Add {
   template <class V>
   HWY_INLINE V operator()(V a, V b) const {
@@ -145,51 +165,26 @@ HWY_INLINE hn::Vec<D> load_bytes(D d, const char* from) {
 void add_packed_bytes_all(const char* words, const BinSums& sums) {
   const BinSums to = sums;
   for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
-    const auto here = load_bytes(d, words + i * sizeof(uint64_t));
-    if (to.words != nullptr) {
-      hn::StoreU(hn::Add(words_at(d, to.words, i), here), d,
-                 reinterpret_cast<int64_t*>(to.words) + i);
-      return;
-    }
-    const Counts<decltype(d)> dn;
-    store_wide(d, hn::Add(hn::LoadU(d, to.g + i), g_of(d, here)),
-               hn::Add(hn::LoadU(d, to.h + i), h_of(d, here)),
-               hn::Add(hn::LoadU(dn, to.count + i), count_of(d, here)), to, i);
+    add_at(d, load_bytes(d, words + i * sizeof(uint64_t)), to, i);
   });
 }
 
 template <class D>
-HWY_INLINE void clear_words(D d, uint64_t* words, size_t i) {
+HWY_INLINE void clear_at(D d, uint64_t* words, size_t i) {
   hn::StoreU(hn::Zero(d), d, reinterpret_cast<int64_t*>(words) + i);
 }
 
 void move_all(uint64_t* words, const BinSums& sums, bool is_unset) {
   const BinSums to = sums;
-  if (to.words != nullptr && is_unset) {
+  if (is_unset) {
     for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
-      hn::StoreU(words_at(d, words, i), d, reinterpret_cast<int64_t*>(to.words) + i);
-      clear_words(d, words, i);
-    });
-  } else if (to.words != nullptr) {
-    for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
-      hn::StoreU(hn::Add(words_at(d, to.words, i), words_at(d, words, i)), d,
-                 reinterpret_cast<int64_t*>(to.words) + i);
-      clear_words(d, words, i);
-    });
-  } else if (is_unset) {
-    for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
-      const auto here = words_at(d, words, i);
-      store_wide(d, g_of(d, here), h_of(d, here), count_of(d, here), to, i);
-      clear_words(d, words, i);
+      set_at(d, words_at(d, words, i), to, i);
+      clear_at(d, words, i);
     });
   } else {
     for_each_vector(to.size, [&](auto d, size_t i) HWY_ATTR {
-      const Counts<decltype(d)> dn;
-      const auto here = words_at(d, words, i);
-      store_wide(d, hn::Add(hn::LoadU(d, to.g + i), g_of(d, here)),
-                 hn::Add(hn::LoadU(d, to.h + i), h_of(d, here)),
-                 hn::Add(hn::LoadU(dn, to.count + i), count_of(d, here)), to, i);
-      clear_words(d, words, i);
+      add_at(d, words_at(d, words, i), to, i);
+      clear_at(d, words, i);
     });
   }
 }
@@ -206,11 +201,7 @@ Sums set_all(const uint64_t* words, const BinSums& bins) {
     g_all = hn::Add(g_all, g);
     h_all = hn::Add(h_all, h);
     count_all = hn::Add(count_all, hn::And(here, hn::Set(d, 0x1fff)));
-    if (to.words != nullptr) {
-      hn::StoreU(here, d, reinterpret_cast<int64_t*>(to.words) + i);
-    } else {
-      store_wide(d, g, h, count_of(d, here), to, i);
-    }
+    set_at(d, here, to, i);
   }
   for (; i < to.size; ++i) {
     const Sums here = unpack(words[i]);

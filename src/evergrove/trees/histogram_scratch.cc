@@ -301,10 +301,6 @@ void add_to_scratch(const HistogramPart& part, Scratch& scratch, size_t first, s
                                     : add_part_to_scratch<uint16_t>(part, scratch, first, count);
 }
 
-void add_words(const uint64_t* from, size_t value_words, const BinSums& to) {
-  value_words == 1 ? add_to({.words = from, .size = to.size}, to) : add_pairs(from, to);
-}
-
 bool is_asked_for(const HistogramInput& input, uint32_t feature) {
   if (input.features.size() == input.bins->feature_count()) return true;
   return std::binary_search(input.features.begin(), input.features.end(), feature);
@@ -356,7 +352,8 @@ void flush_sparse(const HistogramInput& input, Scratch& scratch, Histogram& to) 
       for (size_t bin = 0; bin < feature.bin_count; ++bin) usual -= words[bin * value_words + word];
       words[feature.usual_bin * value_words + word] = usual;
     }
-    add_words(words, value_words, to.sums(offsets[feature.feature], feature.bin_count));
+    const BinSums bins = to.sums(offsets[feature.feature], feature.bin_count);
+    value_words == 1 ? add_to({.words = words, .size = bins.size}, bins) : add_pairs(words, bins);
   }
   std::fill_n(total, (1 + sparse.value_count) * value_words, 0);
 }

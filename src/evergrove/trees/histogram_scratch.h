@@ -41,9 +41,6 @@ void flush_cells(const HistogramInput& input, Scratch& scratch,
 // The same of entries and of the sum of all rows: usual bins have what the others leave of it.
 void flush_sparse(const HistogramInput& input, Scratch& scratch, Histogram& to);
 
-// Adds words to bins; value_words each.
-void add_words(const uint64_t* from, size_t value_words, const BinSums& to);
-
 bool is_asked_for(const HistogramInput& input, uint32_t feature);
 
 }  // namespace evergrove::trees
